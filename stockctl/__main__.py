@@ -1,0 +1,5 @@
+"""Let ``python -m stockctl`` do what the installed command does."""
+
+from stockctl.cli.main import run
+
+run()

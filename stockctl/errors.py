@@ -1,0 +1,55 @@
+"""The failures a user may meet, each with what happened, why, and what to do next.
+
+    StockctlError            1   a known failure
+    ├── UsageError           2   a wrong option, argument or symbol
+    ├── ConfigError          2   a wrong configuration file, key or value
+    ├── HomeError            1   the embedded home is absent, in use, damaged or newer than this program
+    ├── SourceError          1   quotes cannot be read from where they should come from
+    └── QueryError           1   a SQL statement is refused, or fails
+
+The number is the exit code. Anything that is not a ``StockctlError`` is a bug.
+"""
+
+
+class StockctlError(Exception):
+    """A known failure: ``message`` says what and why, ``hint`` what to do next."""
+
+    code = "failed"
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(StockctlError):
+    """The command line asks for something that cannot be done."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class ConfigError(StockctlError):
+    """The configuration names an unknown key or holds a value that cannot be used."""
+
+    code = "configuration"
+    exit_code = 2
+
+
+class HomeError(StockctlError):
+    """The embedded home cannot be used as it is."""
+
+    code = "home"
+
+
+class SourceError(StockctlError):
+    """A source of quotes cannot be read."""
+
+    code = "source"
+
+
+class QueryError(StockctlError):
+    """A SQL statement was refused or could not be answered."""
+
+    code = "query"

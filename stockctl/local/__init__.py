@@ -1,0 +1,1 @@
+"""The embedded backend: SQLite, files and DuckDB in one home folder."""

@@ -1,0 +1,206 @@
+"""The SQLite database of the embedded home: opening, schema, transactions, and what can be wrong with it."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from stockctl.errors import HomeError
+from stockctl.local.home import is_file
+
+APPLICATION_ID = 0x5C7C_0001
+SCHEMA_VERSION = 1
+_TORN_DOWN = -1
+_BUSY_SECONDS = 60.0
+
+_SCHEMA = f"""
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+CREATE TABLE quotes (
+    symbol TEXT NOT NULL,
+    timestamp TEXT NOT NULL,
+    price TEXT NOT NULL,
+    previous_close TEXT,
+    open TEXT,
+    high TEXT,
+    low TEXT,
+    volume INTEGER,
+    source TEXT NOT NULL,
+    observed_at TEXT,
+    change TEXT,
+    change_percent TEXT,
+    sma_short TEXT,
+    sma_long TEXT,
+    trend TEXT,
+    previous_trend TEXT,
+    anomaly INTEGER NOT NULL,
+    anomaly_alert INTEGER NOT NULL,
+    anomaly_up_date TEXT,
+    anomaly_down_date TEXT,
+    PRIMARY KEY (symbol, timestamp)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE alerts (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    alert_id TEXT NOT NULL UNIQUE,
+    symbol TEXT NOT NULL,
+    timestamp TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    signal TEXT,
+    price TEXT NOT NULL,
+    change_percent TEXT,
+    sma_short TEXT,
+    sma_long TEXT,
+    message TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    published_at TEXT,
+    not_published TEXT
+) STRICT;
+"""
+
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
+class Database:
+    """One connection to the database of a home.
+
+    Decimals are text, so that they stay exact. The database is in WAL mode: readers never wait, writers
+    take turns.
+
+    Raises:
+        HomeError: on opening or at any use: absent, damaged, not ours, newer, torn down, busy, disk full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if not is_file(path):
+            raise HomeError(
+                f"There is no stockctl home in {path.parent}.",
+                "Create it with 'stockctl provision', or point local.path at another.",
+            )
+        with self.explained():
+            self._connection = _connect(path)
+            try:
+                _configure(self._connection)
+                self._check_version()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    @classmethod
+    def create(cls, path: Path) -> None:
+        """Make the database at once and whole, unless there is a file already; that one stays as it is."""
+        partial = path.with_name(f".{os.getpid()}.partial")
+        partial.unlink(missing_ok=True)
+        try:
+            with _explained(path):
+                connection = _connect(partial, create=True)
+                try:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.executescript(_SCHEMA)
+                finally:
+                    connection.close()
+            with suppress(FileExistsError):
+                os.link(partial, path, follow_symlinks=False)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the one write lock from before the first read until the commit; roll back on any error."""
+        connection = self._connection
+        with self.explained():
+            # A deferred transaction that reads first fails beside another writer instead of waiting.
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._check_version()
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for reads, faults explained."""
+        with self.explained():
+            yield self._connection
+
+    def mark_torn_down(self) -> None:
+        """Make every other process that writes here stop with an error from now on."""
+        with self.transaction() as connection:
+            connection.execute(f"PRAGMA user_version = {_TORN_DOWN}")
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn a fault of SQLite into a ``HomeError`` that a person understands."""
+        with _explained(self._path):
+            yield
+
+    def _check_version(self) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version == SCHEMA_VERSION:
+            return
+        if version == _TORN_DOWN:
+            raise HomeError(
+                f"The home {self._path.parent} was torn down, perhaps while this command ran.",
+                "Run 'stockctl teardown' if it was interrupted, then 'stockctl provision'.",
+            )
+        if version > SCHEMA_VERSION:
+            raise HomeError(
+                f"{self._path} was written by a newer stockctl: "
+                f"its format is {version}, this one knows {SCHEMA_VERSION}.",
+                "Upgrade stockctl, or point local.path at another home. Nothing was changed.",
+            )
+        raise HomeError(
+            f"{self._path} is a SQLite database without the tables of stockctl.",
+            "Move it away and run 'stockctl provision'. Nothing was changed.",
+        )
+
+
+def _connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application not in (0, APPLICATION_ID):
+        raise sqlite3.DatabaseError("it belongs to another program")
+    # In WAL mode NORMAL keeps the database whole through a power cut and loses at most the last commits.
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _fault(path, error) from error
+
+
+def _fault(path: Path, error: sqlite3.Error) -> HomeError:
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = None if code is None else code & 0xFF
+    if primary in _DAMAGED:
+        return HomeError(
+            f"{path} is damaged or is no SQLite database ({error}).",
+            "Move it away and run 'stockctl provision', or restore it from a backup. Nothing was changed.",
+        )
+    if primary == sqlite3.SQLITE_BUSY:
+        return HomeError(
+            f"{path} was kept busy by other processes for {_BUSY_SECONDS:.0f} seconds.",
+            "Try again; what was sent before is stored.",
+        )
+    if primary == sqlite3.SQLITE_FULL:
+        return HomeError(f"The disk that holds {path} is full.", "Free some space and run the command again.")
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return HomeError(
+            f"{path} cannot be written ({error}).", "Check the permissions of the folder and the file."
+        )
+    return HomeError(f"{path} cannot be used: {error}.", "Nothing was changed; see --verbose for more.")

@@ -1,0 +1,43 @@
+"""Writing a file once: whole or not at all, and never over another."""
+
+import os
+from pathlib import Path
+
+
+class OnceWriter:
+    """Writes files into one folder tree; a name that exists keeps its content.
+
+    The bytes go to a partial file that is then linked to its name, which is atomic and fails where the
+    name exists. A process that dies leaves at most one partial file, which its successor or
+    ``teardown`` removes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._partial = os.fspath(folder / f".{os.getpid()}.partial")
+
+    def write(self, path: str, body: bytes) -> None:
+        """Write ``body`` to ``path`` unless it exists. The folder must be there."""
+        partial = self._partial
+        handle = _open_new(partial)
+        try:
+            view = memoryview(body)
+            while view:
+                view = view[os.write(handle, view) :]
+        finally:
+            os.close(handle)
+        try:
+            os.link(partial, path, follow_symlinks=False)
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(partial)
+
+
+def _open_new(path: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        return os.open(path, flags, 0o644)
+    except FileExistsError:
+        # Left by a dead process, perhaps linked to its name already: it must not be written to again.
+        os.unlink(path)
+        return os.open(path, flags, 0o644)

@@ -1,0 +1,85 @@
+"""The embedded home: which files it holds and which of them are ours."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+_DATABASE = "stockctl.db"
+_OBJECT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}\.[0-9]{3}Z\.json")
+_REJECTION = re.compile(r"[0-9a-f]{64}\.json")
+_SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
+_PARTIAL = re.compile(r"\.[0-9]+\.partial")
+
+
+class Home:
+    """Paths in the home folder.
+
+    ::
+
+        <root>/stockctl.db                           quotes, alerts (SQLite, WAL)
+        <root>/raw-data/<symbol>/<timestamp>.json    the raw archive, one quote a file
+        <root>/quarantine/<sha256>.json              records that could not be read
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.database = root / _DATABASE
+        self.archive = root / "raw-data"
+        self.quarantine = root / "quarantine"
+
+    def database_files(self) -> list[Path]:
+        """Return the files of the database that exist, the main one last."""
+        candidates = [
+            self.database.with_name(_DATABASE + suffix) for suffix in ("-wal", "-shm", "-journal", "")
+        ]
+        return [*_own_files(self.root, _PARTIAL), *(path for path in candidates if is_file(path))]
+
+    def archive_files(self) -> Iterator[Path]:
+        """Yield the raw objects, and what an interrupted write left behind."""
+        for folder in self.archive_folders():
+            yield from _own_files(folder, _OBJECT)
+        yield from _own_files(self.archive, _PARTIAL)
+
+    def archive_folders(self) -> Iterator[Path]:
+        """Yield the folders of the archive, one a symbol."""
+        if is_folder(self.archive):
+            with os.scandir(self.archive) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False) and _SYMBOL.fullmatch(entry.name):
+                        yield Path(entry.path)
+
+    def quarantine_files(self) -> Iterator[Path]:
+        """Yield the quarantined records, and what an interrupted write left behind."""
+        yield from _own_files(self.quarantine, _REJECTION)
+        yield from _own_files(self.quarantine, _PARTIAL)
+
+    def rejections(self) -> int:
+        """Return how many records are in quarantine."""
+        return sum(1 for _ in _own_files(self.quarantine, _REJECTION))
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether ``path`` is a regular file, and no link to one."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether ``path`` is a folder, and no link to one."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _own_files(folder: Path, names: re.Pattern[str]) -> Iterator[Path]:
+    if not is_folder(folder):
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if names.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                yield Path(entry.path)

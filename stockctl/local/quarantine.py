@@ -1,0 +1,33 @@
+"""Records that could not be read, as files."""
+
+import base64
+import json
+import os
+from collections.abc import Sequence
+
+from stockctl.local.files import OnceWriter
+from stockctl.local.home import Home
+from stockctl.pipeline.ports import Rejection
+
+
+class FileQuarantine:
+    """``quarantine/{key}.json``: origin, reason and the bytes in base64, one record a file."""
+
+    def __init__(self, home: Home) -> None:
+        self._folder = os.fspath(home.quarantine)
+        self._writer = OnceWriter(home.quarantine)
+
+    def put(self, rejections: Sequence[Rejection]) -> None:
+        """Keep the rejections that are not there yet."""
+        os.makedirs(self._folder, exist_ok=True)
+        for rejection in rejections:
+            self._writer.write(f"{self._folder}/{rejection.key}.json", _document(rejection))
+
+
+def _document(rejection: Rejection) -> bytes:
+    fields = {
+        "origin": rejection.origin,
+        "reason": rejection.reason,
+        "bytes": base64.b64encode(rejection.data).decode("ascii"),
+    }
+    return json.dumps(fields).encode("ascii")

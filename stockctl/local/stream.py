@@ -1,0 +1,77 @@
+"""The embedded stream: a batch goes through both stages at once, in one transaction."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+from stockctl.errors import HomeError
+from stockctl.local.alert_log import SqliteAlertLog
+from stockctl.local.archive import FileArchive
+from stockctl.local.database import Database
+from stockctl.local.home import Home
+from stockctl.local.quarantine import FileQuarantine
+from stockctl.local.table import SqliteQuoteTable
+from stockctl.market.alert import Alert
+from stockctl.market.rules import Rules
+from stockctl.pipeline.ingest import IngestStage
+from stockctl.pipeline.ports import Receipt, Record, Rejection
+from stockctl.pipeline.trend import Clock, TrendStage
+
+
+class LogIsEnough:
+    """Publishes nothing more: embedded, the alert log that ``alerts tail`` follows is the notification."""
+
+    def publish(self, alert: Alert) -> None:
+        """Do nothing; the alert is in the log already."""
+
+
+class EmbeddedStream:
+    """Takes records and has them archived, stored and watched before it returns.
+
+    Killed at any moment it leaves what was committed before, and at most raw objects that the same
+    records, sent again, find in place.
+    """
+
+    def __init__(
+        self, home: Home, database: Database, rules: Rules, max_age: timedelta | None, clock: Clock
+    ) -> None:
+        self._home = home
+        self._database = database
+        self._quarantine = FileQuarantine(home)
+        self._archive = FileArchive(home)
+        self._rules = rules
+        self._max_age = max_age
+        self._clock = clock
+
+    def send(self, records: Sequence[Record]) -> Receipt:
+        """Take one batch through both stages."""
+        with _file_faults(self._home), self._database.transaction() as connection:
+            table = SqliteQuoteTable(connection)
+            ingest = IngestStage(self._archive, self._quarantine, table, self._rules)
+            done = ingest.run(records)
+            alerts = self._trend(SqliteAlertLog(connection)).run(done.stored)
+        return Receipt(len(records), len(done.stored), done.repeated, done.quarantined, alerts)
+
+    def refuse(self, rejections: Sequence[Rejection]) -> None:
+        """Quarantine what a source could not read."""
+        with _file_faults(self._home), self._database.transaction():
+            self._quarantine.put(rejections)
+
+    def raise_alert(self, alert: Alert) -> None:
+        """Log one alert that no quote raised."""
+        with self._database.transaction() as connection:
+            self._trend(SqliteAlertLog(connection)).raise_alerts([alert])
+
+    def _trend(self, log: SqliteAlertLog) -> TrendStage:
+        return TrendStage(log, LogIsEnough(), self._rules, self._max_age, self._clock)
+
+
+@contextmanager
+def _file_faults(home: Home) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HomeError(
+            f"The home {home.root} cannot be written: {error.strerror or error} ({error.filename}).",
+            "Check free space and permissions, then run the command again; what was sent before is stored.",
+        ) from error

@@ -1,0 +1,4 @@
+"""The domain: quotes, indicators, trends, anomalies and alerts.
+
+Pure and deterministic, standard library only; it runs in the command line and inside Lambda alike.
+"""

@@ -1,0 +1,73 @@
+"""From a quote and those before it to a stored quote."""
+
+from decimal import Decimal
+
+from stockctl.market.anomaly import is_anomaly
+from stockctl.market.decimals import rounded_quotient
+from stockctl.market.indicators import MovingAverages
+from stockctl.market.quote import Quote
+from stockctl.market.rules import Rules
+from stockctl.market.stored_quote import Precedent, StoredQuote
+from stockctl.market.timestamp import new_york_date
+from stockctl.market.trend import Trend, next_trend
+
+
+class SymbolWalk:
+    """A walk along the quotes of one symbol in order of time, stored and new ones alike.
+
+    ``follow`` passes a quote that is stored already, with the decisions taken when it was stored;
+    ``enrich`` computes the figures of a new one from all that was passed before. Walk within
+    ``decimals.exact()``.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._averages = MovingAverages(rules.short, rules.long)
+        self._trend: Trend | None = None
+        self._up_date: str | None = None
+        self._down_date: str | None = None
+
+    def follow(self, precedent: Precedent) -> None:
+        """Pass a stored quote."""
+        self._averages.push(precedent.price)
+        self._trend = precedent.trend
+        self._up_date = precedent.anomaly_up_date
+        self._down_date = precedent.anomaly_down_date
+
+    def enrich(self, quote: Quote) -> StoredQuote:
+        """Pass a new quote and return it with its figures."""
+        averages = self._averages
+        averages.push(quote.price)
+        previous_trend = self._trend
+        self._trend = next_trend(averages.spread_sign, previous_trend)
+        change, percent = _change(quote)
+        anomaly = is_anomaly(change, quote.previous_close, self._rules.threshold_percent)
+        first = anomaly and self._is_first_of_its_day(quote, upwards=change is not None and change > 0)
+        return StoredQuote(
+            *quote,
+            change,
+            percent,
+            averages.short,
+            averages.long,
+            self._trend,
+            previous_trend,
+            anomaly,
+            first,
+            self._up_date,
+            self._down_date,
+        )
+
+    def _is_first_of_its_day(self, quote: Quote, *, upwards: bool) -> bool:
+        day = new_york_date(quote.timestamp)
+        if upwards:
+            first, self._up_date = self._up_date != day, day
+        else:
+            first, self._down_date = self._down_date != day, day
+        return first
+
+
+def _change(quote: Quote) -> tuple[Decimal | None, Decimal | None]:
+    if quote.previous_close is None:
+        return None, None
+    change = quote.price - quote.previous_close
+    return change, rounded_quotient(change * 100, quote.previous_close)

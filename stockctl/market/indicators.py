@@ -1,0 +1,62 @@
+"""Simple moving averages over the last prices of one symbol."""
+
+from collections import deque
+from collections.abc import Iterable
+from decimal import Decimal
+
+from stockctl.market.decimals import rounded_quotient
+
+
+class MovingAverages:
+    """The plain means of the last ``short`` and ``long`` prices, kept as running sums.
+
+    SMA-n of a price series is (p[t] + p[t-1] + ... + p[t-n+1]) / n. Sums of decimals are exact, so
+    running sums lose nothing. Use it within ``decimals.exact()``.
+    """
+
+    def __init__(self, short: int, long: int) -> None:
+        self._short = short
+        self._long = long
+        self._prices: deque[Decimal] = deque(maxlen=long)
+        self._short_sum = Decimal(0)
+        self._long_sum = Decimal(0)
+
+    def extend(self, prices: Iterable[Decimal]) -> None:
+        """Take ``prices``, oldest first."""
+        for price in prices:
+            self.push(price)
+
+    def push(self, price: Decimal) -> None:
+        """Take the next price."""
+        prices = self._prices
+        count = len(prices)
+        if count >= self._short:
+            self._short_sum -= prices[count - self._short]
+        if count == self._long:
+            self._long_sum -= prices[0]
+        prices.append(price)
+        self._short_sum += price
+        self._long_sum += price
+
+    @property
+    def short(self) -> Decimal | None:
+        """The short mean rounded to 8 decimals, or None until there are enough prices."""
+        if len(self._prices) < self._short:
+            return None
+        return rounded_quotient(self._short_sum, Decimal(self._short))
+
+    @property
+    def long(self) -> Decimal | None:
+        """The long mean rounded to 8 decimals, or None until there are enough prices."""
+        if len(self._prices) < self._long:
+            return None
+        return rounded_quotient(self._long_sum, Decimal(self._long))
+
+    @property
+    def spread_sign(self) -> int | None:
+        """The sign (-1, 0, 1) of short minus long, from the exact means, or None until both exist."""
+        if len(self._prices) < self._long:
+            return None
+        # Cross-multiplied, so that nothing is divided and nothing rounded.
+        left, right = self._short_sum * self._long, self._long_sum * self._short
+        return (left > right) - (left < right)

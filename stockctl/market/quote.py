@@ -1,0 +1,141 @@
+"""A quote: the price of a symbol at one moment, and its form on the wire and in the archive."""
+
+import json
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple, NoReturn
+
+from stockctl.market.decimals import parse_number, parse_positive, plain
+from stockctl.market.refusal import Refusal, shown
+from stockctl.market.symbol import parse_symbol
+from stockctl.market.timestamp import parse_timestamp
+
+MAX_RECORD_BYTES = 1 << 20
+MAX_VOLUME = (1 << 63) - 1
+_SOURCE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+class Quote(NamedTuple):
+    """One observed price. ``None`` means unknown; see the fields' meaning beside each."""
+
+    symbol: str
+    timestamp: str
+    """The market's time of this price, never the time somebody looked."""
+    price: Decimal
+    previous_close: Decimal | None
+    """Close of the previous session."""
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    """Open, high and low are of the session so far."""
+    volume: int | None
+    source: str
+    observed_at: str | None
+    """When a live producer saw it; absent from a replay, so that its bytes repeat."""
+
+
+class Reading(NamedTuple):
+    """A record that was understood: the quote, and the bytes that the archive keeps of it."""
+
+    quote: Quote
+    body: bytes
+
+
+def make_quote(fields: dict[str, object]) -> Quote:
+    """Return the quote that a mapping of field names to JSON values describes; other names are ignored.
+
+    Raises:
+        Refusal: a field is missing or breaks the contract; the first one in the order of the fields.
+    """
+    take = fields.get
+    for required in ("symbol", "timestamp", "price", "source"):
+        if take(required) is None:
+            raise Refusal(f"{required} is missing")
+    return Quote(
+        parse_symbol(fields["symbol"]),
+        parse_timestamp(fields["timestamp"]),
+        parse_positive(fields["price"], "price"),
+        None if (value := take("previous_close")) is None else parse_positive(value, "previous_close"),
+        None if (value := take("open")) is None else parse_number(value, "open"),
+        None if (value := take("high")) is None else parse_number(value, "high"),
+        None if (value := take("low")) is None else parse_number(value, "low"),
+        None if (value := take("volume")) is None else _parse_volume(value),
+        _parse_source(fields["source"]),
+        None if (value := take("observed_at")) is None else parse_timestamp(value, "observed_at"),
+    )
+
+
+def read_record(data: bytes) -> Reading:
+    """Return the quote in a record, and the record as it came.
+
+    The archive keeps the bytes unchanged; only a symbol in lower case is rewritten, so that object key
+    and content agree.
+
+    Raises:
+        Refusal: the record is not one JSON object that holds a quote.
+    """
+    fields = _read_object(data)
+    quote = make_quote(fields)
+    return Reading(quote, data if fields["symbol"] == quote.symbol else encode_quote(quote))
+
+
+def encode_quote(quote: Quote) -> bytes:
+    """Return the one JSON object that travels through the stream and rests in the archive."""
+    observed = "" if quote.observed_at is None else f',"observed_at":"{quote.observed_at}"'
+    return (
+        f'{{"symbol":"{quote.symbol}","timestamp":"{quote.timestamp}","price":{plain(quote.price)}'
+        f',"previous_close":{_number(quote.previous_close)},"open":{_number(quote.open)}'
+        f',"high":{_number(quote.high)},"low":{_number(quote.low)}'
+        f',"volume":{"null" if quote.volume is None else quote.volume},"source":"{quote.source}"{observed}}}'
+    ).encode("ascii")
+
+
+def _number(value: Decimal | None) -> str:
+    return "null" if value is None else plain(value)
+
+
+def _read_object(data: bytes) -> dict[str, object]:
+    if len(data) > MAX_RECORD_BYTES:
+        raise Refusal(f"record of {len(data)} bytes is larger than {MAX_RECORD_BYTES}")
+    try:
+        value = _DECODER.decode(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise Refusal(f"not UTF-8 text: byte {error.start} is {data[error.start]:#04x}") from None
+    except json.JSONDecodeError as error:
+        raise Refusal(f"not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise Refusal("not a quote: nested too deeply") from None
+    except (ArithmeticError, ValueError) as error:
+        if isinstance(error, Refusal):
+            raise
+        raise Refusal("not JSON that can be read: a number in it is beyond all bounds") from None
+    if not isinstance(value, dict):
+        raise Refusal(f"not a JSON object but {shown(value)}")
+    return value
+
+
+def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise Refusal("a field stands in the record twice")
+    return fields
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise Refusal(f"{name} is not a JSON number")
+
+
+def _parse_volume(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_VOLUME:
+        raise Refusal(f"volume {shown(value)} is not a whole number from 0 to 2**63 - 1")
+    return value
+
+
+def _parse_source(value: object) -> str:
+    if not isinstance(value, str) or not _SOURCE.fullmatch(value):
+        raise Refusal(f"source {shown(value)} is not a name of small letters, digits, - and _")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique)

@@ -1,0 +1,24 @@
+"""Ticker symbols, safe to appear in a key, a path and a query."""
+
+import re
+
+from stockctl.market.refusal import Refusal, shown
+
+_SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
+
+
+def parse_symbol(value: object) -> str:
+    """Return ``value`` in upper case when it is a symbol.
+
+    Raises:
+        Refusal: it is no text of 1 to 20 ASCII letters, digits and ``. ^ = -``.
+    """
+    if not isinstance(value, str):
+        raise Refusal(f"symbol {shown(value)} is not text")
+    # ASCII first: upper-casing turns some other letters into plain ones.
+    symbol = value.upper() if value.isascii() else ""
+    if not _SYMBOL.fullmatch(symbol):
+        raise Refusal(
+            f"symbol {shown(value)} is not 1 to 20 letters, digits and . ^ = - (such as BRK-B or ^VIX)"
+        )
+    return symbol

@@ -1,0 +1,1 @@
+"""The two stages of the pipeline, and the ports through which they reach storage and people."""

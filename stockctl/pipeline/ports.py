@@ -1,0 +1,168 @@
+"""What the stages, the producer and the commands need of a backend, as Protocols.
+
+Each backend (``local``, ``aws``) implements them; ``tests/contract`` holds every implementation to
+the same promises.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from stockctl.market.alert import Alert
+from stockctl.market.stored_quote import Precedent, StoredQuote
+
+
+class Record(NamedTuple):
+    """A raw record of the stream, and where it comes from (for a person who looks for it)."""
+
+    data: bytes
+    origin: str
+
+
+class Rejection(NamedTuple):
+    """A record that cannot be read, with the reason."""
+
+    data: bytes
+    origin: str
+    reason: str
+
+    @property
+    def key(self) -> str:
+        """The SHA-256 of origin and bytes: a second delivery of the same record has the same key."""
+        return hashlib.sha256(self.origin.encode() + b"\0" + self.data).hexdigest()
+
+
+class RawObject(NamedTuple):
+    """What the archive keeps of one quote."""
+
+    symbol: str
+    timestamp: str
+    body: bytes
+
+
+class Receipt(NamedTuple):
+    """What became of the records of one ``send``; a stream that hands them on knows only ``sent``."""
+
+    sent: int
+    stored: int = 0
+    repeated: int = 0
+    quarantined: int = 0
+    alerts: Sequence[Alert] = ()
+
+
+class Archive(Protocol):
+    """Raw quotes, one object each."""
+
+    def put(self, objects: Sequence[RawObject]) -> None:
+        """Write the objects. One whose symbol and timestamp are there already stays as it is."""
+
+
+class Quarantine(Protocol):
+    """Records that could not be read, with reason and bytes."""
+
+    def put(self, rejections: Sequence[Rejection]) -> None:
+        """Keep the rejections, each under its key; one that is there already stays as it is."""
+
+
+class QuoteTable(Protocol):
+    """Stored quotes by symbol and timestamp."""
+
+    def newest(self, symbols: Collection[str], count: int) -> Mapping[str, Sequence[Precedent]]:
+        """Return, for each symbol that has any, its ``count`` newest quotes, oldest first.
+
+        Every write that has ended is seen.
+        """
+
+    def around(self, symbol: str, first: str, last: str, before: int) -> Sequence[Precedent]:
+        """Return the symbol's quotes from ``first`` to ``last`` and ``before`` more ahead, oldest first."""
+
+    def insert(self, quotes: Sequence[StoredQuote]) -> None:
+        """Write quotes that are not there yet; all of them, or raise."""
+
+
+class QuoteReader(Protocol):
+    """Stored quotes, as the commands show them."""
+
+    def latest(self, symbols: Collection[str] | None = None) -> Sequence[StoredQuote]:
+        """Return the newest quote of each symbol (of all symbols without ``symbols``), by symbol."""
+
+    def history(self, symbol: str, *, since: str | None = None, limit: int = 0) -> Sequence[StoredQuote]:
+        """Return the symbol's quotes from ``since`` on, the newest ``limit`` (0 = all), oldest first."""
+
+
+class Claim(NamedTuple):
+    """Alerts that were logged just now, and those that are still to be published.
+
+    To be published is an alert without ``not_published`` that is new, or was claimed before and never
+    marked.
+    """
+
+    logged: Sequence[Alert]
+    pending: Sequence[Alert]
+
+
+class AlertLog(Protocol):
+    """Every alert that was ever raised, once."""
+
+    def claim(self, alerts: Sequence[Alert]) -> Claim:
+        """Log the alerts that are not there yet; one that is there stays as it is."""
+
+    def mark(self, alert_ids: Sequence[str], published_at: str) -> None:
+        """Note that the alerts were published."""
+
+
+class AlertReader(Protocol):
+    """The alert log, as the commands show it."""
+
+    def recent(
+        self, *, kinds: Collection[str] = (), since: str | None = None, limit: int = 0
+    ) -> Sequence[Alert]:
+        """Return the alerts created from ``since`` on, the newest ``limit`` (0 = all), newest first.
+
+        ``kinds`` narrows them to some kinds; empty means all.
+        """
+
+    def follow(self, since: str | None = None) -> "AlertTail":
+        """Return a tail that begins at ``since``, or after the newest alert."""
+
+
+class AlertTail(Protocol):
+    """A place in the alert log."""
+
+    def read(self) -> Sequence[Alert]:
+        """Return what came since the last read, oldest first, each alert once."""
+
+
+class Notifier(Protocol):
+    """The way to people."""
+
+    def publish(self, alert: Alert) -> None:
+        """Tell the subscribers; return when the message is accepted."""
+
+
+class Stream(Protocol):
+    """Where a producer puts records."""
+
+    def send(self, records: Sequence[Record]) -> Receipt:
+        """Take the records, in order for each symbol; all of them, or raise."""
+
+    def refuse(self, rejections: Sequence[Rejection]) -> None:
+        """Quarantine what a source could not read."""
+
+
+class SqlResult(NamedTuple):
+    """Rows of a SQL query, values as JSON knows them (text, int, float, bool, None)."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+
+
+class Warehouse(Protocol):
+    """SQL over the raw archive, in Athena's dialect, on the one table ``stock_data_table``."""
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> SqlResult:
+        """Run one SELECT; each ``?`` takes a parameter.
+
+        Raises:
+            QueryError: the statement is not exactly one query over the table, or it fails.
+        """

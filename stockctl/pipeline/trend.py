@@ -1,0 +1,70 @@
+"""The second stage: newly stored quotes in; logged and published alerts out."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from operator import attrgetter
+
+from stockctl.market.alert import Alert, alerts_of
+from stockctl.market.rules import Rules
+from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.timestamp import format_timestamp, to_datetime
+from stockctl.pipeline.ports import AlertLog, Notifier
+
+Clock = Callable[[], datetime]
+
+
+class TrendStage:
+    """Raise, log and publish the alerts of newly stored quotes.
+
+    It reads nothing to decide: a stored quote carries what is needed. An alert is claimed in the log,
+    published, then marked; killed in between, it is published again when the quotes come again.
+
+    Args:
+        log: where every alert is noted once.
+        notifier: how people are told.
+        rules: windows and threshold, for the words of the messages.
+        max_age: an older quote's alert is logged, not published; None means no limit.
+        clock: tells the present as an aware datetime.
+    """
+
+    def __init__(
+        self, log: AlertLog, notifier: Notifier, rules: Rules, max_age: timedelta | None, clock: Clock
+    ) -> None:
+        self._log = log
+        self._notifier = notifier
+        self._rules = rules
+        self._max_age = max_age
+        self._clock = clock
+
+    def run(self, quotes: Sequence[StoredQuote]) -> Sequence[Alert]:
+        """Take newly stored quotes, in any order, and return the alerts that they added to the log."""
+        now = self._clock()
+        created_at = format_timestamp(now)
+        alerts = [
+            self._aged(alert, now)
+            for quote in sorted(quotes, key=attrgetter("timestamp", "symbol"))
+            for alert in alerts_of(quote, self._rules, created_at)
+        ]
+        return self.raise_alerts(alerts) if alerts else ()
+
+    def raise_alerts(self, alerts: Sequence[Alert]) -> Sequence[Alert]:
+        """Log ``alerts``, publish those that nobody was told of, and return those new to the log."""
+        claim = self._log.claim(alerts)
+        for alert in claim.pending:
+            self._notifier.publish(alert)
+        if claim.pending:
+            self._log.mark([alert.alert_id for alert in claim.pending], format_timestamp(self._clock()))
+        return claim.logged
+
+    def _aged(self, alert: Alert, now: datetime) -> Alert:
+        if self._max_age is None or now - to_datetime(alert.timestamp) < self._max_age:
+            return alert
+        return alert._replace(not_published=f"its quote is older than {_duration(self._max_age)}")
+
+
+def _duration(span: timedelta) -> str:
+    seconds = int(span.total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"

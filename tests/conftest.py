@@ -1,0 +1,17 @@
+"""What tests of every room share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real market data that is not part of this repository."""
+    folder = Path(os.environ.get("STOCKCTL_SHARED", _REPOSITORY.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no market data in {folder}; set STOCKCTL_SHARED to the folder that holds data/")
+    return folder
