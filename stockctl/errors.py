@@ -5,7 +5,8 @@
     ├── ConfigError          2   a wrong configuration file, key or value
     ├── HomeError            1   the embedded home is absent, in use, damaged or newer than this program
     ├── SourceError          1   quotes cannot be read from where they should come from
-    └── QueryError           1   a SQL statement is refused, or fails
+    ├── QueryError           1   a SQL statement is refused, or fails
+    └── AwsError             1   AWS refuses, cannot be reached, or does not hold what is needed
 
 The number is the exit code. Anything that is not a ``StockctlError`` is a bug.
 """
@@ -53,3 +54,9 @@ class QueryError(StockctlError):
     """A SQL statement was refused or could not be answered."""
 
     code = "query"
+
+
+class AwsError(StockctlError):
+    """AWS refused a call, could not be reached, or does not hold what is needed."""
+
+    code = "aws"

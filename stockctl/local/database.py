@@ -81,8 +81,11 @@ class Database:
         with self.explained():
             self._connection = _connect(path)
             try:
-                _configure(self._connection)
+                self._check_owner()
                 self._check_version()
+                # In WAL mode NORMAL keeps the database whole through a power cut and loses at most the
+                # last commits.
+                self._connection.execute("PRAGMA synchronous = NORMAL")
             except BaseException:
                 self._connection.close()
                 raise
@@ -90,6 +93,8 @@ class Database:
     @classmethod
     def create(cls, path: Path) -> None:
         """Make the database at once and whole, unless there is a file already; that one stays as it is."""
+        if os.path.lexists(path):
+            return
         partial = path.with_name(f".{os.getpid()}.partial")
         partial.unlink(missing_ok=True)
         try:
@@ -129,10 +134,11 @@ class Database:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Give the connection for reads, faults explained."""
         with self.explained():
+            self._check_version()
             yield self._connection
 
     def mark_torn_down(self) -> None:
-        """Make every other process that writes here stop with an error from now on."""
+        """Make every other process that works here stop with an error from now on."""
         with self.transaction() as connection:
             connection.execute(f"PRAGMA user_version = {_TORN_DOWN}")
 
@@ -141,6 +147,11 @@ class Database:
         """Turn a fault of SQLite into a ``HomeError`` that a person understands."""
         with _explained(self._path):
             yield
+
+    def _check_owner(self) -> None:
+        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+        if application != APPLICATION_ID:
+            raise self._foreign()
 
     def _check_version(self) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
@@ -157,7 +168,10 @@ class Database:
                 f"its format is {version}, this one knows {SCHEMA_VERSION}.",
                 "Upgrade stockctl, or point local.path at another home. Nothing was changed.",
             )
-        raise HomeError(
+        raise self._foreign()
+
+    def _foreign(self) -> HomeError:
+        return HomeError(
             f"{self._path} is a SQLite database without the tables of stockctl.",
             "Move it away and run 'stockctl provision'. Nothing was changed.",
         )
@@ -166,14 +180,6 @@ class Database:
 def _connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
-
-
-def _configure(connection: sqlite3.Connection) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    if application not in (0, APPLICATION_ID):
-        raise sqlite3.DatabaseError("it belongs to another program")
-    # In WAL mode NORMAL keeps the database whole through a power cut and loses at most the last commits.
-    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 @contextmanager

@@ -8,29 +8,33 @@ class OnceWriter:
     """Writes files into one folder tree; a name that exists keeps its content.
 
     The bytes go to a partial file that is then linked to its name, which is atomic and fails where the
-    name exists. A process that dies leaves at most one partial file, which its successor or
-    ``teardown`` removes.
+    name exists. A process that dies leaves at most this one partial file, which the next writer or
+    ``teardown`` removes. Writers take turns: write only within a transaction of the home's database.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._partial = os.fspath(folder / f".{os.getpid()}.partial")
+        self._partial = os.fspath(folder / ".partial")
 
     def write(self, path: str, body: bytes) -> None:
         """Write ``body`` to ``path`` unless it exists. The folder must be there."""
         partial = self._partial
         handle = _open_new(partial)
         try:
-            view = memoryview(body)
-            while view:
-                view = view[os.write(handle, view) :]
-        finally:
-            os.close(handle)
-        try:
+            _fill(handle, body)
             os.link(partial, path, follow_symlinks=False)
         except FileExistsError:
             pass
         finally:
             os.unlink(partial)
+
+
+def _fill(handle: int, body: bytes) -> None:
+    try:
+        view = memoryview(body)
+        while view:
+            view = view[os.write(handle, view) :]
+    finally:
+        os.close(handle)
 
 
 def _open_new(path: str) -> int:

@@ -6,11 +6,13 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from stockctl.errors import HomeError
+
 _DATABASE = "stockctl.db"
 _OBJECT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}\.[0-9]{3}Z\.json")
 _REJECTION = re.compile(r"[0-9a-f]{64}\.json")
 _SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
-_PARTIAL = re.compile(r"\.[0-9]+\.partial")
+_PARTIAL = re.compile(r"\.([0-9]+\.)?partial(-wal|-shm|-journal)?")
 
 
 class Home:
@@ -62,18 +64,24 @@ class Home:
 
 def is_file(path: Path) -> bool:
     """Tell whether ``path`` is a regular file, and no link to one."""
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except FileNotFoundError:
-        return False
+    return stat.S_ISREG(_mode(path))
 
 
 def is_folder(path: Path) -> bool:
     """Tell whether ``path`` is a folder, and no link to one."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: Path) -> int:
     try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except FileNotFoundError:
-        return False
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        raise HomeError(
+            f"{path} cannot be looked at: {error.strerror or error}.",
+            "Check local.path and the permissions of its folders.",
+        ) from error
 
 
 def _own_files(folder: Path, names: re.Pattern[str]) -> Iterator[Path]:

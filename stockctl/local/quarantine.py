@@ -1,7 +1,5 @@
 """Records that could not be read, as files."""
 
-import base64
-import json
 import os
 from collections.abc import Sequence
 
@@ -11,7 +9,7 @@ from stockctl.pipeline.ports import Rejection
 
 
 class FileQuarantine:
-    """``quarantine/{key}.json``: origin, reason and the bytes in base64, one record a file."""
+    """``quarantine/{key}.json``: one record a file."""
 
     def __init__(self, home: Home) -> None:
         self._folder = os.fspath(home.quarantine)
@@ -21,13 +19,4 @@ class FileQuarantine:
         """Keep the rejections that are not there yet."""
         os.makedirs(self._folder, exist_ok=True)
         for rejection in rejections:
-            self._writer.write(f"{self._folder}/{rejection.key}.json", _document(rejection))
-
-
-def _document(rejection: Rejection) -> bytes:
-    fields = {
-        "origin": rejection.origin,
-        "reason": rejection.reason,
-        "bytes": base64.b64encode(rejection.data).decode("ascii"),
-    }
-    return json.dumps(fields).encode("ascii")
+            self._writer.write(f"{self._folder}/{rejection.key}.json", rejection.document)

@@ -71,7 +71,8 @@ def _file_faults(home: Home) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        place = error.filename or home.root
         raise HomeError(
-            f"The home {home.root} cannot be written: {error.strerror or error} ({error.filename}).",
+            f"The home {home.root} cannot be written: {error.strerror or error} ({place}).",
             "Check free space and permissions, then run the command again; what was sent before is stored.",
         ) from error

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from stockctl.local.database import Database
 from stockctl.market.decimals import plain
 from stockctl.market.stored_quote import Precedent, StoredQuote
 
@@ -35,7 +36,7 @@ SELECT symbol FROM known WHERE symbol IS NOT NULL
 
 
 class SqliteQuoteTable:
-    """The table ``quotes`` over one connection, for the stages (within a transaction) and the commands."""
+    """The table ``quotes`` within one transaction, for the stages."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -61,21 +62,31 @@ class SqliteQuoteTable:
         """Write quotes that are not there yet."""
         self._connection.executemany(_INSERT, [_row(quote) for quote in quotes])
 
+
+class SqliteQuoteReader:
+    """The table ``quotes`` as the commands show it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
     def latest(self, symbols: Collection[str] | None = None) -> Sequence[StoredQuote]:
         """Return the newest quote of each symbol, by symbol."""
-        if symbols is None:
-            symbols = [symbol for (symbol,) in self._connection.execute(_SYMBOLS).fetchall()]
-        rows = (self._connection.execute(_LATEST, (symbol,)).fetchone() for symbol in sorted(set(symbols)))
+        with self._database.reading() as connection:
+            if symbols is None:
+                symbols = [symbol for (symbol,) in connection.execute(_SYMBOLS).fetchall()]
+            rows = [connection.execute(_LATEST, (symbol,)).fetchone() for symbol in sorted(set(symbols))]
         return [_stored(row) for row in rows if row is not None]
 
     def history(self, symbol: str, *, since: str | None = None, limit: int = 0) -> Sequence[StoredQuote]:
         """Return the symbol's quotes from ``since`` on, the newest ``limit`` (0 = all), oldest first."""
-        rows = self._connection.execute(_HISTORY, (symbol, since or "", limit or -1)).fetchall()
+        with self._database.reading() as connection:
+            rows = connection.execute(_HISTORY, (symbol, since or "", limit or -1)).fetchall()
         return [_stored(row) for row in reversed(rows)]
 
     def count(self) -> int:
         """Return how many quotes are stored."""
-        (count,) = self._connection.execute("SELECT count(*) FROM quotes").fetchone()
+        with self._database.reading() as connection:
+            (count,) = connection.execute("SELECT count(*) FROM quotes").fetchone()
         return int(count)
 
 

@@ -16,9 +16,10 @@ from stockctl.market.refusal import Refusal, shown
 
 PRICE_PLACES = 6
 FIGURE_PLACES = 8
-LIMIT = Decimal(10) ** 15
 
 _PRICE_UNIT = Decimal(1).scaleb(-PRICE_PLACES)
+# From here on a number would round to 10**15 or more.
+_BOUND = Decimal(10) ** 15 - _PRICE_UNIT / 2
 # Wide enough for every sum and product of bounded prices; anything that would still be cut raises.
 _EXACT = Context(prec=120, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 
@@ -39,8 +40,8 @@ def parse_number(value: object, field: str) -> Decimal:
     elif type(value) is not Decimal:
         raise Refusal(f"{field} {shown(value)} is not a number")
     # NaN compares false with everything, so it is refused here as well.
-    if value.is_nan() or not -LIMIT < value < LIMIT:
-        raise Refusal(f"{field} {shown(str(value))} is not a finite number below 10**15")
+    if value.is_nan() or not -_BOUND < value < _BOUND:
+        raise Refusal(f"{field} {shown(value)} is not a finite number below 10**15")
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int) or exponent < -PRICE_PLACES:
         value = value.quantize(_PRICE_UNIT, rounding=ROUND_HALF_EVEN)
@@ -55,7 +56,7 @@ def parse_positive(value: object, field: str) -> Decimal:
     """
     number = parse_number(value, field)
     if number <= 0:
-        raise Refusal(f"{field} {shown(str(value))} is not above zero")
+        raise Refusal(f"{field} {shown(value)} is not above zero ({PRICE_PLACES} decimals count)")
     return number
 
 

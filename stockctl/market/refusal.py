@@ -1,5 +1,7 @@
 """Why a value cannot become part of a quote."""
 
+from decimal import Decimal
+
 _SHOWN = 60
 
 
@@ -9,5 +11,5 @@ class Refusal(ValueError):
 
 def shown(value: object) -> str:
     """Return ``value`` as it may appear in a reason: one line, escaped, cut at 60 characters."""
-    text = ascii(value)
+    text = str(value) if type(value) is Decimal else ascii(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -4,7 +4,9 @@ Each backend (``local``, ``aws``) implements them; ``tests/contract`` holds ever
 the same promises.
 """
 
+import base64
 import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -29,7 +31,17 @@ class Rejection(NamedTuple):
     @property
     def key(self) -> str:
         """The SHA-256 of origin and bytes: a second delivery of the same record has the same key."""
-        return hashlib.sha256(self.origin.encode() + b"\0" + self.data).hexdigest()
+        return hashlib.sha256(self.origin.encode(errors="surrogatepass") + b"\0" + self.data).hexdigest()
+
+    @property
+    def document(self) -> bytes:
+        """What a quarantine keeps: a JSON object of origin, reason and the bytes in base64."""
+        fields = {
+            "origin": self.origin,
+            "reason": self.reason,
+            "bytes": base64.b64encode(self.data).decode("ascii"),
+        }
+        return json.dumps(fields).encode("ascii")
 
 
 class RawObject(NamedTuple):
