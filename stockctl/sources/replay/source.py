@@ -1,0 +1,180 @@
+"""The replay: files in, quotes in order of time out."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from types import TracebackType
+from typing import Self
+
+from stockctl.errors import SourceError, UsageError
+from stockctl.market.quote import Quote
+from stockctl.market.refusal import Refusal
+from stockctl.market.symbol import parse_symbol
+from stockctl.market.timestamp import NEW_YORK
+from stockctl.sources.base import Tick
+from stockctl.sources.replay.inputs import check_arguments
+from stockctl.sources.replay.moments import moment_reader
+from stockctl.sources.replay.ordering import sorted_rows
+from stockctl.sources.replay.pacing import Pacer, check_speed, paced_ticks
+from stockctl.sources.replay.preparation import Preparation, Prepared
+from stockctl.sources.replay.quotes import QuoteMaker
+from stockctl.sources.replay.rows import RowCheck
+from stockctl.sources.replay.stopped import Stopped
+
+TICK_ITEMS = 500
+"""A tick has at most so many items."""
+
+_LOG = logging.getLogger("stockctl.sources.replay")
+
+
+class ReplaySource:
+    """Replays the rows of files in order of time, whatever their order in and across the files.
+
+    The files are CSV, NDJSON (both may be gzip-compressed) or Parquet, told by their content. A file
+    has the columns ``timestamp``, ``date`` or ``datetime``; ``symbol`` or ``ticker``; ``price`` or
+    ``close`` (the first of each that is there counts); it may have ``open``, ``high``, ``low``, ``volume``
+    and ``previous_close``. Where a file has no ``previous_close``, it is the last price of the symbol's
+    latest earlier New York date in all the files. Ties of time go by the order of the files, then of the
+    rows.
+
+    A row that cannot be read becomes a ``Rejection``; its origin is ``replay:<file name>#<record
+    number>``. Records are counted from 1, without the header and without blank lines; its bytes are the
+    row's text, or JSON of its fields where the file holds no text. Rejections come ahead of the quotes.
+
+    The source keeps a private temporary folder from ``prepare`` on, as large as the rows of the files.
+    It is removed when ``ticks`` ends, on ``close``, and at the end of a ``with`` block.
+
+    Args:
+        files: names of local regular files, taken literally; ``-`` is standard input.
+        symbols: which symbols to send; None means all.
+        timezone: where naive times are at home; a bare date is 16:00 there.
+        speed: how many times faster than it was; 0 is as fast as possible.
+        on_progress: told in a few words, now and then, what ``prepare`` is doing.
+        clock: seconds that only go forward, for the pace.
+
+    Raises:
+        UsageError: a symbol, the time zone or the speed is none.
+    """
+
+    name = "replay"
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        *,
+        symbols: Collection[str] | None = None,
+        timezone: str = NEW_YORK,
+        speed: float = 0.0,
+        on_progress: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        check_speed(speed)
+        self._files = tuple(files)
+        self._symbols = None if symbols is None else frozenset(map(_wanted, symbols))
+        self._moment = moment_reader(timezone)
+        self._speed = speed
+        self._on_progress = on_progress or _say_nothing
+        self._clock = clock
+        self._folder: TemporaryDirectory[str] | None = None
+        self._prepared: Prepared | None = None
+        self.expected: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary folder; a second call does nothing."""
+        self._prepared = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def prepare(self, stop: Event | None = None) -> None:
+        """Read all files to their end and set ``expected``; nothing happens when that is done already.
+
+        When ``stop`` is set meanwhile, it returns early and leaves nothing behind.
+
+        Raises:
+            UsageError: an argument is no regular file.
+            SourceError: a file is empty, damaged, or has no column for symbol, time or price; or there
+                is no room for the temporary folder.
+        """
+        if self._prepared is not None:
+            return
+        check_arguments(self._files)
+        try:
+            self._folder = TemporaryDirectory(prefix="stockctl-replay-")
+            check = RowCheck(self._symbols, self._moment)
+            preparation = Preparation(Path(self._folder.name), check, self._on_progress, stop or Event())
+            self._prepared = preparation.run(self._files)
+            self.expected = self._prepared.spill.count + self._prepared.quotes
+        except Stopped:
+            _LOG.debug("stopped while files were being read")
+        except OSError as error:
+            raise SourceError(
+                f"The files cannot be copied into the temporary folder: {error.strerror or error}.",
+                "Make room there, or set TMPDIR to a folder that has some.",
+            ) from error
+        finally:
+            if self._prepared is None:
+                self.close()
+
+    def ticks(self, stop: Event) -> Iterator[Tick]:
+        """Yield rejections, then quotes in order of time; end when there are no more or ``stop`` is set.
+
+        With a speed the quotes of a moment come when they are due, at most ``TICK_ITEMS`` at once.
+
+        Raises:
+            UsageError, SourceError: as ``prepare`` does; or the rows cannot be sorted.
+        """
+        try:
+            self.prepare(stop)
+            if self._prepared is None:
+                return
+            with closing(self._all_ticks(self._prepared, stop)) as ticks:
+                for tick in ticks:
+                    if stop.is_set():
+                        return
+                    yield tick
+        except Stopped:
+            _LOG.debug("stopped while rows were being sorted")
+        finally:
+            self.close()
+
+    def _all_ticks(self, prepared: Prepared, stop: Event) -> Generator[Tick, None, None]:
+        yield from prepared.spill.chunks(TICK_ITEMS)
+        if not prepared.quotes:
+            return
+        self._on_progress(f"sorting {prepared.quotes:,} rows")
+        chunks = self._quotes(prepared, stop)
+        if self._speed:
+            pacer = Pacer(self._speed, stop, self._clock)
+            yield from paced_ticks(chain.from_iterable(chunks), pacer, TICK_ITEMS)
+        else:
+            yield from chunks
+
+    def _quotes(self, prepared: Prepared, stop: Event) -> Iterator[list[Quote]]:
+        maker = QuoteMaker(prepared.deriving)
+        for rows in sorted_rows(prepared.staged, prepared.staged.parent / "sorted", TICK_ITEMS, stop):
+            yield maker.quotes(rows)
+
+
+def _wanted(symbol: str) -> str:
+    try:
+        return parse_symbol(symbol)
+    except Refusal as reason:
+        raise UsageError(f"{reason}.", "Name symbols separated by commas, such as AAPL,MSFT.") from None
+
+
+def _say_nothing(_: str) -> None:
+    """Take a word on the progress, for want of somebody to tell."""

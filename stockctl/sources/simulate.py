@@ -1,0 +1,244 @@
+"""Quotes out of a seeded market that was never there, and looks as if it had been.
+
+Each symbol draws from a generator of its own, seeded with the seed and its name, so that its path is the
+same whichever other symbols run beside it. Time is the market's: regular sessions, 09:30 to 16:00 in New
+York, Monday to Friday (holidays are not known here), and no quote outside them.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
+from decimal import Decimal
+from random import Random
+from threading import Event
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from stockctl.errors import UsageError
+from stockctl.market.quote import Quote
+from stockctl.market.refusal import Refusal
+from stockctl.market.symbol import parse_symbol
+from stockctl.market.timestamp import NEW_YORK, format_timestamp, parse_timestamp, to_datetime
+from stockctl.sources.base import Tick
+
+SOURCE = "simulate"
+DEFAULT_START = "2026-01-05T14:30:00.000Z"
+"""A Monday, 09:30 in New York."""
+
+_OPEN, _CLOSE = time_of_day(9, 30), time_of_day(16)
+_SESSION = timedelta(hours=6, minutes=30)
+_FIRST_YEAR = 1900
+_SLOWEST = 0.001
+_SATURDAY = 5
+_ZONE = ZoneInfo(NEW_YORK)
+
+# Of a symbol, drawn once.
+_PRICES = (8.0, 600.0)
+_DAILY_VOLATILITY = (0.008, 0.025)
+_DAILY_VOLUME = (2e5, 6e7)
+
+_NIGHT = 0.5  # volatility of a night, in days
+_JUMP_CHANCE = 0.04  # a session; the same for the night before it
+_JUMP_SIZES = (0.04, 0.12)
+_PULL = 0.005  # a night, back towards the first price: endless must not mean boundless
+_UNEVEN_VOLUME = 0.6
+
+
+class SimulateSource:
+    """An endless, repeatable stream: the same arguments give the same quotes, byte for byte.
+
+    Args:
+        symbols: one path each; any number of them.
+        seed: another seed is another market.
+        start: the earliest moment of a quote, canonical; None is ``DEFAULT_START``. Outside a session the
+            next one opens the stream.
+        step: seconds of market time from tick to tick, at least a thousandth.
+        speed: how many times faster than the market the ticks come; 0 is as fast as they are taken.
+            Hours in which the market is closed take no time.
+
+    Raises:
+        UsageError: an argument is out of range.
+        Refusal: a symbol has characters that no symbol has.
+    """
+
+    name = SOURCE
+    expected: int | None = None
+
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        *,
+        seed: int = 1,
+        start: str | None = None,
+        step: float = 60.0,
+        speed: float = 0.0,
+    ) -> None:
+        if not symbols:
+            raise UsageError("There is no symbol to simulate.", "Name some: --symbols AAPL,MSFT.")
+        if speed != 0 and not _SLOWEST <= speed < math.inf:
+            raise UsageError(
+                f"A speed of {speed:g} is neither 0 nor {_SLOWEST:g} or more.",
+                "0 is as fast as possible, 1 as slow as the market, 60 a minute in a second.",
+            )
+        if not 0.001 <= step <= _SESSION.total_seconds():
+            raise UsageError(
+                f"A step of {step:g} s is not between 0.001 s and a session (23400 s).", "Try 60."
+            )
+        self._symbols = list(dict.fromkeys(map(parse_symbol, symbols)))
+        self._seed = seed
+        self._start = _checked_start(DEFAULT_START if start is None else start)
+        self._step = timedelta(milliseconds=round(step * 1000))
+        self._speed = speed
+
+    def ticks(self, stop: Event) -> Iterator[Tick]:
+        """Yield one quote of every symbol at each step of market time, until ``stop`` is set."""
+        paths = [_Path(symbol, self._seed) for symbol in self._symbols]
+        pace = _Pace(self._step.total_seconds(), self._speed)
+        for moment in _moments(self._start, self._step):
+            if pace.wait(stop):
+                return
+            yield [path.quote(moment) for path in paths]
+
+
+class _Moment(NamedTuple):
+    """A step of market time, and how much of a session happens in it."""
+
+    timestamp: str
+    opens: bool
+    """It is the first of its session."""
+    share: float
+    """Its part of the session's time."""
+    bustle: float
+    """How lively it is, 1 on average: the ends of a session are livelier than its middle."""
+
+
+def _moments(start: datetime, step: timedelta) -> Iterator[_Moment]:
+    """Yield the steps of every session from ``start`` on, to the end of the calendar."""
+    share = step / _SESSION
+    for day in range(start.astimezone(_ZONE).toordinal(), date.max.toordinal() + 1):
+        opening = _utc(day, _OPEN)
+        closing = _utc(day, _CLOSE)
+        if date.fromordinal(day).weekday() >= _SATURDAY or closing < start:
+            continue
+        first = at = max(opening, start)
+        while at <= closing:
+            middle = 2 * ((at - opening) / _SESSION) - 1
+            yield _Moment(format_timestamp(at), at == first, share, 0.6 + 1.2 * middle * middle)
+            at += step
+
+
+def _utc(day: int, moment: time_of_day) -> datetime:
+    return datetime.combine(date.fromordinal(day), moment, _ZONE).astimezone(UTC)
+
+
+class _Path:
+    """One symbol: a random walk of the logarithm of its price, with nights, jumps and a gentle pull back."""
+
+    __slots__ = (
+        "_anchor",
+        "_high",
+        "_level",
+        "_low",
+        "_open",
+        "_previous_close",
+        "_price",
+        "_rng",
+        "_symbol",
+        "_turnover",
+        "_volatility",
+        "_volume",
+    )
+
+    def __init__(self, symbol: str, seed: int) -> None:
+        # Seeded with text, a generator does not depend on the hashes of this process.
+        self._rng = rng = Random(f"{seed}:{symbol}")  # noqa: S311 - a game of chance, no secret
+        self._symbol = symbol
+        self._anchor = self._level = rng.uniform(*map(math.log, _PRICES))
+        self._volatility = rng.uniform(*_DAILY_VOLATILITY)
+        self._turnover = math.exp(rng.uniform(*map(math.log, _DAILY_VOLUME)))
+        self._price = _price(self._level)
+        self._previous_close = self._open = self._high = self._low = self._price
+        self._volume = 0
+
+    def quote(self, moment: _Moment) -> Quote:
+        """Go to ``moment`` and return the quote there."""
+        if moment.opens:
+            self._open_session()
+        else:
+            self._walk(moment)
+        price = self._price
+        if price > self._high:
+            self._high = price
+        elif price < self._low:
+            self._low = price
+        self._volume += self._traded(moment)
+        return Quote(
+            self._symbol,
+            moment.timestamp,
+            price,
+            self._previous_close,
+            self._open,
+            self._high,
+            self._low,
+            self._volume,
+            SOURCE,
+            None,
+        )
+
+    def _open_session(self) -> None:
+        self._previous_close = self._price
+        pull = _PULL * (self._anchor - self._level)
+        self._move(pull + self._rng.gauss(0.0, _NIGHT * self._volatility), _JUMP_CHANCE)
+        self._open = self._high = self._low = self._price
+        self._volume = 0
+
+    def _walk(self, moment: _Moment) -> None:
+        deviation = self._volatility * moment.bustle * math.sqrt(moment.share)
+        self._move(self._rng.gauss(0.0, deviation), _JUMP_CHANCE * moment.share)
+
+    def _move(self, by: float, jump_chance: float) -> None:
+        rng = self._rng
+        if rng.random() < jump_chance:
+            by += rng.uniform(*_JUMP_SIZES) * rng.choice((-1, 1))
+        self._level += by
+        self._price = _price(self._level)
+
+    def _traded(self, moment: _Moment) -> int:
+        noise = math.exp(self._rng.gauss(0.0, _UNEVEN_VOLUME))
+        return int(self._turnover * moment.share * moment.bustle * noise)
+
+
+def _price(level: float) -> Decimal:
+    """Return the price at a logarithm: in cents, and below a dollar in hundredths of a cent."""
+    price = math.exp(level)
+    if price >= 1:
+        return Decimal(round(price * 100)).scaleb(-2)
+    return Decimal(max(1, round(price * 10_000))).scaleb(-4)
+
+
+class _Pace:
+    """Keeps ticks apart; who is late catches up, so that the speed holds in the long run."""
+
+    def __init__(self, step: float, speed: float) -> None:
+        self._wait = step / speed if speed else 0.0
+        self._due: float | None = None
+
+    def wait(self, stop: Event) -> bool:
+        """Wait for the next tick, the first of which is due at once; return whether ``stop`` was set."""
+        if not self._wait:
+            return stop.is_set()
+        now = time.monotonic()
+        self._due = now if self._due is None else self._due + self._wait
+        return stop.wait(max(0.0, self._due - now))
+
+
+def _checked_start(start: str) -> datetime:
+    try:
+        moment = to_datetime(parse_timestamp(start, "start"))
+    except Refusal as reason:
+        raise UsageError(f"{reason}.") from None
+    if moment.year < _FIRST_YEAR:
+        raise UsageError(f"A start in the year {moment.year} is before there were sessions to simulate.")
+    return moment

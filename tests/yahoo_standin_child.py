@@ -1,0 +1,79 @@
+"""Run scenarios with the real polling source; a program of its own, because yfinance reads its environment.
+
+Standard input holds a JSON list of scenarios: ``name``, ``symbols``, and optionally ``once``,
+``interval`` (seconds, 0.002 if absent) and ``until``, the market time at whose first quote to stop, or
+``stop_after`` (seconds).
+Standard output gets one JSON object: for each name its ``ticks`` (encoded quotes, and rejections as
+``[origin, reason, data]``), its ``log`` (``[level, logger, text]``), its ``error`` (``[message, hint]``,
+or null) and the ``seconds`` it took; and below ``""`` what is true of the process in all.
+"""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from random import Random
+from threading import Event, Timer
+from time import monotonic
+
+from stockctl.errors import SourceError
+from stockctl.market.quote import encode_quote
+from stockctl.pipeline.ports import Rejection
+from stockctl.sources.yahoo import YahooSource
+
+DEADLINE = 20.0
+LATE = [name for name in ("yfinance", "pandas", "curl_cffi", "requests") if name in sys.modules]
+
+
+class _Record(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[tuple[str, str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append((record.levelname, record.name, self.format(record)))
+
+
+def run(scenario: dict) -> dict:
+    """Return what one scenario came to."""
+    stop, log, ticks, error = Event(), _Record(), [], None
+    deadline = Timer(scenario.get("stop_after", DEADLINE), stop.set)
+    begun = monotonic()
+    deadline.start()
+    root = logging.getLogger()
+    root.addHandler(log)
+    source = YahooSource(
+        scenario["symbols"].split(","),
+        interval=scenario.get("interval", 0.002),
+        once=scenario.get("once", False),
+        rng=Random(1),
+    )
+    try:
+        for tick in source.ticks(stop):
+            ticks.append([_shown(item) for item in tick])
+            if any(_is_last(item, scenario) for item in tick):
+                stop.set()
+    except SourceError as failure:
+        error = [failure.message, failure.hint]
+    finally:
+        root.removeHandler(log)
+        deadline.cancel()
+    return {"ticks": ticks, "log": log.lines, "error": error, "seconds": monotonic() - begun}
+
+
+def _shown(item: object) -> object:
+    if isinstance(item, Rejection):
+        return [item.origin, item.reason, item.data.decode()]
+    return json.loads(encode_quote(item))
+
+
+def _is_last(item: object, scenario: dict) -> bool:
+    if isinstance(item, Rejection) or "until" not in scenario:
+        return False
+    return datetime.fromisoformat(item.timestamp) >= datetime.fromtimestamp(scenario["until"], UTC)
+
+
+if __name__ == "__main__":
+    logging.getLogger().setLevel(logging.DEBUG)
+    outcome = {scenario["name"]: run(scenario) for scenario in json.load(sys.stdin)}
+    json.dump({**outcome, "": {"imported_early": LATE}}, sys.stdout)
