@@ -1,0 +1,181 @@
+"""SQL over the raw archive of the embedded home: DuckDB, in memory, behind two walls.
+
+A statement is checked and translated first (``queries``). The database that then runs it is opened with
+no access to files, network or extensions; the raw objects are read by this program and bound into its one
+table, and its configuration is locked. A statement that fooled the first wall can reach nothing.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+import duckdb
+
+from stockctl.errors import QueryError
+from stockctl.local.database import Database
+from stockctl.local.home import Home, is_file, is_folder
+from stockctl.local.raw_rows import read_rows, to_columns
+from stockctl.pipeline.ports import SqlResult
+from stockctl.queries import COLUMNS, DATABASE, TABLE
+from stockctl.queries.check import check_query, parameter_count
+from stockctl.queries.macros import MACROS
+from stockctl.queries.translate import to_duckdb
+from stockctl.queries.values import json_value
+
+MAX_ROWS = 1_000_000
+"""The most rows that one statement may give; they are held in memory."""
+_BATCH = 10_000
+_INTERRUPT_SECONDS = 0.05
+_TYPES = {"string": "VARCHAR", "double": "DOUBLE", "bigint": "BIGINT"}
+_SANDBOX: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "temp_directory": "",  # a folder for spilling would be a folder that SQL may write to
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
+    "python_enable_replacements": "false",
+    "memory_limit": "2GB",
+    "integer_division": "true",
+}
+
+_Result = TypeVar("_Result")
+
+
+class DuckdbWarehouse:
+    """Answers SQL from the raw objects as they are when the statement comes."""
+
+    def __init__(self, home: Home, *, database: str = DATABASE, table: str = TABLE) -> None:
+        self._home = home
+        self._database = database
+        self._table = table
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> SqlResult:
+        """Run one query in Athena's SQL over the table; each ``?`` takes a parameter, in order.
+
+        A ``KeyboardInterrupt`` ends the query at once.
+
+        Raises:
+            QueryError: the statement is refused or fails, or has more than ``MAX_ROWS`` rows to give.
+            HomeError: there is no home, or it cannot be read.
+        """
+        tree = check_query(sql, database=self._database, table=self._table)
+        if (wanted := parameter_count(tree)) != len(parameters):
+            raise QueryError(
+                f"The statement has {wanted} parameters (?), but {len(parameters)} values were given.",
+                "Give one value for each ?.",
+            )
+        statement = to_duckdb(tree)
+        with _faults(), self._open() as connection:
+            _interruptible(connection, lambda: _check(connection, statement, bind=not parameters))
+            self._load(connection)
+            return _interruptible(connection, lambda: _run(connection, statement, parameters))
+
+    @contextmanager
+    def loaded(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a connection to the locked database with the table filled.
+
+        Raises:
+            HomeError: there is no home, or it cannot be read.
+        """
+        with self._open() as connection:
+            self._load(connection)
+            yield connection
+
+    @contextmanager
+    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self._check_home()
+        connection = duckdb.connect(":memory:", config=_SANDBOX)
+        try:
+            _interruptible(connection, lambda: self._furnish(connection))
+            yield connection
+        finally:
+            connection.close()
+
+    def _check_home(self) -> None:
+        # An archive that was kept when its home was torn down can still be asked.
+        if is_file(self._home.database) or not is_folder(self._home.archive):
+            Database(self._home.database).close()
+
+    def _furnish(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("SET TimeZone = 'UTC'")
+        for macro in MACROS:
+            connection.execute(macro)
+        columns = ", ".join(f"{_quoted(name)} {_TYPES[kind]}" for name, kind in COLUMNS)
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(self._database)}")
+        connection.execute(f"CREATE TABLE {self._name()} ({columns})")
+        connection.execute("SET lock_configuration = true")
+
+    def _load(self, connection: duckdb.DuckDBPyConnection) -> None:
+        values = ", ".join(f"unnest(?::{_TYPES[kind]}[])" for _, kind in COLUMNS)
+        insert = f"INSERT INTO {self._name()} SELECT {values}"
+        rows = read_rows(self._home)
+        while batch := list(islice(rows, _BATCH)):
+            _interruptible(connection, partial(connection.execute, insert, to_columns(batch)))
+
+    def _name(self) -> str:
+        return f"{_quoted(self._database)}.{_quoted(self._table)}"
+
+
+def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], _Result]) -> _Result:
+    # DuckDB looks for signals only now and then, and then drops the KeyboardInterrupt; in a thread of its
+    # own it leaves this one free to be interrupted and to tell it.
+    with ThreadPoolExecutor(1, "sql") as pool:
+        running = pool.submit(work)
+        try:
+            return running.result()
+        finally:
+            while not running.done():
+                connection.interrupt()
+                wait([running], timeout=_INTERRUPT_SECONDS)
+
+
+def _check(connection: duckdb.DuckDBPyConnection, statement: str, *, bind: bool) -> None:
+    """Look at the statement before the files are read, which takes far longer."""
+    kinds = [parsed.type for parsed in connection.extract_statements(statement)]
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise QueryError("The statement is refused: the database does not see exactly one query in it.")
+    if bind:
+        connection.execute(f"PREPARE statement AS {statement}")
+        connection.execute("DEALLOCATE statement")
+
+
+def _run(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[object]) -> SqlResult:
+    connection.execute(statement, list(parameters))
+    names = [column[0] for column in connection.description or ()]
+    rows: list[list[object]] = []
+    while batch := connection.fetchmany(_BATCH):
+        rows.extend([json_value(value) for value in row] for row in batch)
+        if len(rows) > MAX_ROWS:
+            raise QueryError(
+                f"The statement has more than {MAX_ROWS} rows to give.", "Add a LIMIT, or aggregate."
+            )
+    return SqlResult(names, rows)
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _explained(error) from error
+
+
+def _explained(error: duckdb.Error) -> QueryError:
+    message = str(error).strip().splitlines()[0]
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return QueryError(
+            f"The query needs more than {_SANDBOX['memory_limit']} of memory.",
+            "Narrow it with WHERE, or aggregate.",
+        )
+    hint = None
+    if isinstance(error, (duckdb.BinderException, duckdb.CatalogException)):
+        hint = f"The columns are {', '.join(name for name, _ in COLUMNS)}."
+    return QueryError(f"The query failed. {message}", hint)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

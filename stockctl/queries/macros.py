@@ -1,0 +1,20 @@
+"""Functions of Athena that DuckDB lacks, or has under the same name with another meaning, as macros."""
+
+MACROS = (
+    """CREATE MACRO to_iso8601(x) AS CASE typeof(x)
+       WHEN 'DATE' THEN strftime(CAST(x AS TIMESTAMP), '%Y-%m-%d')
+       WHEN 'TIMESTAMP WITH TIME ZONE' THEN strftime(CAST(x AS TIMESTAMPTZ), '%Y-%m-%dT%H:%M:%S.%gZ')
+       ELSE strftime(CAST(x AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%g') END""",
+    """CREATE MACRO athena_slice(a, first, length) AS list_slice(a, first,
+       CASE WHEN first < 0 THEN len(a) + first + length ELSE first + length - 1 END)""",
+    """CREATE MACRO athena_array_position(a, x) AS
+       CASE WHEN a IS NOT NULL AND x IS NOT NULL THEN coalesce(list_position(a, x), 0) END""",
+    """CREATE MACRO width_bucket(x, low, high, n) AS CASE WHEN x < low THEN 0 WHEN x >= high THEN n + 1
+       ELSE CAST(floor((CAST(x AS DOUBLE) - low) / (high - low) * n) AS BIGINT) + 1 END""",
+    "CREATE MACRO athena_repeat(x, n) AS list_transform(range(n), LAMBDA i: x)",
+    "CREATE MACRO map_agg(k, v) AS map_from_entries(list(struct_pack(k := k, v := v)))",
+    "CREATE MACRO nan() AS CAST('NaN' AS DOUBLE)",
+    "CREATE MACRO infinity() AS CAST('Infinity' AS DOUBLE)",
+    "CREATE MACRO e() AS exp(1.0e0)",
+)
+"""Statements to run in a DuckDB database before translated SQL runs there."""

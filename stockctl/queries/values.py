@@ -1,0 +1,56 @@
+"""Values of a SQL result as JSON knows them, the same from every engine."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+from stockctl.market.timestamp import format_timestamp
+
+
+def json_value(value: object) -> object:
+    """Return a text, int, float, bool or None for what a database driver returned.
+
+    NaN and infinity become None; a decimal without a fraction an int, another one a float; a moment with
+    a zone is given in UTC with a ``Z``; binary is hexadecimal; an array, row or map is its JSON text.
+    """
+    plain = _plain(value)
+    return json.dumps(plain, ensure_ascii=False) if isinstance(plain, (list, dict)) else plain
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return _number(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).hex()
+    if isinstance(value, (date, time, timedelta)):
+        return _moment(value)
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence):
+        return [_plain(entry) for entry in value]
+    return str(value)
+
+
+def _number(value: Decimal) -> int | float | None:
+    if not value.is_finite():
+        return None
+    return float(value) if value.as_tuple().exponent else int(value)
+
+
+def _moment(value: date | time | timedelta) -> str:
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            return format_timestamp(value)
+        return value.isoformat(timespec="milliseconds")
+    if isinstance(value, timedelta):
+        sign = "-" if value < timedelta() else ""
+        seconds, milliseconds = divmod(abs(value) // timedelta(milliseconds=1), 1000)
+        clock = f"{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{milliseconds:03}"
+        return f"{sign}{seconds // 86400} {clock}"
+    return value.isoformat()
