@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from command import Command
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -15,3 +16,9 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no market data in {folder}; set STOCKCTL_SHARED to the folder that holds data/")
     return folder
+
+
+@pytest.fixture
+def stockctl(tmp_path: Path) -> Command:
+    """The command line, in a folder of its own."""
+    return Command(tmp_path)

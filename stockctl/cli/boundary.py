@@ -1,0 +1,91 @@
+"""The one place where a failure becomes words and an exit code."""
+
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from types import FrameType
+from typing import ParamSpec
+
+import typer
+
+from stockctl.cli.terminal import complain, safe
+from stockctl.errors import StockctlError
+
+P = ParamSpec("P")
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: end cleanly."""
+
+
+def guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """Return ``command`` with its failures told to the user and turned into the exit codes of the contract.
+
+    0 done; 1 a known failure, or a bug (with its traceback in a file); 2 wrong usage or configuration;
+    130 SIGINT; SIGTERM and a closed pipe 0.
+    """
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except StockctlError as error:
+            _flush()
+            tell(error)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        except Terminated:
+            raise typer.Exit(0) from None
+        except BrokenPipeError:
+            _forget_stdout()
+            raise typer.Exit(0) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - the one boundary: a bug is reported, not shown raw
+            _report_bug(error)
+            raise typer.Exit(FAILED) from None
+
+    return run
+
+
+def tell(error: StockctlError) -> None:
+    """Say on stderr what happened, why, and what to do next."""
+    complain(f"error: {error.message}")
+    if error.hint:
+        complain(f"  → {error.hint}")
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
+    raise Terminated
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+
+
+def _forget_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush does not fail as well."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _report_bug(error: Exception) -> None:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="stockctl-bug-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        traceback.print_exception(error, file=log)
+    summary = safe(f"{type(error).__name__}: {error}".splitlines()[0])
+    complain(f"error: this is a bug in stockctl: {summary}")
+    complain(f"  → Please report it with {log.name}; what was stored before is safe.")

@@ -1,0 +1,77 @@
+"""Words on stderr, text made safe for a terminal, times for people."""
+
+import logging
+import sys
+import unicodedata
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from stockctl.market.timestamp import to_datetime
+
+_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def safe(text: str) -> str:
+    """Return ``text`` with everything escaped that could move a cursor, hide or reorder characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in _UNSAFE
+        else character
+        for character in text
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as ``1 quote`` or ``2,500 quotes``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def say(text: str) -> None:
+    """Say something that is no data, on stderr."""
+    print(safe(text), file=sys.stderr, flush=True)  # noqa: T201 - this is the output
+
+
+def complain(text: str) -> None:
+    """Say what went wrong, in red on a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    console.print(Text(safe(text), style="red" if text.startswith("error") else ""))
+
+
+class StderrHandler(logging.Handler):
+    """Writes log messages as lines on whatever stderr is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message."""
+        prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        say(prefix + record.getMessage())
+
+
+def set_up_logging(*, verbose: bool) -> None:
+    """Let what the package logs be seen: from INFO on, or everything; other packages stay silent."""
+    logger = logging.getLogger("stockctl")
+    logger.handlers = [StderrHandler()]
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def utc_text(timestamp: str) -> str:
+    """Return a canonical timestamp for people: blank for ``T``, milliseconds only where there are any."""
+    text = timestamp.replace("T", " ").removesuffix("Z").removesuffix(".000")
+    return text.removesuffix(":00") if text.endswith(":00") else text
+
+
+def local_text(timestamp: str) -> str:
+    """Return a canonical timestamp in the time zone of this machine, with the zone's name."""
+    return to_datetime(timestamp).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+
+
+@lru_cache(maxsize=1)
+def local_is_utc() -> bool:
+    """Tell whether this machine's zone is UTC all year, so that local times say nothing new."""
+    moments = (datetime(2026, month, 1, tzinfo=UTC) for month in (1, 7))
+    return all(not moment.astimezone().utcoffset() for moment in moments)

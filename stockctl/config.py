@@ -1,0 +1,392 @@
+"""The one configuration: a TOML file, over it environment variables, over them flags.
+
+Every key is optional and an unknown one is refused by name. ``STOCKCTL_<SECTION>__<KEY>`` sets
+``section.key``; ``STOCKCTL_TARGET`` and ``STOCKCTL_SYMBOLS`` set the two keys without a section. An
+empty variable counts as absent.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from platformdirs import user_data_path
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from stockctl.durations import parse_span
+from stockctl.errors import ConfigError
+from stockctl.market.rules import Rules
+from stockctl.market.symbol import parse_symbol
+
+_SQL_NAME = r"^[a-z_][a-z0-9_]{0,62}$"
+ENVIRONMENT_PREFIX = "STOCKCTL_"
+DEFAULT_FILE = "stockctl.toml"
+
+
+def _span(text: str) -> str:
+    if text.strip() != "0":
+        parse_span(text)
+    return text.strip()
+
+
+def _number_as_text(value: object) -> object:
+    return "0" if value == 0 and not isinstance(value, bool) else value
+
+
+def _without_repeats(symbols: list[str]) -> list[str]:
+    return list(dict.fromkeys(symbols))
+
+
+Symbol = Annotated[str, AfterValidator(parse_symbol)]
+Kind = Literal["trend_up", "trend_down", "anomaly"]
+
+
+class Section(BaseModel):
+    """A table of the file; no other keys than its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Project(Section):
+    """What this pipeline is called; the name prefixes everything it creates on AWS."""
+
+    name: str = Field(
+        "",
+        pattern=r"^([a-z][a-z0-9-]{0,9})?$",
+        description="prefixes every name on AWS; empty: the names as they stand below",
+    )
+
+    @property
+    def label(self) -> str:
+        """The name, or what the nameless project is called."""
+        return self.name or "stockctl"
+
+
+class Local(Section):
+    """Where the embedded pipeline lives."""
+
+    path: Path = Field(
+        default_factory=lambda: user_data_path("stockctl", appauthor=False),
+        description="the embedded home; absent: the user data folder of this platform",
+        examples=["~/stocks"],
+    )
+
+
+class SourceSettings(Section):
+    """Where quotes come from unless a flag says otherwise; the interval is in seconds."""
+
+    name: Literal["yahoo", "replay", "simulate"] = Field("yahoo", description="yahoo, replay or simulate")
+    interval: float = Field(30.0, ge=1, le=86_400, description="seconds between polls")
+
+
+class Indicators(Section):
+    """Windows of the moving averages, in quotes."""
+
+    short: int = Field(5, ge=1, le=1000, description="quotes in the short moving average")
+    long: int = Field(20, ge=2, le=1000, description="quotes in the long one")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Indicators":
+        if self.short >= self.long:
+            raise ValueError(f"short = {self.short} must be below long = {self.long}")
+        return self
+
+
+class Anomaly(Section):
+    """When a move is an anomaly, in percent of the previous close."""
+
+    threshold_percent: Decimal = Field(
+        Decimal(5),
+        gt=0,
+        le=1000,
+        decimal_places=6,
+        description="a larger move against the previous close is an anomaly",
+    )
+
+
+class Subscription(Section):
+    """Somebody who is told of alerts, of some symbols and kinds or of all."""
+
+    protocol: Literal["email", "sms", "sqs", "https"]
+    endpoint: str
+    symbols: list[Symbol] = []
+    kinds: list[Kind] = []
+
+
+class Alerts(Section):
+    """Which alerts are published, and to whom."""
+
+    max_age: Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_span)] = Field(
+        "1h", description="an alert of an older quote is logged, not published; 0: no limit"
+    )
+    topic: str = Field("stock-market-alerts", description="SNS topic")
+    subscriptions: list[Subscription] = Field(
+        [], description="who is told on AWS: tables of protocol, endpoint, symbols, kinds"
+    )
+
+    @property
+    def oldest(self) -> timedelta | None:
+        """The age above which an alert is logged only; None means no limit."""
+        return None if self.max_age == "0" else parse_span(self.max_age) or None
+
+
+class Aws(Section):
+    """Account, region and endpoint; what is absent comes from boto3's own chain."""
+
+    region: str | None = Field(None, description="absent: from boto3's own chain", examples=["eu-west-1"])
+    profile: str | None = Field(None, description="absent: from boto3's own chain", examples=["trading"])
+    endpoint_url: str | None = Field(
+        None, description="an AWS-compatible endpoint, for rehearsals", examples=["http://127.0.0.1:4566"]
+    )
+    tags: dict[str, str] = Field({}, description="on everything that can carry tags")
+
+
+class StreamSettings(Section):
+    """The Kinesis stream."""
+
+    name: str = Field("stock-market-stream", description="Kinesis stream")
+    mode: Literal["provisioned", "on-demand"] = Field("provisioned", description="provisioned or on-demand")
+    shards: int = Field(1, ge=1, le=500, description="of a provisioned stream")
+    retention_hours: int = Field(24, ge=24, le=8760, description="how long the stream keeps records")
+
+
+class Functions(Section):
+    """The Lambda functions and their triggers; the window is in seconds."""
+
+    batch_size: int = Field(100, ge=1, le=10_000, description="records a call")
+    batch_window: int = Field(5, ge=0, le=300, description="seconds to wait for a full batch")
+    parallelization: int = Field(1, ge=1, le=10, description="batches of a shard at once")
+    memory_mb: int = Field(512, ge=128, le=10_240, description="memory of a Lambda function")
+
+
+class Table(Section):
+    """The DynamoDB table of stored quotes."""
+
+    name: str = Field("stock-market-data", description="DynamoDB table of stored quotes")
+    ttl_days: int | None = Field(
+        None, ge=1, description="days until a stored quote expires; absent: never", examples=[90]
+    )
+
+
+class ArchiveSettings(Section):
+    """The S3 bucket of raw quotes."""
+
+    bucket: str | None = Field(
+        None,
+        description="S3 bucket; absent: stock-market-data-bucket-<account>-<region>",
+        examples=["my-quotes"],
+    )
+    retention_days: int | None = Field(
+        None, ge=1, description="days until a raw quote expires; absent: never", examples=[365]
+    )
+
+
+class Analytics(Section):
+    """Glue database and table, Athena workgroup and its scan limit."""
+
+    database: str = Field("stock_data_db", pattern=_SQL_NAME, description="database of the table for SQL")
+    table: str = Field("stock_data_table", pattern=_SQL_NAME, description="table for SQL")
+    workgroup: str = Field("stockctl", description="Athena workgroup")
+    scan_limit_mb: int = Field(1024, ge=10, description="what one Athena query may scan")
+
+
+class Logs(Section):
+    """The functions' logs."""
+
+    retention_days: int = Field(14, ge=1, description="days that the functions' logs are kept")
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    target: Literal["local", "aws"] = Field(
+        "local", description="local: embedded, in one folder; aws: on managed services"
+    )
+    symbols: Annotated[list[Symbol], AfterValidator(_without_repeats)] = Field(
+        ["AAPL", "MSFT", "GOOGL", "AMZN", "NVDA"],
+        min_length=1,
+        description="what 'stream' takes without --symbols (a replay takes all that is in its files)",
+    )
+    project: Project = Project()
+    local: Local = Field(default_factory=Local)
+    source: SourceSettings = SourceSettings()
+    indicators: Indicators = Indicators()
+    anomaly: Anomaly = Anomaly()
+    alerts: Alerts = Alerts()
+    aws: Aws = Aws()
+    stream: StreamSettings = StreamSettings()
+    functions: Functions = Functions()
+    table: Table = Table()
+    archive: ArchiveSettings = ArchiveSettings()
+    analytics: Analytics = Analytics()
+    logs: Logs = Logs()
+
+    @property
+    def rules(self) -> Rules:
+        """What the stages need to know."""
+        return Rules(self.indicators.short, self.indicators.long, self.anomaly.threshold_percent)
+
+
+class Configuration(NamedTuple):
+    """Settings, and for each key that is not a default where its value comes from."""
+
+    settings: Settings
+    file: Path | None
+    origins: Mapping[str, str]
+
+
+def load(
+    path: Path | None, environment: Mapping[str, str], overrides: Mapping[str, object] | None = None
+) -> Configuration:
+    """Return the configuration from a file, the environment and flags, the later ones winning.
+
+    Args:
+        path: the file that a flag names; without it ``$STOCKCTL_CONFIG``, else ``./stockctl.toml`` if
+            there is one.
+        environment: the environment variables.
+        overrides: dotted keys and values that flags set.
+
+    Raises:
+        ConfigError: a file cannot be read, a key is unknown, a value cannot be used.
+    """
+    file = _chosen_file(path, environment)
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    if file is not None:
+        for key, value in _flat(_read(file)):
+            _put(values, origins, key, _anchored(key, value, file.parent), str(file))
+    for key, value, variable in _from_environment(environment):
+        _put(values, origins, key, value, f"${variable}")
+    for key, value in (overrides or {}).items():
+        _put(values, origins, key, value, "command line")
+    try:
+        return Configuration(Settings.model_validate(values), file, origins)
+    except ValidationError as error:
+        raise _explained(error, origins) from None
+
+
+def flat(settings: Settings) -> list[tuple[str, object]]:
+    """Return every dotted key with its value, in the order of the contract."""
+    rows: list[tuple[str, object]] = []
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, Section):
+            rows += [(f"{name}.{key}", getattr(value, key)) for key in type(value).model_fields]
+        else:
+            rows.append((name, value))
+    return rows
+
+
+def _chosen_file(path: Path | None, environment: Mapping[str, str]) -> Path | None:
+    named = path or (Path(value) if (value := environment.get(f"{ENVIRONMENT_PREFIX}CONFIG")) else None)
+    if named is not None:
+        return named
+    return Path(DEFAULT_FILE) if Path(DEFAULT_FILE).is_file() else None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"), parse_float=Decimal)
+    except OSError as error:
+        raise ConfigError(
+            f"The configuration {file} cannot be read: {error.strerror}.",
+            "Check the path, or write one with 'stockctl init'.",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML: {error}.", "config.example.toml shows every key.") from None
+
+
+def _flat(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    rows = []
+    for name, value in values.items():
+        if isinstance(value, dict) and _is_section(name):
+            rows += [(f"{name}.{key}", inner) for key, inner in value.items()]
+        else:
+            rows.append((name, value))
+    return rows
+
+
+def _is_section(name: str) -> bool:
+    field = Settings.model_fields.get(name)
+    return field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+
+
+def _anchored(key: str, value: object, folder: Path) -> object:
+    """Return a path in a file as relative to that file, so that a command works from anywhere."""
+    if key == "local.path" and isinstance(value, str):
+        return folder / Path(value).expanduser()
+    return value
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, object, str]]:
+    rows: list[tuple[str, object, str]] = []
+    for variable in sorted(environment):
+        name = variable.removeprefix(ENVIRONMENT_PREFIX)
+        known = "__" in name or name in ("TARGET", "SYMBOLS")
+        if name == variable or not known or not environment[variable]:
+            continue
+        key = name.lower().replace("__", ".", 1)
+        value: object = environment[variable]
+        if key == "local.path":
+            value = Path(environment[variable]).expanduser()
+        elif key in ("symbols", "alerts.subscriptions", "aws.tags"):
+            value = _structured(environment[variable], variable)
+        rows.append((key, value, variable))
+    return rows
+
+
+def _structured(text: str, variable: str) -> object:
+    if not text.lstrip().startswith(("[", "{")):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"${variable} = {text!r} is not TOML: {error}.") from None
+
+
+def _put(values: dict[str, Any], origins: dict[str, str], key: str, value: object, origin: str) -> None:
+    section, _, name = key.rpartition(".")
+    if section:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{origins[section]}: {section} = {inner!r} is a section, not a value.")
+        inner[name] = value
+    else:
+        values[name] = value
+    origins[key] = origin
+
+
+def _explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    key = next(
+        (known for size in (2, 1) if (known := ".".join(location[:size])) in origins), ".".join(location)
+    )
+    origin = origins.get(key) or next(
+        (where for known, where in origins.items() if known.startswith(f"{key}.")), "configuration"
+    )
+    if first["type"] == "extra_forbidden":
+        return ConfigError(
+            f"{origin}: unknown key {'.'.join(location)!r}.",
+            "config.example.toml and 'stockctl config show' list every key.",
+        )
+    reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
+    shown = "" if isinstance(first["input"], dict) else f" = {_written(first['input'])}"
+    return ConfigError(
+        f"{origin}: {'.'.join(location)}{shown} cannot be used: {reason}.",
+        "config.example.toml shows what each key takes.",
+    )
+
+
+def _written(value: object) -> str:
+    return str(value) if isinstance(value, Decimal | Path) else repr(value)

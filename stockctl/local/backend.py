@@ -1,0 +1,125 @@
+"""The embedded backend as the commands see it."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from stockctl.backend import Status, Step
+from stockctl.config import Settings
+from stockctl.local import lifecycle
+from stockctl.local.alert_log import SqliteAlertReader
+from stockctl.local.database import Database
+from stockctl.local.home import Home
+from stockctl.local.stream import EmbeddedStream
+from stockctl.local.table import SqliteQuoteReader
+from stockctl.market.alert import sample_alert
+from stockctl.market.timestamp import format_timestamp
+from stockctl.pipeline.ports import Warehouse
+from stockctl.pipeline.trend import Clock
+
+_BLOCK = 512
+"""The unit of ``st_blocks``, by POSIX."""
+
+
+class EmbeddedBackend:
+    """The pipeline in one home folder."""
+
+    cost = "nothing: it runs in this process, on this disk"
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._home = Home(settings.local.path.expanduser().absolute())
+        self.place = str(self._home.root)
+
+    def plan(self) -> Sequence[Step]:
+        """Return what ``provision`` would do."""
+        return lifecycle.plan(self._home)
+
+    def provision(self) -> Sequence[Step]:
+        """Make the home where it is missing."""
+        return lifecycle.provision(self._home)
+
+    def plan_teardown(self, *, keep_data: bool) -> Sequence[Step]:
+        """Return what ``teardown`` would remove."""
+        return lifecycle.plan_teardown(self._home, keep_data=keep_data)
+
+    def teardown(self, *, keep_data: bool, progress: Callable[[int], None]) -> Sequence[str]:
+        """Remove the home."""
+        return lifecycle.teardown(self._home, keep_data=keep_data, progress=progress)
+
+    def status(self) -> Status:
+        """Return what the home holds."""
+        with self._open() as database:
+            reader, alerts = SqliteQuoteReader(database), SqliteAlertReader(database)
+            size, on_disk = _size(self._home.root)
+            facts: list[tuple[str, str | int]] = [
+                ("home", self.place),
+                ("bytes", size),
+                ("bytes_on_disk", on_disk),
+                ("quotes", reader.count()),
+                ("alerts", alerts.count()),
+                ("quarantined", self._home.rejections()),
+            ]
+            return Status(facts, reader.latest())
+
+    @contextmanager
+    def stream(self) -> Iterator[EmbeddedStream]:
+        """Open the way in for quotes."""
+        with self._open() as database:
+            settings = self._settings
+            yield EmbeddedStream(self._home, database, settings.rules, settings.alerts.oldest, self._clock)
+
+    @contextmanager
+    def quotes(self) -> Iterator[SqliteQuoteReader]:
+        """Open the stored quotes."""
+        with self._open() as database:
+            yield SqliteQuoteReader(database)
+
+    @contextmanager
+    def alerts(self) -> Iterator[SqliteAlertReader]:
+        """Open the alert log."""
+        with self._open() as database:
+            yield SqliteAlertReader(database)
+
+    def send_test_alert(self) -> str:
+        """Log a marked alert the way a real one is logged."""
+        alert = sample_alert(format_timestamp(self._clock()))
+        with self.stream() as stream:
+            stream.raise_alert(alert)
+        return alert.alert_id
+
+    def warehouse(self) -> Warehouse:
+        """Open the raw archive for SQL."""
+        from stockctl.local.warehouse import DuckdbWarehouse
+
+        self._check_home()
+        analytics = self._settings.analytics
+        return DuckdbWarehouse(self._home, database=analytics.database, table=analytics.table)
+
+    def _check_home(self) -> None:
+        with self._open():
+            pass
+
+    @contextmanager
+    def _open(self) -> Iterator[Database]:
+        database = Database(self._home.database)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def _size(folder: Path) -> tuple[int, int]:
+    """Return the bytes in all files below ``folder``, and the bytes that they take on the disk."""
+    size = on_disk = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                below = _size(Path(entry.path))
+            else:
+                found = entry.stat(follow_symlinks=False)
+                below = found.st_size, getattr(found, "st_blocks", 0) * _BLOCK
+            size, on_disk = size + below[0], on_disk + below[1]
+    return size, on_disk

@@ -1,0 +1,110 @@
+"""Making the embedded home and removing it, and nothing that is not ours."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from stockctl.backend import Step
+from stockctl.errors import HomeError
+from stockctl.local.database import Database
+from stockctl.local.home import Home, is_file, is_folder
+
+_PROGRESS_EVERY = 1000
+
+
+def plan(home: Home) -> Sequence[Step]:
+    """Return what provisioning would make."""
+    steps = []
+    if not is_file(home.database):
+        steps.append(Step("create", str(home.database), "SQLite database: stored quotes and alerts"))
+    if not is_folder(home.archive):
+        steps.append(Step("create", str(home.archive), "raw archive: one JSON file a quote"))
+    return steps
+
+
+def provision(home: Home) -> Sequence[Step]:
+    """Make what is missing; what is there stays as it is, and must be usable."""
+    steps = plan(home)
+    try:
+        home.root.mkdir(parents=True, exist_ok=True)
+        home.archive.mkdir(exist_ok=True)
+        Database.create(home.database)
+    except OSError as error:
+        raise HomeError(
+            f"The home {home.root} cannot be made: {error.strerror or error}.",
+            "Point local.path (or STOCKCTL_LOCAL__PATH) at a folder that can be written.",
+        ) from error
+    Database(home.database).close()
+    return steps
+
+
+def plan_teardown(home: Home, *, keep_data: bool) -> Sequence[Step]:
+    """Return what teardown would remove, counted."""
+    steps = [Step("delete", str(path), "database") for path in home.database_files()]
+    rejections = sum(1 for _ in home.quarantine_files())
+    if is_folder(home.quarantine):
+        steps.append(Step("delete", str(home.quarantine), f"{rejections:,} quarantined records"))
+    if is_folder(home.archive):
+        objects = sum(1 for _ in home.archive_files())
+        action = "keep" if keep_data else "delete"
+        steps.append(Step(action, str(home.archive), f"{objects:,} raw quotes"))
+    return steps if any(step.action == "delete" for step in steps) else []
+
+
+def teardown(home: Home, *, keep_data: bool, progress: Callable[[int], None]) -> Sequence[str]:
+    """Remove what is ours, follow no link, and return what was left because it is not ours.
+
+    The database goes last: interrupted, the command can be run again.
+    """
+    _stop_writers(home)
+    try:
+        _remove(home.quarantine_files(), progress)
+        _remove_folder(home.quarantine)
+        if not keep_data:
+            _remove(home.archive_files(), progress)
+            for folder in list(home.archive_folders()):
+                _remove_folder(folder)
+            _remove_folder(home.archive)
+        for path in home.database_files():
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise HomeError(
+            f"The home {home.root} cannot be removed: {error.strerror or error} ({error.filename}).",
+            "Check the permissions and run 'stockctl teardown' again.",
+        ) from error
+    _remove_folder(home.root)
+    return _left(home, keep_data=keep_data)
+
+
+def _stop_writers(home: Home) -> None:
+    """Make a stream that still runs fail with a reason rather than write into files that are gone."""
+    if not is_file(home.database):
+        return
+    try:
+        database = Database(home.database)
+    except HomeError:
+        return  # damaged, newer or torn down half: there is nobody to stop
+    try:
+        database.mark_torn_down()
+    finally:
+        database.close()
+
+
+def _remove(paths: Iterator[Path], progress: Callable[[int], None]) -> None:
+    for count, path in enumerate(paths, 1):
+        path.unlink(missing_ok=True)
+        if count % _PROGRESS_EVERY == 0:
+            progress(count)
+
+
+def _remove_folder(folder: Path) -> None:
+    if is_folder(folder) and not any(os.scandir(folder)):
+        folder.rmdir()
+
+
+def _left(home: Home, *, keep_data: bool) -> Sequence[str]:
+    if not is_folder(home.root):
+        return []
+    with os.scandir(home.root) as entries:
+        names = sorted(entry.name for entry in entries)
+    return [name for name in names if not (keep_data and name == home.archive.name)]

@@ -1,0 +1,187 @@
+"""plan, provision, status and teardown on the embedded home."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from command import Command
+
+CSV = """timestamp,symbol,price,previous_close
+2026-01-05T15:00:00Z,AAPL,101.5,100
+2026-01-05T15:00:00Z,MSFT,50,51
+"""
+
+
+def filled(stockctl: Command) -> None:
+    """Store two quotes and quarantine one row."""
+    stockctl.ok("stream", "--file", "-", stdin=CSV + "2026-01-05T15:01:00Z,AAPL,-1,\n")
+
+
+def test_plan_names_what_provision_makes_and_makes_nothing(stockctl: Command) -> None:
+    """Plan lists database and archive, and no folder appears."""
+    rows = stockctl.rows("plan")
+    assert [row["resource"] for row in rows] == [
+        str(stockctl.home / "stockctl.db"),
+        str(stockctl.home / "raw-data"),
+    ]
+    assert not stockctl.home.exists()
+
+
+def test_provision_twice_changes_nothing(stockctl: Command) -> None:
+    """The second provision says that there is nothing to do."""
+    assert len(stockctl.rows("provision")) == 2
+    before = (stockctl.home / "stockctl.db").read_bytes()
+    done = stockctl.run("provision", "-o", "json")
+    assert json.loads(done.stdout) == []
+    assert "Nothing to do" in done.stderr
+    assert (stockctl.home / "stockctl.db").read_bytes() == before
+
+
+def test_status_counts_what_is_there(stockctl: Command) -> None:
+    """Status shows home, size, quotes, alerts, quarantined records and the last quote per symbol."""
+    filled(stockctl)
+    (status,) = stockctl.rows("status")
+    assert status["home"] == str(stockctl.home)
+    raw = sum(path.stat().st_size for path in (stockctl.home / "raw-data").rglob("*.json"))
+    assert 0 < raw < status["bytes"] <= status["bytes_on_disk"]
+    assert (status["quotes"], status["alerts"], status["quarantined"]) == (2, 0, 1)
+    assert [quote["symbol"] for quote in status["latest"]] == ["AAPL", "MSFT"]
+    text = stockctl.ok("status")
+    assert "quarantined:   1" in text
+    assert "101.50" in text
+
+
+def test_status_without_a_home_says_what_to_do(stockctl: Command) -> None:
+    """An absent home is a known failure."""
+    message = stockctl.refused("status", code=1)
+    assert f"There is no stockctl home in {stockctl.home}" in message
+    assert "stockctl provision" in message
+
+
+def test_teardown_leaves_nothing(stockctl: Command) -> None:
+    """Typing the project's name removes everything, the folder too."""
+    filled(stockctl)
+    done = stockctl.run("teardown", stdin="stockctl\n")
+    assert done.returncode == 0
+    assert "1 quarantined records" in done.stdout
+    assert "2 raw quotes" in done.stdout
+    assert not stockctl.home.exists()
+    assert "Nothing to tear down" in stockctl.run("teardown").stderr
+
+
+def test_teardown_asks_for_the_name_of_a_named_project(stockctl: Command) -> None:
+    """A project with a name is removed by its name only."""
+    filled(stockctl)
+    extra = {"STOCKCTL_PROJECT__NAME": "desk"}
+    assert stockctl.run("teardown", stdin="stockctl\n", extra=extra).returncode == 1
+    assert (stockctl.home / "stockctl.db").exists()
+    assert stockctl.run("teardown", stdin="desk\n", extra=extra).returncode == 0
+    assert not stockctl.home.exists()
+
+
+def test_teardown_without_an_answer_deletes_nothing(stockctl: Command) -> None:
+    """With standard input closed it demands --yes."""
+    filled(stockctl)
+    done = stockctl.run("teardown")
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert (stockctl.home / "stockctl.db").exists()
+
+
+def test_teardown_keeps_the_raw_archive_on_request(stockctl: Command) -> None:
+    """--keep-data leaves the raw archive, and nothing else; a later teardown removes it."""
+    filled(stockctl)
+    stockctl.ok("teardown", "--keep-data", "--yes")
+    assert sorted(str(path.relative_to(stockctl.home)) for path in stockctl.home.rglob("*")) == [
+        "raw-data",
+        "raw-data/AAPL",
+        "raw-data/AAPL/2026-01-05T15-00-00.000Z.json",
+        "raw-data/MSFT",
+        "raw-data/MSFT/2026-01-05T15-00-00.000Z.json",
+    ]
+    stockctl.ok("provision")
+    stockctl.ok("teardown", "--yes")
+    assert not stockctl.home.exists()
+
+
+def test_teardown_touches_only_what_is_ours(stockctl: Command, tmp_path: Path) -> None:
+    """Foreign files stay, and no link is followed."""
+    filled(stockctl)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "2026-01-05T15-00-00.000Z.json").write_text("precious")
+    (stockctl.home / "notes.txt").write_text("mine")
+    (stockctl.home / "raw-data" / "AAPL" / "mine.json").write_text("mine")
+    os.symlink(outside, stockctl.home / "raw-data" / "LINK")
+    os.symlink(
+        outside / "2026-01-05T15-00-00.000Z.json",
+        stockctl.home / "raw-data" / "AAPL" / "2026-01-06T15-00-00.000Z.json",
+    )
+    done = stockctl.run("teardown", "--yes")
+    assert done.returncode == 0
+    assert "because stockctl did not make it: notes.txt, raw-data" in done.stderr
+    assert (outside / "2026-01-05T15-00-00.000Z.json").read_text() == "precious"
+    assert (stockctl.home / "notes.txt").read_text() == "mine"
+    assert (stockctl.home / "raw-data" / "AAPL" / "mine.json").read_text() == "mine"
+    assert (stockctl.home / "raw-data" / "LINK").is_symlink()
+    assert not (stockctl.home / "stockctl.db").exists()
+
+
+def test_a_home_that_is_a_file_is_refused(stockctl: Command) -> None:
+    """A path that cannot become a folder is named with its reason."""
+    stockctl.home.write_text("not a folder")
+    message = stockctl.refused("provision", code=1)
+    assert f"The home {stockctl.home} cannot be made" in message
+    assert "local.path" in message
+    assert stockctl.home.read_text() == "not a folder"
+
+
+@pytest.mark.parametrize(
+    ("content", "fragment"),
+    [
+        (
+            b"this is no database, but it is long enough to be read as one" * 100,
+            "is damaged or is no SQLite database",
+        ),
+        (b"", "without the tables of stockctl"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("provision",),
+        ("status",),
+        ("query", "latest"),
+        ("alerts", "tail"),
+        ("stream", "--source", "simulate"),
+    ],
+)
+def test_a_damaged_database_is_refused_and_kept(
+    stockctl: Command, content: bytes, fragment: str, command: tuple[str, ...]
+) -> None:
+    """Whatever command meets a file that is no database of ours, says so and leaves it as it is."""
+    (stockctl.home / "raw-data").mkdir(parents=True)
+    (stockctl.home / "stockctl.db").write_bytes(content)
+    assert fragment in stockctl.refused(*command, code=1)
+    assert (stockctl.home / "stockctl.db").read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["deploy", "template", "logs"])
+def test_what_only_aws_has_says_what_it_is_for(stockctl: Command, name: str) -> None:
+    """The command is known, says in one sentence what it is for, and ends with 2."""
+    message = stockctl.refused(name, "ingest", "--follow", code=2)
+    assert message.startswith(f"error: '{name}' ")
+    assert message.count("\n") == 1
+    assert "on AWS" in message
+
+
+@pytest.mark.parametrize("name", ["subscribe", "subscriptions", "unsubscribe"])
+def test_subscriptions_point_to_the_tail(stockctl: Command, name: str) -> None:
+    """Embedded, the alert log is the notification, and the message says so."""
+    assert "stockctl alerts tail" in stockctl.refused("alerts", name, code=2)
+
+
+def test_the_aws_target_is_refused_until_it_is_there(stockctl: Command) -> None:
+    """The target is a known value; this version says that it has only the embedded one."""
+    assert "not available in this version" in stockctl.refused("--target", "aws", "plan", code=2)
