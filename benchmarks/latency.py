@@ -59,7 +59,7 @@ def measure(folder: Path, quotes: int) -> None:
     walk.write(source, quotes, SYMBOLS)
     settings = Settings.model_validate({"local": {"path": home}, "alerts": {"max_age": "0"}})
     backend = open_backend(settings)
-    backend.provision()
+    backend.prepare()
     with backend.stream() as stream:
         Producer(ReplaySource([str(source)]), stream).run(Event())
         print(machine.describe())

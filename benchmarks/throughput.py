@@ -38,7 +38,7 @@ def run_pipeline(source: Path, home: Path) -> dict[str, float]:
     from stockctl.targets import open_backend
 
     backend = open_backend(Settings.model_validate({"local": {"path": home}}))
-    backend.provision()
+    backend.prepare()
     with backend.stream() as stream:
         began = time.perf_counter()
         stored = Producer(ReplaySource([str(source)]), stream).run(Event()).stored

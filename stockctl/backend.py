@@ -1,6 +1,6 @@
 """What the commands need of the place where the pipeline runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -13,7 +13,24 @@ class Step(NamedTuple):
 
     action: str
     resource: str
+    kind: str
     detail: str
+    data: str = ""
+    """What becomes of data; empty when none is touched."""
+
+
+class Plan(NamedTuple):
+    """What provisioning would do, and what the result costs, for a person."""
+
+    steps: Sequence[Step]
+    cost: str
+
+
+class Outcome(NamedTuple):
+    """What was done, empty when nothing was; and what came out of it, by name."""
+
+    steps: Sequence[Step]
+    outputs: Mapping[str, str]
 
 
 class Status(NamedTuple):
@@ -23,20 +40,32 @@ class Status(NamedTuple):
     latest: Sequence[StoredQuote]
 
 
+Agree = Callable[[Plan], bool]
+"""Shown a plan, tells whether it shall be carried out."""
+
+Report = Callable[[str], None]
+"""Takes a line about what is under way."""
+
+
 class Backend(Protocol):
     """A place where the pipeline runs."""
 
-    place: str
-    """Where that is, for a person."""
+    @property
+    def place(self) -> str:
+        """Where that is, for a person."""
 
-    cost: str
-    """What keeping it costs, for a person."""
+    @property
+    def costs_money(self) -> bool:
+        """Whether being there costs money, so that making it needs consent."""
 
-    def plan(self) -> Sequence[Step]:
+    def plan(self, report: Report) -> Plan:
         """Return what ``provision`` would do, and change nothing."""
 
-    def provision(self) -> Sequence[Step]:
-        """Make what is missing and return what was done; empty when all is there."""
+    def provision(self, agree: Agree, report: Report) -> Outcome:
+        """Make what is missing, once ``agree`` says so; it is not asked when nothing is."""
+
+    def prepare(self) -> bool:
+        """Make what a stream needs if that costs nothing; return whether anything was made."""
 
     def status(self) -> Status:
         """Return what is there.
@@ -48,11 +77,8 @@ class Backend(Protocol):
     def plan_teardown(self, *, keep_data: bool) -> Sequence[Step]:
         """Return what ``teardown`` would remove; empty when nothing is there."""
 
-    def teardown(self, *, keep_data: bool, progress: Callable[[int], None]) -> Sequence[str]:
-        """Remove what provisioning and streaming made; return what was left because it is not ours.
-
-        ``progress`` is called with the number of objects removed so far.
-        """
+    def teardown(self, *, keep_data: bool, report: Report) -> Sequence[str]:
+        """Remove what was made; return what was left because it is not ours."""
 
     def stream(self) -> AbstractContextManager[Stream]:
         """Open the way in for quotes."""

@@ -21,6 +21,7 @@ class Totals:
     repeated: int = 0
     quarantined: int = 0
     alerts: int = 0
+    kept_here: bool = True
 
     def add(self, receipt: Receipt) -> None:
         """Count what became of one batch."""
@@ -29,6 +30,7 @@ class Totals:
         self.repeated += receipt.repeated
         self.quarantined += receipt.quarantined
         self.alerts += len(receipt.alerts)
+        self.kept_here = self.kept_here and receipt.kept_here
 
 
 class Producer:

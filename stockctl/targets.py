@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 from stockctl.backend import Backend
 from stockctl.config import Settings
-from stockctl.errors import UsageError
 
 
 def now() -> datetime:
@@ -13,16 +12,15 @@ def now() -> datetime:
 
 
 def open_backend(settings: Settings) -> Backend:
-    """Return the backend that ``target`` names.
+    """Return the backend that ``target`` names, loading nothing of the other.
 
     Raises:
-        UsageError: this version has no such backend.
+        AwsError: the connection that ``aws`` describes cannot be made.
     """
-    if settings.target == "local":
-        from stockctl.local.backend import EmbeddedBackend
+    if settings.target == "aws":
+        from stockctl.aws.backend import AwsBackend
 
-        return EmbeddedBackend(settings, now)
-    raise UsageError(
-        'target = "aws" is not available in this version of stockctl.',
-        "Use the embedded pipeline: --target local.",
-    )
+        return AwsBackend(settings, now)
+    from stockctl.local.backend import EmbeddedBackend
+
+    return EmbeddedBackend(settings, now)

@@ -68,7 +68,7 @@ def check(ctx: typer.Context, output: Output = Format.TABLE) -> None:
 
     found = configuration(ctx)
     backend = open_backend(found.settings)
-    missing = backend.plan()
+    missing = backend.plan(say).steps
     rows: list[Row] = [
         {"check": "configuration", "found": str(found.file or "no file; built-in defaults")},
         {"check": "target", "found": found.settings.target},

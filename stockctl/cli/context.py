@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
+from stockctl.errors import UsageError
+
 if TYPE_CHECKING:
+    from stockctl.aws.backend import AwsBackend
     from stockctl.backend import Backend
     from stockctl.config import Configuration, Settings
 
@@ -37,3 +40,19 @@ def settings_and_backend(ctx: typer.Context) -> "tuple[Settings, Backend]":
 
     settings = configuration(ctx).settings
     return settings, open_backend(settings)
+
+
+def aws_backend(ctx: typer.Context, purpose: str, instead: str = "") -> "tuple[Settings, AwsBackend]":
+    """Return the settings of this call and the AWS backend.
+
+    Raises:
+        UsageError: the target is another; the message says what the command is for, and what does instead.
+    """
+    settings = configuration(ctx).settings
+    if settings.target != "aws":
+        ending = f"; {instead}" if instead else ""
+        raise UsageError(f"{purpose} on AWS; the embedded pipeline has no such thing{ending}.")
+    from stockctl.aws.backend import AwsBackend
+    from stockctl.targets import now
+
+    return settings, AwsBackend(settings, now)

@@ -49,7 +49,7 @@ def _run(home: Path) -> None:
 
     backend = open_backend(Settings.model_validate({"local": {"path": home}}))
     say(f"1. Provision an embedded home in {home}")
-    backend.provision()
+    backend.prepare()
     say("2. Replay the daily closes of AAPL, GOOG, IBM and MSFT, July 2008 to March 2009")
     _replay(backend)
     say("3. What it says")

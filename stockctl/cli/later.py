@@ -8,8 +8,6 @@ from stockctl.cli.boundary import guarded
 from stockctl.errors import UsageError
 
 COMMANDS = {
-    "deploy": "updates the code of the Lambda functions",
-    "template": "prints the CloudFormation template",
     "logs": "follows the log of a Lambda function",
 }
 _ANYTHING = {"allow_extra_args": True, "ignore_unknown_options": True}

@@ -6,7 +6,7 @@ import typer
 
 from stockctl.cli import columns
 from stockctl.cli.boundary import guarded
-from stockctl.cli.confirm import ask_for_name
+from stockctl.cli.confirm import ask, ask_for_name
 from stockctl.cli.context import settings_and_backend
 from stockctl.cli.output import Format, Output, Row, emit, write, write_csv, write_table
 from stockctl.cli.terminal import say
@@ -15,7 +15,7 @@ from stockctl.market.jsontext import to_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stockctl.backend import Status, Step
+    from stockctl.backend import Plan, Status, Step
     from stockctl.config import Settings
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
@@ -39,23 +39,38 @@ def register(app: typer.Typer) -> None:
 def plan(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     """Show what provision would do."""
     _, backend = settings_and_backend(ctx)
-    steps = backend.plan()
-    if not steps:
+    found = backend.plan(say)
+    if not found.steps:
         say(f"Nothing to do: the pipeline is in {backend.place}.")
-    _show(steps, output)
-    say(f"Cost: {backend.cost}.")
+    show_steps(found.steps, output)
+    say(f"Cost: {found.cost}.")
 
 
-def provision(ctx: typer.Context, *, yes: Yes = False, output: Output = Format.TABLE) -> None:  # noqa: ARG001
+def provision(ctx: typer.Context, *, yes: Yes = False, output: Output = Format.TABLE) -> None:
     """Make what is missing."""
     _, backend = settings_and_backend(ctx)
-    steps = backend.provision()
-    _show(steps, output)
-    if steps:
+    shown = False
+
+    def agree(found: "Plan") -> bool:
+        nonlocal shown
+        shown = True
+        show_steps(found.steps, output)
+        say(f"Cost: {found.cost}.")
+        return yes or not backend.costs_money or ask("Make this?")
+
+    outcome = backend.provision(agree, say)
+    if not outcome.steps:
+        if shown:
+            say("Nothing was made.")
+            raise typer.Exit(1)
+        say(f"Nothing to do: the pipeline is in {backend.place}.")
+    if not shown:
+        show_steps(outcome.steps, output)
+    if outcome.steps:
+        for name, value in outcome.outputs.items():
+            say(f"{name}: {value}")
         say(f"The pipeline is ready in {backend.place}.")
         say("Next: stockctl stream --symbols AAPL,MSFT   (or: stockctl demo)")
-    else:
-        say(f"Nothing to do: the pipeline is in {backend.place}.")
 
 
 def status(ctx: typer.Context, output: Output = Format.TABLE) -> None:
@@ -80,32 +95,39 @@ def teardown(
     if not steps:
         say(f"Nothing to tear down in {backend.place}.")
         return
-    _show(steps, output)
+    show_steps(steps, output)
     if not yes and not ask_for_name(
         settings.project.label, f"This deletes what is listed in {backend.place}."
     ):
         say("Nothing was deleted: that is not the project's name.")
         raise typer.Exit(1)
-    left = backend.teardown(keep_data=keep_data, progress=lambda count: say(f"{count:,} objects removed"))
+    left = backend.teardown(keep_data=keep_data, report=say)
     say("Done." if not keep_data else f"Done. The raw archive stays in {backend.place}.")
     if left:
         say(f"Left in {backend.place}, because stockctl did not make it: {', '.join(left)}")
 
 
-def _show(steps: "Sequence[Step]", output: Format) -> None:
+def show_steps(steps: "Sequence[Step]", output: Format) -> None:
+    """Write what is done, or would be."""
     rows: list[Row] = [step._asdict() for step in steps]
-    style = {"create": "green", "delete": "red", "keep": "green"}
+    from stockctl.backend import Step
+
+    style = {"create": "green", "adopt": "green", "keep": "green", "replace": "red", "delete": "red"}
     shown = [
         columns.coloured("ACTION", "action", style),
         columns.text("RESOURCE", "resource"),
+        columns.text("KIND", "kind"),
         columns.text("WHAT", "detail"),
     ]
-    emit(rows, ("action", "resource", "detail"), shown, output)
+    if any(step.data for step in steps):
+        shown.append(columns.text("DATA", "data", style="yellow"))
+    emit(rows, Step._fields, shown, output)
 
 
 def _show_status(report: "Status", settings: "Settings") -> None:
+    width = max(len(name) for name, _ in report.facts) + 2
     for name, value in report.facts:
-        write(f"{name.replace('_', ' ') + ':':<15}{_fact(name, value)}")
+        write(f"{name.replace('_', ' ') + ':':<{width}}{_fact(name, value)}")
     if report.latest:
         write("")
         rows: list[Row] = [quote._asdict() for quote in report.latest]

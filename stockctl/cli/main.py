@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stockctl import __version__
-from stockctl.cli import alerts, configure, demo, later, lifecycle, query, stream
+from stockctl.cli import alerts, cloud, configure, demo, later, lifecycle, query, stream
 from stockctl.cli.context import Globals
 from stockctl.cli.terminal import set_up_logging
 
@@ -53,6 +53,7 @@ lifecycle.register(app)
 stream.register(app)
 app.add_typer(query.app, name="query", help="Query quotes, alerts and the raw archive.")
 app.add_typer(alerts.app, name="alerts", help="Follow, list and test alerts.")
+cloud.register(app)
 later.register(app)
 
 

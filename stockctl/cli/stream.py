@@ -72,7 +72,7 @@ def stream(
     )
     with activity() as tell:
         chosen = choose_source(options, settings, tell)
-    if backend.provision():
+    if backend.prepare():
         say(f"Made a new home in {backend.place}.")
     code = _run(chosen, backend, limit=limit, lines=None if quiet else AlertLines(output))
     if code:
@@ -94,13 +94,16 @@ def _run(source: "Source", backend: "Backend", *, limit: int, lines: AlertLines 
 
 def summarize(totals: "Totals") -> None:
     """Say what was done, in one line."""
-    parts = [counted(totals.sent, "quote") + " sent", f"{totals.stored:,} stored"]
+    parts = [f"{counted(totals.sent, 'quote')} sent"]
+    if totals.kept_here:
+        parts.append(f"{totals.stored:,} stored")
     if totals.repeated:
         parts.append(f"{totals.repeated:,} were there already")
     if totals.quarantined:
         parts.append(f"{totals.quarantined:,} quarantined")
-    parts.append(counted(totals.alerts, "alert"))
-    say(", ".join(parts) + ".")
+    if totals.kept_here:
+        parts.append(counted(totals.alerts, "alert"))
+    say(", ".join(parts) + ("." if totals.kept_here else "; the pipeline goes on with them."))
 
 
 class StopSignals:

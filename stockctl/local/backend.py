@@ -1,11 +1,11 @@
 """The embedded backend as the commands see it."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stockctl.backend import Status, Step
+from stockctl.backend import Agree, Outcome, Plan, Report, Status, Step
 from stockctl.config import Settings
 from stockctl.local import lifecycle
 from stockctl.local.alert_log import SqliteAlertReader
@@ -18,6 +18,7 @@ from stockctl.market.timestamp import format_timestamp
 from stockctl.pipeline.ports import Warehouse
 from stockctl.pipeline.trend import Clock
 
+_COST = "nothing: it runs in this process, on this disk"
 _BLOCK = 512
 """The unit of ``st_blocks``, by POSIX."""
 
@@ -25,7 +26,7 @@ _BLOCK = 512
 class EmbeddedBackend:
     """The pipeline in one home folder."""
 
-    cost = "nothing: it runs in this process, on this disk"
+    costs_money = False
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
@@ -33,21 +34,28 @@ class EmbeddedBackend:
         self._home = Home(settings.local.path.expanduser().absolute())
         self.place = str(self._home.root)
 
-    def plan(self) -> Sequence[Step]:
+    def plan(self, report: Report) -> Plan:  # noqa: ARG002 - there is nothing to wait for
         """Return what ``provision`` would do."""
-        return lifecycle.plan(self._home)
+        return Plan(lifecycle.plan(self._home), _COST)
 
-    def provision(self) -> Sequence[Step]:
+    def provision(self, agree: Agree, report: Report) -> Outcome:
         """Make the home where it is missing."""
-        return lifecycle.provision(self._home)
+        plan = self.plan(report)
+        if plan.steps and not agree(plan):
+            return Outcome((), {})
+        return Outcome(lifecycle.provision(self._home), {})
+
+    def prepare(self) -> bool:
+        """Make the home where it is missing: it costs nothing."""
+        return bool(lifecycle.provision(self._home))
 
     def plan_teardown(self, *, keep_data: bool) -> Sequence[Step]:
         """Return what ``teardown`` would remove."""
         return lifecycle.plan_teardown(self._home, keep_data=keep_data)
 
-    def teardown(self, *, keep_data: bool, progress: Callable[[int], None]) -> Sequence[str]:
+    def teardown(self, *, keep_data: bool, report: Report) -> Sequence[str]:
         """Remove the home."""
-        return lifecycle.teardown(self._home, keep_data=keep_data, progress=progress)
+        return lifecycle.teardown(self._home, keep_data=keep_data, report=report)
 
     def status(self) -> Status:
         """Return what the home holds."""

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
 
 class OnceWriter:
     """Writes files into one folder tree; a name that exists keeps its content.
@@ -30,18 +32,16 @@ class OnceWriter:
 
 def _fill(handle: int, body: bytes) -> None:
     try:
-        view = memoryview(body)
-        while view:
-            view = view[os.write(handle, view) :]
+        while body:
+            body = body[os.write(handle, body) :]
     finally:
         os.close(handle)
 
 
 def _open_new(path: str) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        return os.open(path, flags, 0o644)
+        return os.open(path, _NEW, 0o644)
     except FileExistsError:
         # Left by a dead process, perhaps linked to its name already: it must not be written to again.
         os.unlink(path)
-        return os.open(path, flags, 0o644)
+        return os.open(path, _NEW, 0o644)

@@ -1,24 +1,24 @@
 """Making the embedded home and removing it, and nothing that is not ours."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from stockctl.backend import Step
+from stockctl.backend import Report, Step
 from stockctl.errors import HomeError
 from stockctl.local.database import Database
 from stockctl.local.home import Home, is_file, is_folder
 
-_PROGRESS_EVERY = 1000
+_PROGRESS_EVERY = 10_000
 
 
 def plan(home: Home) -> Sequence[Step]:
     """Return what provisioning would make."""
     steps = []
     if not is_file(home.database):
-        steps.append(Step("create", str(home.database), "SQLite database: stored quotes and alerts"))
+        steps.append(Step("create", str(home.database), "SQLite database", "stored quotes and alerts"))
     if not is_folder(home.archive):
-        steps.append(Step("create", str(home.archive), "raw archive: one JSON file a quote"))
+        steps.append(Step("create", str(home.archive), "raw archive", "one JSON file a quote"))
     return steps
 
 
@@ -40,28 +40,31 @@ def provision(home: Home) -> Sequence[Step]:
 
 def plan_teardown(home: Home, *, keep_data: bool) -> Sequence[Step]:
     """Return what teardown would remove, counted."""
-    steps = [Step("delete", str(path), "database") for path in home.database_files()]
+    steps = [
+        Step("delete", str(path), "SQLite database", "stored quotes and alerts")
+        for path in home.database_files()
+    ]
     rejections = sum(1 for _ in home.quarantine_files())
     if is_folder(home.quarantine):
-        steps.append(Step("delete", str(home.quarantine), f"{rejections:,} quarantined records"))
+        steps.append(Step("delete", str(home.quarantine), "quarantine", f"{rejections:,} records"))
     if is_folder(home.archive):
         objects = sum(1 for _ in home.archive_files())
         action = "keep" if keep_data else "delete"
-        steps.append(Step(action, str(home.archive), f"{objects:,} raw quotes"))
+        steps.append(Step(action, str(home.archive), "raw archive", f"{objects:,} quotes"))
     return steps if any(step.action == "delete" for step in steps) else []
 
 
-def teardown(home: Home, *, keep_data: bool, progress: Callable[[int], None]) -> Sequence[str]:
+def teardown(home: Home, *, keep_data: bool, report: Report) -> Sequence[str]:
     """Remove what is ours, follow no link, and return what was left because it is not ours.
 
     The database goes last: interrupted, the command can be run again.
     """
     _stop_writers(home)
     try:
-        _remove(home.quarantine_files(), progress)
+        _remove(home.quarantine_files(), report)
         _remove_folder(home.quarantine)
         if not keep_data:
-            _remove(home.archive_files(), progress)
+            _remove(home.archive_files(), report)
             for folder in list(home.archive_folders()):
                 _remove_folder(folder)
             _remove_folder(home.archive)
@@ -90,11 +93,11 @@ def _stop_writers(home: Home) -> None:
         database.close()
 
 
-def _remove(paths: Iterator[Path], progress: Callable[[int], None]) -> None:
+def _remove(paths: Iterator[Path], report: Report) -> None:
     for count, path in enumerate(paths, 1):
         path.unlink(missing_ok=True)
         if count % _PROGRESS_EVERY == 0:
-            progress(count)
+            report(f"{count:,} files removed")
 
 
 def _remove_folder(folder: Path) -> None:

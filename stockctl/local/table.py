@@ -48,7 +48,7 @@ class SqliteQuoteTable:
             rows = self._connection.execute(_NEWEST, (symbol, count)).fetchall()
             if rows:
                 rows.reverse()
-                found[symbol] = [_precedent(row) for row in rows]
+                found[symbol] = _precedents(rows)
         return found
 
     def around(self, symbol: str, first: str, last: str, before: int) -> Sequence[Precedent]:
@@ -56,7 +56,7 @@ class SqliteQuoteTable:
         rows = self._connection.execute(_BEFORE, (symbol, first, before)).fetchall()
         rows.reverse()
         rows += self._connection.execute(_BETWEEN, (symbol, first, last)).fetchall()
-        return [_precedent(row) for row in rows]
+        return _precedents(rows)
 
     def insert(self, quotes: Sequence[StoredQuote]) -> None:
         """Write quotes that are not there yet."""
@@ -90,8 +90,11 @@ class SqliteQuoteReader:
         return int(count)
 
 
-def _precedent(row: tuple[Any, ...]) -> Precedent:
-    return Precedent(row[0], Decimal(row[1]), row[2], row[3], row[4])
+def _precedents(rows: Sequence[tuple[Any, ...]]) -> list[Precedent]:
+    return [
+        Precedent(timestamp, Decimal(price), trend, up_date, down_date)
+        for timestamp, price, trend, up_date, down_date in rows
+    ]
 
 
 def _row(quote: StoredQuote) -> list[object]:

@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from decimal import (
+    ROUND_05UP,
     ROUND_HALF_EVEN,
     Context,
     Decimal,
@@ -18,8 +19,12 @@ PRICE_PLACES = 6
 FIGURE_PLACES = 8
 
 _PRICE_UNIT = Decimal(1).scaleb(-PRICE_PLACES)
-# From here on a number would round to 10**15 or more.
-_BOUND = Decimal(10) ** 15 - _PRICE_UNIT / 2
+_FIGURE_UNIT = Decimal(1).scaleb(-FIGURE_PLACES)
+# Without traps, what is not finite or would have more than 15 digits before the point becomes NaN.
+_PRICES = Context(prec=15 + PRICE_PLACES, rounding=ROUND_HALF_EVEN, traps=[])
+# Rounded this way, a quotient can be rounded again to fewer digits as if it were exact.
+_QUOTIENTS = Context(prec=60, rounding=ROUND_05UP, traps=[InvalidOperation, DivisionByZero])
+_FIGURES = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
 # Wide enough for every sum and product of bounded prices; anything that would still be cut raises.
 _EXACT = Context(prec=120, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 
@@ -30,7 +35,7 @@ def exact() -> AbstractContextManager[Context]:
 
 
 def parse_number(value: object, field: str) -> Decimal:
-    """Return a JSON number as a decimal of at most 6 places, rounded half-even, without trailing zeros.
+    """Return a JSON number as a decimal of 6 places, rounded half-even.
 
     Raises:
         Refusal: ``value`` is no number, not finite, or not within plus or minus 10**15.
@@ -39,13 +44,10 @@ def parse_number(value: object, field: str) -> Decimal:
         value = Decimal(value)
     elif type(value) is not Decimal:
         raise Refusal(f"{field} {shown(value)} is not a number")
-    # NaN compares false with everything, so it is refused here as well.
-    if value.is_nan() or not -_BOUND < value < _BOUND:
+    number = _PRICES.quantize(value, _PRICE_UNIT)
+    if number.is_nan():
         raise Refusal(f"{field} {shown(value)} is not a finite number below 10**15")
-    exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < -PRICE_PLACES:
-        value = value.quantize(_PRICE_UNIT, rounding=ROUND_HALF_EVEN)
-    return value
+    return number
 
 
 def parse_positive(value: object, field: str) -> Decimal:
@@ -62,18 +64,14 @@ def parse_positive(value: object, field: str) -> Decimal:
 
 def plain(number: Decimal) -> str:
     """Return ``number`` in positional notation without trailing zeros, as JSON and SQLite keep it."""
-    text = format(number, "f")
+    text = str(number)
+    if "E" in text:
+        text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
 def rounded_quotient(numerator: Decimal, denominator: Decimal) -> Decimal:
-    """Return the quotient rounded once, half-even, to 8 decimals; call it within ``exact()``."""
-    scaled = numerator.scaleb(FIGURE_PLACES)
-    negative = (scaled < 0) != (denominator < 0)
-    quotient, remainder = divmod(abs(scaled), abs(denominator))
-    twice = remainder * 2
-    if twice > abs(denominator) or (twice == abs(denominator) and quotient % 2):
-        quotient += 1
-    return (-quotient if negative else quotient).scaleb(-FIGURE_PLACES)
+    """Return the exact quotient of two numbers below 10**40, rounded half-even to 8 decimals."""
+    return _FIGURES.quantize(_QUOTIENTS.divide(numerator, denominator), _FIGURE_UNIT)

@@ -1,5 +1,6 @@
 """From a quote and those before it to a stored quote."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from stockctl.market.anomaly import is_anomaly
@@ -15,7 +16,7 @@ from stockctl.market.trend import Trend, next_trend
 class SymbolWalk:
     """A walk along the quotes of one symbol in order of time, stored and new ones alike.
 
-    ``follow`` passes a quote that is stored already, with the decisions taken when it was stored;
+    ``follow`` passes quotes that are stored already, with the decisions taken when they were stored;
     ``enrich`` computes the figures of a new one from all that was passed before. Walk within
     ``decimals.exact()``.
     """
@@ -27,12 +28,15 @@ class SymbolWalk:
         self._up_date: str | None = None
         self._down_date: str | None = None
 
-    def follow(self, precedent: Precedent) -> None:
-        """Pass a stored quote."""
-        self._averages.push(precedent.price)
-        self._trend = precedent.trend
-        self._up_date = precedent.anomaly_up_date
-        self._down_date = precedent.anomaly_down_date
+    def follow(self, precedents: Sequence[Precedent]) -> None:
+        """Pass stored quotes, oldest first."""
+        if not precedents:
+            return
+        self._averages.extend([precedent.price for precedent in precedents])
+        last = precedents[-1]
+        self._trend = last.trend
+        self._up_date = last.anomaly_up_date
+        self._down_date = last.anomaly_down_date
 
     def enrich(self, quote: Quote) -> StoredQuote:
         """Pass a new quote and return it with its figures."""

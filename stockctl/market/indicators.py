@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
+from itertools import islice
 
 from stockctl.market.decimals import rounded_quotient
 
@@ -23,8 +24,10 @@ class MovingAverages:
 
     def extend(self, prices: Iterable[Decimal]) -> None:
         """Take ``prices``, oldest first."""
-        for price in prices:
-            self.push(price)
+        held = self._prices
+        held.extend(prices)
+        self._short_sum = sum(islice(held, max(0, len(held) - self._short), None), Decimal(0))
+        self._long_sum = sum(held, Decimal(0))
 
     def push(self, price: Decimal) -> None:
         """Take the next price."""

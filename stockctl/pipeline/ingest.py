@@ -1,5 +1,6 @@
 """The first stage: raw records in; archived, enriched and stored quotes out."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -98,12 +99,11 @@ def _walk(precedents: Sequence[Precedent], run: Sequence[Quote], rules: Rules) -
     """Return the quotes of ``run`` that are not stored yet, each with figures from what precedes it."""
     walk = SymbolWalk(rules)
     fresh = []
-    ahead = iter(precedents)
-    precedent = next(ahead, None)
+    passed = 0
     for quote in run:
-        while precedent is not None and precedent.timestamp < quote.timestamp:
-            walk.follow(precedent)
-            precedent = next(ahead, None)
-        if precedent is None or precedent.timestamp != quote.timestamp:
+        ahead = bisect_left(precedents, quote.timestamp, passed, key=attrgetter("timestamp"))
+        walk.follow(precedents[passed:ahead])
+        passed = ahead
+        if ahead == len(precedents) or precedents[ahead].timestamp != quote.timestamp:
             fresh.append(walk.enrich(quote))
     return fresh

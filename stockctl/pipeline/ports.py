@@ -53,13 +53,15 @@ class RawObject(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What became of the records of one ``send``; a stream that hands them on knows only ``sent``."""
+    """What became of the records of one ``send``."""
 
     sent: int
     stored: int = 0
     repeated: int = 0
     quarantined: int = 0
     alerts: Sequence[Alert] = ()
+    kept_here: bool = True
+    """Whether the figures tell the end of it; a stream that hands records on knows only ``sent``."""
 
 
 class Archive(Protocol):

@@ -64,8 +64,8 @@ def test_teardown_leaves_nothing(stockctl: Command) -> None:
     filled(stockctl)
     done = stockctl.run("teardown", stdin="stockctl\n")
     assert done.returncode == 0
-    assert "1 quarantined records" in done.stdout
-    assert "2 raw quotes" in done.stdout
+    assert "quarantine" in done.stdout
+    assert "2 quotes" in done.stdout
     assert not stockctl.home.exists()
     assert "Nothing to tear down" in stockctl.run("teardown").stderr
 
@@ -131,9 +131,10 @@ def test_teardown_touches_only_what_is_ours(stockctl: Command, tmp_path: Path) -
 def test_a_home_that_is_a_file_is_refused(stockctl: Command) -> None:
     """A path that cannot become a folder is named with its reason."""
     stockctl.home.write_text("not a folder")
-    message = stockctl.refused("provision", code=1)
-    assert f"The home {stockctl.home} cannot be made" in message
-    assert "local.path" in message
+    done = stockctl.run("provision")
+    assert done.returncode == 1
+    assert f"The home {stockctl.home} cannot be made" in done.stderr
+    assert "local.path" in done.stderr
     assert stockctl.home.read_text() == "not a folder"
 
 
@@ -167,10 +168,12 @@ def test_a_damaged_database_is_refused_and_kept(
     assert (stockctl.home / "stockctl.db").read_bytes() == content
 
 
-@pytest.mark.parametrize("name", ["deploy", "template", "logs"])
-def test_what_only_aws_has_says_what_it_is_for(stockctl: Command, name: str) -> None:
+@pytest.mark.parametrize(("name", "arguments"), [("deploy", ()), ("logs", ("ingest", "--follow"))])
+def test_what_only_aws_has_says_what_it_is_for(
+    stockctl: Command, name: str, arguments: tuple[str, ...]
+) -> None:
     """The command is known, says in one sentence what it is for, and ends with 2."""
-    message = stockctl.refused(name, "ingest", "--follow", code=2)
+    message = stockctl.refused(name, *arguments, code=2)
     assert message.startswith(f"error: '{name}' ")
     assert message.count("\n") == 1
     assert "on AWS" in message
@@ -182,6 +185,22 @@ def test_subscriptions_point_to_the_tail(stockctl: Command, name: str) -> None:
     assert "stockctl alerts tail" in stockctl.refused("alerts", name, code=2)
 
 
-def test_the_aws_target_is_refused_until_it_is_there(stockctl: Command) -> None:
-    """The target is a known value; this version says that it has only the embedded one."""
-    assert "not available in this version" in stockctl.refused("--target", "aws", "plan", code=2)
+def test_the_template_is_printed_for_any_target(stockctl: Command) -> None:
+    """It is a file to read, with or without an account."""
+    assert "AWS::Kinesis::Stream" in stockctl.ok("template")
+
+
+def test_aws_without_a_region_or_credentials_is_a_sentence(stockctl: Command) -> None:
+    """Nothing set up for AWS: exit 1, what is missing, and where to set it."""
+    message = stockctl.refused(
+        "--target", "aws", "status", code=1, extra={"AWS_EC2_METADATA_DISABLED": "true"}
+    )
+    assert "region" in message
+    message = stockctl.refused(
+        "--target",
+        "aws",
+        "status",
+        code=1,
+        extra={"AWS_EC2_METADATA_DISABLED": "true", "STOCKCTL_AWS__REGION": "eu-west-1"},
+    )
+    assert "credentials" in message

@@ -1,5 +1,6 @@
 """CSV files as people and programs write them."""
 
+import tracemalloc
 from decimal import Decimal
 from pathlib import Path
 
@@ -268,12 +269,19 @@ def test_a_refused_row_is_kept_without_the_end_of_its_line(tmp_path: Path) -> No
 
 def test_a_line_of_many_megabytes_is_refused_in_part(tmp_path: Path) -> None:
     """A line larger than any block is dropped without being held, and the next one is read."""
-    file = write(tmp_path / "a.csv", _HEAD + b"x" * 5_000_000 + b"\n" + _ROW)
-    quotes, rejections = replayed(file)
+    file = write(tmp_path / "a.csv.gz", _HEAD + b"x" * 16_000_000 + b"\n" + _ROW)
+    replayed(write(tmp_path / "b.csv", _HEAD + _ROW))  # so that only this file's reading is measured
+    tracemalloc.start()
+    try:
+        quotes, rejections = replayed(file)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
     assert quotes == [_QUOTE]
     assert [(rejection.data, rejection.origin) for rejection in rejections] == [
-        (b"x" * 65536, "replay:a.csv#1")
+        (b"x" * 65536, "replay:a.csv.gz#1")
     ]
+    assert peak < 5_000_000
 
 
 @pytest.mark.parametrize(

@@ -200,15 +200,14 @@ def test_a_silent_standard_input_does_not_hold_up_a_stop(
 ) -> None:
     """The writer has sent a part, and is silent; the replay ends and leaves nothing behind."""
     read_end, write_end = os.pipe()
-    stop = Event()
+    stop = CountedStop(4)  # the part is read, then twice there is nothing
     with os.fdopen(read_end) as pipe, os.fdopen(write_end, "wb") as writer:
         monkeypatch.setattr(sys, "stdin", pipe)
         writer.write(_GOOD)
         writer.flush()
         ticks: list[object] = []
-        reading = Thread(target=lambda: ticks.extend(ReplaySource(["-"]).ticks(stop)))
+        reading = Thread(target=lambda: ticks.extend(ReplaySource(["-"]).ticks(stop)), daemon=True)
         reading.start()
-        stop.set()
         reading.join(timeout=30)
         assert not reading.is_alive()
     assert ticks == []

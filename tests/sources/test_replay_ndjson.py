@@ -122,5 +122,6 @@ def test_previous_close_is_derived_only_when_no_object_names_it(tmp_path: Path) 
     file = write(tmp_path / "a", b"\n".join(days))
     assert [quote.previous_close for quote in quotes_of(file)] == [None, 1, 2]
     named = days[2].replace(b"}", b',"previous_close":7}')
-    file = write(tmp_path / "b", b"\n".join([days[0], days[1], named]))
-    assert [quote.previous_close for quote in quotes_of(file)] == [None, None, 7]
+    for lines in ([days[0], days[1], named], [named, days[0], days[1]]):
+        quotes = quotes_of(write(tmp_path / "b", b"\n".join(lines)))
+        assert [quote.previous_close for quote in quotes] == [None, None, 7]

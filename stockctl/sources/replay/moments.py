@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime, time
+from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,11 +11,10 @@ from stockctl.market.refusal import Refusal, shown
 from stockctl.market.timestamp import format_timestamp
 
 _REMEMBERED = 1 << 15  # symbols share their times, and a file by symbol comes back to each of them
-_CLOSE = time(16)
+_CLOSE = "16:00"
 _MOMENT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,12})?)?) ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?",
-    re.IGNORECASE,
+    r"(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,12}))?)? ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
 
 
@@ -34,7 +33,7 @@ def moment_reader(timezone: str) -> Callable[[str], str]:
 
     @lru_cache(maxsize=_REMEMBERED)
     def moment(text: str) -> str:
-        return format_timestamp(_datetime(text, zone))
+        return _timestamp(text, zone)
 
     return moment
 
@@ -49,18 +48,19 @@ def _zone(name: str) -> ZoneInfo:
         ) from None
 
 
-def _datetime(text: str, zone: ZoneInfo) -> datetime:
-    match = _MOMENT.fullmatch(text.strip())
+def _timestamp(text: str, zone: ZoneInfo) -> str:
+    match = _MOMENT.fullmatch(text.strip().upper())
     if match is None:
         raise Refusal("timestamp is missing" if not text.strip() else _unlike(text))
-    day, clock, offset = match.groups(default="")
+    day, minute, second, fraction, offset = match.groups()
+    clock = f"{minute or _CLOSE}:{second or '00'}.{fraction or '':0<3.3}"
     try:
-        moment = datetime.fromisoformat(f"{day}T{clock}{offset.upper()}" if clock else day)
+        moment = datetime.fromisoformat(f"{day}T{clock}{offset or ''}")
     except ValueError:
         raise Refusal(f"timestamp {shown(text)} is not in the calendar") from None
-    if not clock:
-        moment = datetime.combine(moment, _CLOSE)
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    if moment.tzinfo is UTC:
+        return f"{day}T{clock}Z"  # as most files have it; formatting would take most of the time
+    return format_timestamp(moment if offset else moment.replace(tzinfo=zone))
 
 
 def _unlike(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import duckdb
 
 from stockctl.errors import SourceError
+from stockctl.sources.replay.columns import FIELDS
 from stockctl.sources.replay.engine import connect, first_line, literal
 from stockctl.sources.replay.stopped import Stopped
 
@@ -17,12 +18,10 @@ StagedRow: TypeAlias = tuple[str, int, str, str, str | None, str | None, str | N
 
 _PATIENCE = 0.1  # seconds between two looks at the stop event while DuckDB sorts
 _COLUMNS = {
-    "timestamp": "VARCHAR",
+    # Numbers stay the text that they are in the file, so that no type of DuckDB's can change them.
+    **dict.fromkeys(FIELDS, "VARCHAR"),
     "sequence": "BIGINT",
     "file": "INTEGER",
-    "symbol": "VARCHAR",
-    # Numbers stay the text that they are in the file, so that no type of DuckDB's can change them.
-    **dict.fromkeys(("price", "previous_close", "open", "high", "low", "volume"), "VARCHAR"),
 }
 _STATEMENT = f"""
     SELECT timestamp, file, symbol, price, previous_close, open, high, low, volume

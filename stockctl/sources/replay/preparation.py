@@ -14,7 +14,6 @@ from stockctl.sources.replay.parquet_rows import ParquetRows
 from stockctl.sources.replay.rows import RowCheck
 from stockctl.sources.replay.spill import RejectionSpill
 from stockctl.sources.replay.staging import RowSource, Staging
-from stockctl.sources.replay.stopped import Stopped
 
 _LOG = logging.getLogger("stockctl.sources.replay")
 
@@ -66,8 +65,6 @@ class Preparation:
         return Prepared(spill, staged, staging.count, staging.deriving)
 
     def _stage(self, name: str, index: int, staging: Staging) -> Input:
-        if self._stop.is_set():
-            raise Stopped
         source = fetch(name, self._folder / f"spooled-{index}", self._stop)
         self._on_progress(f"reading {source.label}")
         if not staging.add(source, index, self._rows(source, index), self._stop):

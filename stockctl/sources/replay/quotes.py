@@ -21,39 +21,36 @@ class QuoteMaker:
 
     def quotes(self, rows: Iterable[StagedRow]) -> list[Quote]:
         """Return the quotes of the next rows."""
-        make = self._known_close if not self._deriving else self._derived_close
-        return [make(row) for row in rows]
+        return [self._quote(*row) for row in rows]
 
-    def _known_close(self, row: StagedRow) -> Quote:
-        timestamp, _, symbol, price, previous_close, *rest = row
-        return _quote(symbol, timestamp, Decimal(price), _decimal(previous_close), rest)
-
-    def _derived_close(self, row: StagedRow) -> Quote:
-        timestamp, file, symbol, price_text, previous_close, *rest = row
+    def _quote(
+        self,
+        timestamp: str,
+        file: int,
+        symbol: str,
+        price_text: str,
+        previous_close: str | None,
+        opening: str | None,
+        high: str | None,
+        low: str | None,
+        volume: str | None,
+    ) -> Quote:
         price = Decimal(price_text)
-        # Every row passes, because one of this file may be the session before one of another.
-        derived = self._closes.pass_by(symbol, timestamp, price)
-        close = derived if file in self._deriving else _decimal(previous_close)
-        return _quote(symbol, timestamp, price, close, rest)
-
-
-def _quote(
-    symbol: str, timestamp: str, price: Decimal, previous_close: Decimal | None, rest: list[str | None]
-) -> Quote:
-    opening, high, low, volume = rest
-    return Quote(
-        symbol,
-        timestamp,
-        price,
-        previous_close,
-        _decimal(opening),
-        _decimal(high),
-        _decimal(low),
-        None if volume is None else int(volume),
-        "replay",
-        None,
-    )
-
-
-def _decimal(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
+        close = None if previous_close is None else Decimal(previous_close)
+        if self._deriving:
+            # Every row passes, because one of this file may be the session before one of another.
+            derived = self._closes.pass_by(symbol, timestamp, price)
+            if file in self._deriving:
+                close = derived
+        return Quote(
+            symbol,
+            timestamp,
+            price,
+            close,
+            None if opening is None else Decimal(opening),
+            None if high is None else Decimal(high),
+            None if low is None else Decimal(low),
+            None if volume is None else int(volume),
+            "replay",
+            None,
+        )

@@ -34,10 +34,8 @@ class RowCheck:
         self.absent = set(symbols or ())
         """Which of the wanted symbols were not met yet."""
 
-    def staged(self, values: Values) -> tuple[str, str] | None:
-        """Return timestamp and other cells (joined by tabs) of a row, or None for an unwanted symbol.
-
-        The other cells are those of ``FIELDS`` without the timestamp.
+    def staged(self, values: Values) -> str | None:
+        """Return the cells of a row, in the order of ``FIELDS`` and joined by tabs; None if it is unwanted.
 
         Raises:
             Refusal: a field is missing or breaks the contract of a quote.
@@ -59,7 +57,7 @@ class RowCheck:
             low = _optional(low, "low", parse_number)
         if not _is_plain_volume(volume):
             volume = _volume(volume)
-        return timestamp, f"{symbol}\t{price}\t{previous_close}\t{opening}\t{high}\t{low}\t{volume}"
+        return f"{symbol}\t{timestamp}\t{price}\t{previous_close}\t{opening}\t{high}\t{low}\t{volume}"
 
     def _read_symbol(self, text: str) -> str | None:
         text = text.strip()

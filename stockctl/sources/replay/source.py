@@ -58,7 +58,7 @@ class ReplaySource:
         clock: seconds that only go forward, for the pace.
 
     Raises:
-        UsageError: a symbol, the time zone or the speed is none.
+        UsageError: a symbol, the time zone or the speed cannot be used.
     """
 
     name = "replay"

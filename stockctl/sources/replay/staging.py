@@ -31,8 +31,8 @@ class RowSource(Protocol):
 class Staging:
     """Writes the rows of one file after the other.
 
-    A staged line has timestamp, sequence number (in the order of the files, then of their rows), number
-    of the file, and the other cells in the order of ``FIELDS``, separated by tabs; empty means unknown.
+    A staged line has cells in the order of ``FIELDS``, where empty means unknown; a sequence number, in
+    the order of the files, then of their rows; and the number of the file; separated by tabs.
 
     Args:
         path: the file to write.
@@ -78,7 +78,7 @@ class Staging:
                 self.unwanted += 1
                 continue
             self.count += 1
-            write(f"{staged[0]}\t{self.count}\t{index}\t{staged[1]}\n")
+            write(f"{staged}\t{self.count}\t{index}\n")
         if rows.lacks_previous_close:
             self.deriving.add(index)
         return number
