@@ -1,0 +1,156 @@
+"""SQL over the raw archive through Athena."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pyathena
+from botocore.exceptions import BotoCoreError, ClientError
+from pyathena.cursor import Cursor
+from pyathena.error import Error
+from pyathena.model import AthenaQueryExecution
+from pyathena.util import RetryConfig
+
+from stockctl.aws.athena_faults import Where, failed_call, failed_query
+from stockctl.aws.athena_parameters import written
+from stockctl.aws.athena_scan import Scan
+from stockctl.aws.clients import Client, Connection
+from stockctl.aws.faults import explained
+from stockctl.aws.refused import annotate
+from stockctl.errors import QueryError
+from stockctl.pipeline.ports import SqlResult
+from stockctl.queries import DATABASE, TABLE
+from stockctl.queries.athena import to_athena
+from stockctl.queries.check import check_query, parameter_count
+from stockctl.queries.values import json_value
+
+MAX_ROWS = 1_000_000
+"""The most rows that one statement may give; they are held in memory."""
+_RUNNING = ("QUEUED", "RUNNING")
+
+_log = logging.getLogger(__name__)
+# PyAthena logs every failure with its traceback, which the exception carries too.
+logging.getLogger("pyathena").addHandler(logging.NullHandler())
+
+
+class AthenaWarehouse:
+    """Answers SQL over the one table of one workgroup.
+
+    Args:
+        connection: to the account.
+        database: of the Glue catalogue.
+        table: in it.
+        workgroup: that runs the queries, and knows where results go and how much may be scanned.
+        on_progress: is called with how far the query is, each time that it is looked at.
+        poll_seconds: time between two looks.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        database: str = DATABASE,
+        table: str = TABLE,
+        workgroup: str,
+        on_progress: Callable[[Scan], None] | None = None,
+        poll_seconds: float = 0.5,
+    ) -> None:
+        self._connection = connection
+        self._workgroup = workgroup
+        self._where = Where(database, table, workgroup, connection.region or "")
+        self._on_progress = on_progress
+        self._poll_seconds = poll_seconds
+        self.last_scan: Scan | None = None
+        """What the last query has read, one that failed or was interrupted too; None before the first."""
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> SqlResult:
+        """Run one query over the table; each ``?`` takes a parameter, in order.
+
+        A query that is interrupted is cancelled in Athena, and the ``KeyboardInterrupt`` goes on.
+
+        Raises:
+            QueryError: the statement is refused or fails, scans more than the workgroup allows, or has
+                more than ``MAX_ROWS`` rows to give.
+            AwsError: table, database or workgroup is not there, AWS refuses or cannot be reached.
+        """
+        self.last_scan = None
+        tree = check_query(sql, database=self._where.database, table=self._where.table)
+        if (wanted := parameter_count(tree)) != len(parameters):
+            raise QueryError(
+                f"The statement has {wanted} parameters (?), but {len(parameters)} values were given.",
+                "Give one value for each ?.",
+            )
+        statement = to_athena(tree)
+        values = [written(parameters[place]) for place in statement.order]
+        with self._faults(), self._cursor() as cursor, self._stopped(cursor.connection.client):
+            cursor.execute(statement.text, values or None, paramstyle="qmark")
+            return _result(cursor)
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Cursor]:
+        with explained():
+            athena = pyathena.connect(
+                session=self._connection.session,
+                endpoint_url=self._connection.endpoint_url,
+                config=self._connection.client("athena").meta.config,
+                region_name=self._connection.region,
+                schema_name=self._where.database,
+                work_group=self._workgroup,
+                s3_staging_dir="",
+                poll_interval=self._poll_seconds,
+                # botocore tries several times itself.
+                retry_config=RetryConfig(attempt=2, max_delay=2),
+                on_poll=self._polled,
+            )
+        annotate(athena.client)
+        with athena, athena.cursor() as cursor:
+            yield cursor
+
+    def _polled(self, execution: AthenaQueryExecution) -> None:
+        self.last_scan = Scan(
+            str(execution.query_id), str(execution.state), execution.data_scanned_in_bytes or 0
+        )
+        if self._on_progress is not None:
+            self._on_progress(self.last_scan)
+
+    @contextmanager
+    def _stopped(self, client: Client) -> Iterator[None]:
+        """Cancel the query when it still runs at the end: a signal came, or it could not be looked at."""
+        try:
+            yield
+        finally:
+            scan = self.last_scan
+            if scan is not None and scan.state in _RUNNING:
+                self._stop(client, scan.query_id)
+
+    def _stop(self, client: Client, query_id: str) -> None:
+        try:
+            client.stop_query_execution(QueryExecutionId=query_id)
+        except (ClientError, BotoCoreError) as error:
+            _log.warning("The query %s may go on in Athena: it could not be cancelled (%s)", query_id, error)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except Error as error:
+            if error.__cause__ is not None:
+                raise failed_call(error, self._where) from error
+            raise failed_query(self._reason(error), self._where) from error
+
+    def _reason(self, error: Error) -> str:
+        reason = str(error)
+        if reason not in ("", "None"):
+            return reason
+        return "cancelled" if self.last_scan and self.last_scan.state == "CANCELLED" else "no reason given"
+
+
+def _result(cursor: Cursor) -> SqlResult:
+    rows: list[list[object]] = []
+    for row in cursor:
+        rows.append([json_value(value) for value in row])
+        if len(rows) > MAX_ROWS:
+            raise QueryError(
+                f"The statement has more than {MAX_ROWS} rows to give.", "Add a LIMIT, or aggregate."
+            )
+    return SqlResult([column[0] for column in cursor.description or ()], rows)

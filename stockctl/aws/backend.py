@@ -1,0 +1,159 @@
+"""The pipeline on AWS as the commands see it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+
+from stockctl.aws.alert_log import DynamoAlertLog
+from stockctl.aws.alert_reader import DynamoAlertReader
+from stockctl.aws.backoff import Backoff
+from stockctl.aws.changes import Change
+from stockctl.aws.clients import WORKERS, Connection
+from stockctl.aws.kinesis import KinesisStream
+from stockctl.aws.names import Names
+from stockctl.aws.notifier import SnsNotifier
+from stockctl.aws.objects import OnceBucket
+from stockctl.aws.parallel import Parallel
+from stockctl.aws.pipeline import AwsPipeline
+from stockctl.aws.progress import Progress
+from stockctl.aws.progress import Report as ProgressReport
+from stockctl.aws.provisioning import Plan as AwsPlan
+from stockctl.aws.quarantine import S3Quarantine
+from stockctl.aws.quote_reader import DynamoQuoteReader
+from stockctl.backend import Agree, Outcome, Plan, Report, Status, Step
+from stockctl.config import Settings
+from stockctl.market.alert import sample_alert
+from stockctl.market.timestamp import format_timestamp
+from stockctl.pipeline.ports import Warehouse
+from stockctl.pipeline.trend import Clock, TrendStage
+
+
+class AwsBackend:
+    """The pipeline in one account and region.
+
+    Raises:
+        AwsError: there are no credentials, they are not accepted, or no region is set.
+    """
+
+    costs_money = True
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        aws = settings.aws
+        self._connection = Connection(aws.region, aws.profile, aws.endpoint_url)
+
+    @cached_property
+    def pipeline(self) -> AwsPipeline:
+        """The stack and what belongs to it; the account is asked who it is at the first use."""
+        return AwsPipeline(self._settings, self._connection)
+
+    @property
+    def place(self) -> str:
+        """Where the pipeline is, for a person."""
+        return self.pipeline.place
+
+    def plan(self, report: Report) -> Plan:
+        """Return what ``provision`` would do, and leave nothing behind."""
+        return _plan(self.pipeline.plan(_lines(report)))
+
+    def provision(self, agree: Agree, report: Report) -> Outcome:
+        """Make what is missing and change what differs, once ``agree`` says so."""
+        outcome = self.pipeline.provision(lambda plan: agree(_plan(plan)), _lines(report))
+        return Outcome(_steps(outcome.changes), outcome.outputs)
+
+    def deploy(self, report: Report) -> Outcome:
+        """Bring the code that is installed here to the functions."""
+        outcome = self.pipeline.deploy(_lines(report))
+        return Outcome(_steps(outcome.changes), outcome.outputs)
+
+    def prepare(self) -> bool:
+        """Make nothing: all there is costs money."""
+        return False
+
+    def status(self) -> Status:
+        """Return how the pipeline is, and its newest quotes."""
+        facts = self.pipeline.status()
+        with self.quotes() as reader:
+            return Status(facts, reader.latest())
+
+    def plan_teardown(self, *, keep_data: bool) -> Sequence[Step]:
+        """Return what ``teardown`` would delete and keep, counted."""
+        return _steps(self.pipeline.plan_teardown(keep_data=keep_data))
+
+    def teardown(self, *, keep_data: bool, report: Report) -> Sequence[str]:
+        """Take the pipeline down."""
+        return self.pipeline.teardown(
+            keep_data=keep_data,
+            report=_lines(report),
+            deleted=lambda count: report(f"{count:,} objects deleted"),
+        )
+
+    @contextmanager
+    def stream(self) -> Iterator[KinesisStream]:
+        """Open the way into the stream."""
+        with _parallel() as parallel:
+            names, backoff = self.pipeline.names, Backoff()
+            bucket = OnceBucket(self._connection.client("s3"), names.bucket, names.account, parallel, backoff)
+            kinesis = self._connection.client("kinesis")
+            yield KinesisStream(kinesis, names.stream, S3Quarantine(bucket), backoff)
+
+    @contextmanager
+    def quotes(self) -> Iterator[DynamoQuoteReader]:
+        """Open the table of quotes."""
+        with _parallel() as parallel:
+            yield DynamoQuoteReader(self._connection.client("dynamodb"), self.pipeline.names.table, parallel)
+
+    @contextmanager
+    def alerts(self) -> Iterator[DynamoAlertReader]:
+        """Open the alert log."""
+        client = self._connection.client("dynamodb")
+        yield DynamoAlertReader(client, self.pipeline.names.alerts_table, self._clock)
+
+    def send_test_alert(self) -> str:
+        """Log and publish a marked alert the way a real one is."""
+        alert = sample_alert(format_timestamp(self._clock()))
+        names = self.pipeline.names
+        with _parallel() as parallel:
+            log = DynamoAlertLog(self._connection.client("dynamodb"), names.alerts_table, parallel)
+            notifier = SnsNotifier(self._connection.client("sns"), _topic_arn(names))
+            stage = TrendStage(log, notifier, self._settings.rules, None, self._clock)
+            stage.raise_alerts([alert])
+        return alert.alert_id
+
+    def warehouse(self) -> Warehouse:
+        """Open Athena."""
+        from stockctl.aws.athena import AthenaWarehouse
+
+        names = self.pipeline.names
+        return AthenaWarehouse(
+            self._connection, database=names.database, table=names.sql_table, workgroup=names.workgroup
+        )
+
+
+@contextmanager
+def _parallel() -> Iterator[Parallel]:
+    parallel = Parallel(WORKERS)
+    try:
+        yield parallel
+    finally:
+        parallel.close()
+
+
+def _lines(report: Report) -> ProgressReport:
+    def tell(progress: Progress) -> None:
+        report(" ".join(filter(None, (progress.resource, progress.status, progress.detail))))
+
+    return tell
+
+
+def _plan(plan: AwsPlan) -> Plan:
+    return Plan(_steps(plan.changes), str(plan.cost))
+
+
+def _steps(changes: Sequence[Change]) -> list[Step]:
+    return [Step(*change) for change in changes]
+
+
+def _topic_arn(names: Names) -> str:
+    return f"arn:{names.partition}:sns:{names.region}:{names.account}:{names.alert_topic}"

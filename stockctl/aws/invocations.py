@@ -1,0 +1,73 @@
+"""Invocations that are under way, as the logs of the functions tell."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from stockctl.aws.clients import Client
+from stockctl.aws.faults import explained
+from stockctl.aws.names import Names
+from stockctl.aws.progress import Pace, Progress, Report
+from stockctl.aws.refused import error_code
+
+# Lambda notes the start of each invocation, and at its end a report; as text or as JSON.
+_TEXT = re.compile(r"(START|REPORT) RequestId: (\S+)")
+_STARTED = ("START", "platform.start")
+
+
+def await_quiet(logs: Client, names: Names, longest: float, report: Report, pace: Pace) -> None:
+    """Wait until no invocation that has begun is without its end.
+
+    Args:
+        logs: the client.
+        names: what the functions are called.
+        longest: seconds that an invocation may take; nothing runs longer.
+        report: takes what is waited for.
+        pace: how often to look.
+
+    Raises:
+        AwsError: the logs cannot be read.
+    """
+    begin = time.time() - longest
+    waited = 0.0
+    while waited < longest:
+        busy = [name for name in names.functions if _running(logs, f"/aws/lambda/{name}", begin)]
+        if not busy:
+            return
+        report(Progress(" and ".join(busy), "still running", "waiting for the last invocations"))
+        pace.wait()
+        waited += pace.interval
+
+
+def _running(logs: Client, group: str, begin: float) -> set[str]:
+    """Return the ids of the invocations since ``begin`` that were not reported yet."""
+    started: set[str] = set()
+    ended: set[str] = set()
+    for message in _messages(logs, group, begin):
+        for phase, request in _phases(message):
+            (started if phase in _STARTED else ended).add(request)
+    return started - ended
+
+
+def _phases(message: str) -> Iterator[tuple[str, str]]:
+    if (found := _TEXT.match(message)) is not None:
+        yield found[1], found[2]
+    elif '"platform.' in message:
+        entry: dict[str, Any] = json.loads(message)
+        if entry.get("type") in ("platform.start", "platform.report"):
+            yield str(entry["type"]), str(entry["record"]["requestId"])
+
+
+def _messages(logs: Client, group: str, begin: float) -> Iterator[str]:
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=int(begin * 1000))
+    with explained():
+        try:
+            for page in pages:
+                yield from (event["message"] for event in page["events"])
+        except ClientError as error:
+            if error_code(error) != "ResourceNotFoundException":
+                raise

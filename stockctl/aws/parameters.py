@@ -1,0 +1,79 @@
+"""The configuration as parameters and tags of the CloudFormation stack."""
+
+from stockctl.aws.names import Names
+from stockctl.config import Settings
+from stockctl.errors import ConfigError
+
+PROJECT_TAG = "stockctl:project"
+CODE_KEY = "CodeKey"
+
+_LOG_RETENTION_DAYS = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)  # fmt: skip
+_TABLE_STREAM_HOURS = 24
+_OLDEST_RECORD_SECONDS = 7 * 86_400
+_BYTES_PER_MB = 2**20
+
+
+def parameters(settings: Settings, names: Names, code_key: str) -> dict[str, str]:
+    """Return every parameter of the template.
+
+    Args:
+        settings: the configuration.
+        names: what things are called.
+        code_key: key of the functions' zip in the artifact bucket.
+
+    Raises:
+        ConfigError: CloudWatch does not know ``logs.retention_days``.
+    """
+    oldest = settings.alerts.oldest
+    values: dict[str, object] = {
+        "CodeBucket": names.artifacts,
+        CODE_KEY: code_key,
+        "SmaShort": settings.indicators.short,
+        "SmaLong": settings.indicators.long,
+        "ThresholdPercent": format(settings.anomaly.threshold_percent, "f"),
+        "AlertMaxAgeSeconds": int(oldest.total_seconds()) if oldest else 0,
+        "MemoryMb": settings.functions.memory_mb,
+        "BatchSize": settings.functions.batch_size,
+        "BatchWindowSeconds": settings.functions.batch_window,
+        "Parallelization": settings.functions.parallelization,
+        "RecordAgeSeconds": _record_age_seconds(settings.stream.retention_hours),
+        "StreamName": names.stream,
+        "StreamMode": settings.stream.mode.upper().replace("-", "_"),
+        "ShardCount": settings.stream.shards,
+        "StreamRetentionHours": settings.stream.retention_hours,
+        "BucketName": names.bucket,
+        "QuotesTableName": names.table,
+        "AlertsTableName": names.alerts_table,
+        "RawRetentionDays": settings.archive.retention_days or 0,
+        "TtlDays": settings.table.ttl_days or 0,
+        "LogRetentionDays": _log_retention_days(settings.logs.retention_days),
+        "AlertTopicName": names.alert_topic,
+        "OperationsTopicName": names.operations_topic,
+        "DatabaseName": names.database,
+        "SqlTableName": names.sql_table,
+        "WorkgroupName": names.workgroup,
+        "ScanLimitBytes": settings.analytics.scan_limit_mb * _BYTES_PER_MB,
+        "IngestFunctionName": names.ingest_function,
+        "TrendFunctionName": names.trend_function,
+    }
+    return {key: str(value) for key, value in values.items()}
+
+
+def tags(settings: Settings) -> dict[str, str]:
+    """Return the tags of the stack, which CloudFormation puts on everything that takes tags."""
+    return {PROJECT_TAG: settings.project.label, **settings.aws.tags}
+
+
+def _record_age_seconds(retention_hours: int) -> int:
+    """Return the age at which a record is set aside: an hour before the first of the streams forgets it."""
+    hours = min(retention_hours, _TABLE_STREAM_HOURS) - 1
+    return min(hours * 3600, _OLDEST_RECORD_SECONDS)
+
+
+def _log_retention_days(days: int) -> int:
+    if days not in _LOG_RETENTION_DAYS:
+        known = ", ".join(str(each) for each in _LOG_RETENTION_DAYS)
+        raise ConfigError(f"logs.retention_days = {days} is none of those that CloudWatch knows: {known}.")
+    return days

@@ -1,0 +1,150 @@
+"""Taking the pipeline down, all of it or all but the data.
+
+In this order: no new invocations, no running ones, the stack, then what the stack retains. Interrupted at any
+point, it can be run again.
+"""
+
+from collections.abc import Callable, Sequence
+
+from botocore.exceptions import ClientError
+
+from stockctl.aws import inventory
+from stockctl.aws.artifacts import ownership
+from stockctl.aws.changes import Change
+from stockctl.aws.clients import Connection
+from stockctl.aws.emptying import empty
+from stockctl.aws.faults import explained
+from stockctl.aws.invocations import await_quiet
+from stockctl.aws.kept import LAYOUT, describe_table, find, foreign_entries
+from stockctl.aws.names import Names
+from stockctl.aws.progress import Pace, Progress, Report
+from stockctl.aws.refused import error_code
+from stockctl.aws.stack import Description, Stack, preview_of
+from stockctl.aws.triggers import switch
+from stockctl.errors import AwsError
+
+_LONGEST_RUN = 900.0
+_TRIES_TO_EMPTY = 5
+
+Deleted = Callable[[int], None]
+
+
+class _Tally:
+    """Counts what was deleted, and tells the sum."""
+
+    def __init__(self, tell: Deleted) -> None:
+        self._tell = tell
+        self._total = 0
+
+    def add(self, number: int) -> None:
+        self._total += number
+        self._tell(self._total)
+
+
+class Removal:
+    """Taking down what ``names`` call.
+
+    Args:
+        connection: to the account.
+        names: what things are called there.
+        pace: how often to look at what is under way.
+    """
+
+    def __init__(self, connection: Connection, names: Names, pace: Pace) -> None:
+        self._connection = connection
+        self._names = names
+        self._pace = pace
+        self._stack = Stack(connection.client("cloudformation"), names.stack, pace)
+
+    def plan(self, *, keep_data: bool) -> Sequence[Change]:
+        """Return what ``run`` would delete and keep; empty when there is nothing to delete.
+
+        Raises:
+            AwsError: AWS cannot be asked.
+        """
+        return inventory.take(
+            self._connection, self._names, self._stack, self._stack.describe(), keep_data=keep_data
+        )
+
+    def run(self, *, keep_data: bool, report: Report, deleted: Deleted) -> Sequence[str]:
+        """Take it down and return what is left because stockctl did not make it.
+
+        Args:
+            keep_data: whether bucket and tables stay.
+            report: takes what happens.
+            deleted: takes the number of objects that were deleted so far, now and then.
+
+        Raises:
+            AwsError: something could not be deleted; the message names it and tells why.
+        """
+        found = self._stack.settle(report)
+        if found is not None:
+            self._quieten(found, report)
+            self._stack.delete(found, report)
+        self._stack.forget_review()
+        Stack(self._connection.client("cloudformation"), preview_of(self._names), self._pace).forget_review()
+        tally = _Tally(deleted)
+        left = [] if keep_data else self._delete_data(report, tally)
+        self._delete_artifacts(report, tally)
+        return left
+
+    def _quieten(self, found: Description, report: Report) -> None:
+        """Let the functions finish what they have begun, and begin nothing more."""
+        switch(self._connection.client("lambda"), self._names, report, self._pace, on=False)
+        longest = float(found.parameters.get("TimeoutSeconds", _LONGEST_RUN))
+        await_quiet(self._connection.client("logs"), self._names, longest, report, self._pace)
+
+    def _delete_data(self, report: Report, tally: _Tally) -> list[str]:
+        there = find(self._connection, self._names)
+        for name in there.tables:
+            self._delete_table(name, report)
+        return self._delete_bucket(report, tally) if there.bucket == "ours" else []
+
+    def _delete_table(self, name: str, report: Report) -> None:
+        dynamodb = self._connection.client("dynamodb")
+        report(Progress(name, "DELETE_IN_PROGRESS"))
+        with explained():
+            dynamodb.delete_table(TableName=name)
+        while describe_table(dynamodb, name) is not None:
+            self._pace.wait()
+        report(Progress(name, "DELETE_COMPLETE"))
+
+    def _delete_bucket(self, report: Report, tally: _Tally) -> list[str]:
+        """Delete the data bucket, or all in it that is ours; a write that comes late is deleted too."""
+        s3, names = self._connection.client("s3"), self._names
+        report(Progress(names.bucket, "DELETE_IN_PROGRESS"))
+        for _ in range(_TRIES_TO_EMPTY):
+            for prefix in LAYOUT:
+                empty(s3, names.bucket, names.account, prefix, tally.add)
+            if strange := foreign_entries(s3, names):
+                return [f"{names.bucket} ({', '.join(strange)})"]
+            if self._gone(names.bucket):
+                report(Progress(names.bucket, "DELETE_COMPLETE"))
+                return []
+            self._pace.wait()
+        raise AwsError(
+            f"The bucket {names.bucket} fills as fast as it is emptied.",
+            "Stop what writes into it, and run 'stockctl teardown' again.",
+        )
+
+    def _delete_artifacts(self, report: Report, tally: _Tally) -> None:
+        s3, names = self._connection.client("s3"), self._names
+        if ownership(s3, names.artifacts, names.account) != "ours":
+            return
+        report(Progress(names.artifacts, "DELETE_IN_PROGRESS"))
+        empty(s3, names.artifacts, names.account, "", tally.add)
+        self._gone(names.artifacts)
+        report(Progress(names.artifacts, "DELETE_COMPLETE"))
+
+    def _gone(self, bucket: str) -> bool:
+        """Delete a bucket; False when something has come into it meanwhile."""
+        with explained():
+            try:
+                self._connection.client("s3").delete_bucket(
+                    Bucket=bucket, ExpectedBucketOwner=self._names.account
+                )
+            except ClientError as error:
+                if error_code(error) == "BucketNotEmpty":
+                    return False
+                raise
+        return True

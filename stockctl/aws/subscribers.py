@@ -1,0 +1,243 @@
+"""Who is told of alerts: subscribing them, listing them, and letting them go."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from stockctl.aws.clients import Client, Connection
+from stockctl.aws.endpoints import check_endpoint
+from stockctl.aws.faults import explained
+from stockctl.aws.names import Names
+from stockctl.aws.progress import Pace
+from stockctl.aws.refused import error_code
+from stockctl.aws.stack import Stack
+from stockctl.aws.subscriber_notes import note, queue_policy
+from stockctl.aws.subscriptions import PENDING
+from stockctl.errors import AwsError, UsageError
+from stockctl.market.symbol import parse_symbol
+
+KINDS = ("trend_up", "trend_down", "anomaly")
+_MOST_COMBINATIONS = 150
+
+
+class Subscriber(NamedTuple):
+    """Somebody who is told of alerts, or would be after confirming."""
+
+    protocol: str
+    endpoint: str
+    arn: str
+    """Empty while pending: SNS tells it only after the confirmation."""
+    symbols: Sequence[str]
+    """Empty means all of them; those of a pending subscriber are not known and empty too."""
+    kinds: Sequence[str]
+    owned: bool
+    """Whether the configuration has made it, so that only the configuration can end it."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether the confirmation is still to come."""
+        return not self.arn
+
+
+class Subscribed(NamedTuple):
+    """What became of a wish to be told."""
+
+    subscriber: Subscriber
+    changed: bool
+    """Whether it was there already, and has another filter now."""
+    note: str
+    """What has to happen before alerts arrive, for a person."""
+    policy: str | None
+    """The policy that a queue needs, as JSON."""
+
+
+class Subscribers:
+    """Those of one pipeline's alert topic.
+
+    Args:
+        connection: to the account.
+        names: what things are called there.
+    """
+
+    def __init__(self, connection: Connection, names: Names) -> None:
+        self._sns: Client = connection.client("sns")
+        self._stack = Stack(connection.client("cloudformation"), names.stack, Pace())
+        self.topic_arn = f"arn:{names.partition}:sns:{names.region}:{names.account}:{names.alert_topic}"
+
+    def subscribe(
+        self, protocol: str, endpoint: str, symbols: Sequence[str] = (), kinds: Sequence[str] = ()
+    ) -> Subscribed:
+        """Have ``endpoint`` told of alerts of some symbols and kinds; none given means all.
+
+        One that is subscribed already gets the new filter.
+
+        Args:
+            protocol: ``email``, ``sms``, ``sqs`` or ``https``.
+            endpoint: an address, a number (E.164), the ARN of a queue, a URL.
+            symbols: such as ``AAPL``.
+            kinds: of ``KINDS``.
+
+        Raises:
+            UsageError: the endpoint, a symbol or a kind is none, or the filter is too large.
+            AwsError: the configuration owns the subscription, there is no topic, or SNS refuses.
+        """
+        check_endpoint(protocol, endpoint)
+        wanted = _filter(symbols, kinds)
+        there = next((each for each in self._entries() if _same(each, protocol, endpoint)), None)
+        if there is not None and self._owns(there):
+            raise _owned(endpoint)
+        known = _arn(there) if there is not None else ""
+        arn = self._refilter(known, wanted) if known else self._subscribe(protocol, endpoint, wanted)
+        subscriber = Subscriber(
+            protocol, endpoint, arn, wanted.get("symbol", []), wanted.get("kind", []), owned=False
+        )
+        policy = queue_policy(endpoint, self.topic_arn) if protocol == "sqs" else None
+        return Subscribed(subscriber, bool(known), note(protocol, endpoint, pending=not arn), policy)
+
+    def everybody(self) -> Sequence[Subscriber]:
+        """Return everybody, pending ones too, by protocol and endpoint.
+
+        Raises:
+            AwsError: there is no topic, or SNS cannot be asked.
+        """
+        owned = self._owned_ids()
+        found = [self._subscriber(entry, owned) for entry in self._entries()]
+        return sorted(each for each in found if each is not None)
+
+    def unsubscribe(self, which: str) -> Subscriber:
+        """End the subscription with this ARN or endpoint and return it.
+
+        Raises:
+            AwsError: there is none, it is pending, the configuration owns it, or SNS refuses.
+        """
+        found = [entry for entry in self._entries() if which in (entry["SubscriptionArn"], entry["Endpoint"])]
+        if not found:
+            raise AwsError(
+                f"Nobody is subscribed to the alerts as {which}.",
+                "'stockctl alerts subscriptions' lists them.",
+            )
+        subscriber = self._subscriber(found[0], self._owned_ids())
+        if subscriber is None:
+            raise AwsError(f"{which} has just been unsubscribed by somebody else.")
+        if subscriber.owned:
+            raise _owned(subscriber.endpoint)
+        if subscriber.pending:
+            raise _pending(subscriber.endpoint)
+        with explained():
+            self._sns.unsubscribe(SubscriptionArn=subscriber.arn)
+        return subscriber
+
+    def _entries(self) -> Sequence[dict[str, str]]:
+        pages = self._sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self.topic_arn)
+        with explained():
+            return [entry for page in pages for entry in page["Subscriptions"]]
+
+    def _owned_ids(self) -> frozenset[str]:
+        found = self._stack.describe()
+        resources = self._stack.resources(found) if found is not None else []
+        return frozenset(each["LogicalResourceId"] for each in resources)
+
+    def _owns(self, entry: dict[str, str]) -> bool:
+        return logical_id(entry["Protocol"], entry["Endpoint"]) in self._owned_ids()
+
+    def _subscriber(self, entry: dict[str, str], owned: frozenset[str]) -> Subscriber | None:
+        """Return an entry with its filter, or None when it has gone meanwhile."""
+        protocol, endpoint, arn = entry["Protocol"], entry["Endpoint"], _arn(entry)
+        policy: dict[str, Any] = {}
+        if arn:
+            with explained():
+                try:
+                    answer = self._sns.get_subscription_attributes(SubscriptionArn=arn)
+                except ClientError as error:
+                    if error_code(error) in ("NotFound", "NotFoundException"):
+                        return None
+                    raise
+            policy = json.loads(answer["Attributes"].get("FilterPolicy") or "{}")
+        return Subscriber(
+            protocol,
+            endpoint,
+            arn,
+            policy.get("symbol", []),
+            policy.get("kind", []),
+            logical_id(protocol, endpoint) in owned,
+        )
+
+    def _subscribe(self, protocol: str, endpoint: str, wanted: dict[str, list[str]]) -> str:
+        attributes = {"FilterPolicyScope": "MessageAttributes", "FilterPolicy": json.dumps(wanted)}
+        with explained():
+            try:
+                answer = self._sns.subscribe(
+                    TopicArn=self.topic_arn,
+                    Protocol=protocol,
+                    Endpoint=endpoint,
+                    Attributes=attributes if wanted else {},
+                )
+            except ClientError as error:
+                if "different attributes" in str(error):
+                    raise _pending(endpoint, "with another filter") from error
+                raise
+        arn = str(answer["SubscriptionArn"])
+        return arn if arn.startswith("arn:") else ""
+
+    def _refilter(self, arn: str, wanted: dict[str, list[str]]) -> str:
+        with explained():
+            for name, value in (
+                ("FilterPolicyScope", "MessageAttributes"),
+                ("FilterPolicy", json.dumps(wanted)),
+            ):
+                self._sns.set_subscription_attributes(
+                    SubscriptionArn=arn, AttributeName=name, AttributeValue=value
+                )
+        return arn
+
+
+def logical_id(protocol: str, endpoint: str) -> str:
+    """Return what the template calls the subscription of ``endpoint`` when the configuration has it."""
+    return f"Subscription{hashlib.sha256(f'{protocol} {endpoint}'.encode()).hexdigest()[:12]}"
+
+
+def _filter(symbols: Sequence[str], kinds: Sequence[str]) -> dict[str, list[str]]:
+    try:
+        names = list(dict.fromkeys(map(parse_symbol, symbols)))
+    except ValueError as error:
+        raise UsageError(str(error), "Give symbols such as AAPL,MSFT.") from None
+    if strange := [kind for kind in kinds if kind not in KINDS]:
+        raise UsageError(f"{strange[0]!r} is no kind of alert.", f"The kinds are: {', '.join(KINDS)}.")
+    wanted = {"symbol": names, "kind": list(dict.fromkeys(kinds))}
+    if max(1, len(names)) * max(1, len(wanted["kind"])) > _MOST_COMBINATIONS:
+        raise UsageError(
+            f"The filter has more combinations of symbol and kind than SNS takes ({_MOST_COMBINATIONS}).",
+            "Name fewer symbols, or leave the filter out.",
+        )
+    return {attribute: values for attribute, values in wanted.items() if values}
+
+
+def _same(entry: dict[str, str], protocol: str, endpoint: str) -> bool:
+    if entry["Protocol"] != protocol:
+        return False
+    if protocol == "email":
+        return entry["Endpoint"].casefold() == endpoint.casefold()
+    return entry["Endpoint"] == endpoint
+
+
+def _arn(entry: dict[str, str]) -> str:
+    return "" if entry["SubscriptionArn"] == PENDING else entry["SubscriptionArn"]
+
+
+def _owned(endpoint: str) -> AwsError:
+    return AwsError(
+        f"{endpoint} is subscribed by the configuration (alerts.subscriptions), and the stack would undo a "
+        "change made here.",
+        "Change or remove it there, then run 'stockctl provision'.",
+    )
+
+
+def _pending(endpoint: str, how: str = "") -> AwsError:
+    return AwsError(
+        f"{endpoint} has been asked to confirm{' ' + how if how else ''} and has not done so; SNS lets "
+        "nobody change or end a subscription before that.",
+        "Unless it is confirmed, it gets no alerts, and SNS forgets it within two days.",
+    )

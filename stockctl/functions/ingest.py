@@ -1,0 +1,79 @@
+"""The Lambda function on the Kinesis stream: the ingest stage over S3 and DynamoDB."""
+
+import os
+from dataclasses import replace
+from functools import partial
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from stockctl.aws.archive import S3Archive
+from stockctl.aws.backoff import Backoff
+from stockctl.aws.clients import WORKERS, Connection
+from stockctl.aws.objects import OnceBucket
+from stockctl.aws.parallel import Parallel
+from stockctl.aws.quarantine import S3Quarantine
+from stockctl.aws.table import DynamoQuoteTable
+from stockctl.functions.environment import Environment, read_environment
+from stockctl.functions.events import Context, Event, account_of, kinesis_records, now, seconds_left
+from stockctl.market.timestamp import to_datetime
+from stockctl.pipeline.ingest import Ingested, IngestStage
+
+logger = Logger()
+metrics = Metrics()
+
+
+class IngestFunction:
+    """What lives as long as the function's process: settings, clients and threads."""
+
+    def __init__(
+        self, environment: Environment, connection: Connection, parallel: Parallel, backoff: Backoff
+    ) -> None:
+        self._environment = environment
+        self._s3 = connection.client("s3")
+        self._dynamodb = connection.client("dynamodb")
+        self._parallel = parallel
+        self._backoff = backoff
+
+    def stage(self, context: Context) -> IngestStage:
+        """Return the stage for one invocation, which waits no longer than the invocation may."""
+        settings = self._environment
+        backoff = replace(self._backoff, seconds_left=partial(seconds_left, context))
+        bucket = OnceBucket(self._s3, settings.bucket, account_of(context), self._parallel, backoff)
+        table = DynamoQuoteTable(
+            self._dynamodb, settings.table, self._parallel, backoff, ttl=settings.ttl, clock=now
+        )
+        return IngestStage(S3Archive(bucket), S3Quarantine(bucket), table, settings.rules)
+
+
+connection = Connection()
+function = IngestFunction(read_environment(os.environ), connection, Parallel(WORKERS), Backoff())
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: Event, context: Context) -> None:
+    """Archive, enrich and store one batch; unreadable records go to the quarantine.
+
+    A fault that does not pass is raised, so that Lambda hands the whole batch over again. No part of it
+    is reported as done: the figures of a quote need all that precede it, and what was stored before the
+    fault is found stored.
+    """
+    records = kinesis_records(event)
+    metrics.add_metric("records", MetricUnit.Count, len(records))
+    done = function.stage(context).run(records)
+    _report(done)
+
+
+def _report(done: Ingested) -> None:
+    stored = len(done.stored)
+    metrics.add_metric("stored", MetricUnit.Count, stored)
+    metrics.add_metric("quarantined", MetricUnit.Count, done.quarantined)
+    if done.stored:
+        # Stored quotes are in order of time.
+        age = now() - to_datetime(done.stored[0].timestamp)
+        metrics.add_metric("oldest_quote_age", MetricUnit.Seconds, age.total_seconds())
+    logger.info(
+        "batch ingested",
+        extra={"stored": stored, "repeated": done.repeated, "quarantined": done.quarantined},
+    )
