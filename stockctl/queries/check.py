@@ -157,22 +157,22 @@ def _children(node: exp.Expr, names: _Names) -> Iterator[tuple[exp.Expr, _Names]
 
 def _check_raw_text(node: exp.Expr) -> None:
     """Refuse text that the generator would write as it stands, without quotes, unless it is harmless."""
-    text = str(node.args.get("this"))
+    this = node.args.get("this")
     if isinstance(node, exp.Var):
-        fine = bool(_WORD.fullmatch(text))
+        fine = isinstance(this, str) and bool(_WORD.fullmatch(this))
     elif isinstance(node, exp.Literal):
-        fine = node.is_string or bool(_NUMBER.fullmatch(text))
+        fine = node.is_string or bool(_NUMBER.fullmatch(node.name))
     elif isinstance(node, exp.JSONPathKey):
-        fine = bool(_PATH_KEY.fullmatch(text))
+        fine = isinstance(this, str) and bool(_PATH_KEY.fullmatch(this))
     elif isinstance(node, exp.DataType):
-        text = getattr(node.this, "name", text)
-        fine = text in TYPES and not node.args.get("kind")
+        this = getattr(this, "name", this)
+        fine = this in TYPES and not node.args.get("kind")
     elif isinstance(node, exp.Placeholder):
-        text, fine = f":{text}", node.this is None
+        this, fine = f":{this}", this is None
     else:
         return
     if not fine:
-        refuse(f"{shown(text)} is refused where it stands in the statement.")
+        refuse(f"{shown(str(this))} is refused where it stands in the statement.")
 
 
 def _sql(node: exp.Expr | None) -> str:

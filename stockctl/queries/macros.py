@@ -11,7 +11,14 @@ MACROS = (
        CASE WHEN a IS NOT NULL AND x IS NOT NULL THEN coalesce(list_position(a, x), 0) END""",
     """CREATE MACRO width_bucket(x, low, high, n) AS CASE WHEN x < low THEN 0 WHEN x >= high THEN n + 1
        ELSE CAST(floor((CAST(x AS DOUBLE) - low) / (high - low) * n) AS BIGINT) + 1 END""",
-    "CREATE MACRO athena_repeat(x, n) AS list_transform(range(n), LAMBDA i: x)",
+    # As in Athena, and because lists are not counted in DuckDB's memory limit: at most 10,000 entries.
+    """CREATE MACRO athena_at_most(list) AS CASE WHEN len(list) > 10000
+       THEN error('sequence and repeat give at most 10000 entries') ELSE list END""",
+    """CREATE MACRO athena_sequence(first, last, step) AS athena_at_most(generate_series(first,
+       CASE WHEN step < step * 0 THEN greatest(last, first + step * 10000)
+       ELSE least(last, first + step * 10000) END, step))""",
+    """CREATE MACRO athena_repeat(x, n) AS
+       list_transform(athena_at_most(range(least(n, 10001))), LAMBDA i: x)""",
     "CREATE MACRO map_agg(k, v) AS map_from_entries(list(struct_pack(k := k, v := v)))",
     "CREATE MACRO nan() AS CAST('NaN' AS DOUBLE)",
     "CREATE MACRO infinity() AS CAST('Infinity' AS DOUBLE)",

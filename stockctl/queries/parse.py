@@ -22,7 +22,7 @@ _BRACES = (TokenType.L_BRACE, TokenType.R_BRACE)
 _BRACKETS = (TokenType.L_BRACKET, TokenType.R_BRACKET)
 _STEPS = {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1, TokenType.L_BRACKET: 1, TokenType.R_BRACKET: -1}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORDS = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*")
 
 
 def parse_query(sql: str) -> exp.Query:
@@ -41,6 +41,8 @@ def parse_query(sql: str) -> exp.Query:
     except RecursionError as error:
         raise too_deep() from error
     tree = trees[0] if len(trees) == 1 else None
+    if isinstance(tree, exp.Values):
+        tree = exp.select("*").from_(tree)
     if not isinstance(tree, exp.Query):
         refuse("The text is not a query.")
     for node in tree.find_all(exp.Placeholder):
@@ -105,7 +107,8 @@ def _one_statement(tokens: list[Token]) -> list[Token]:
 
 def _check_begin(token: Token) -> None:
     if token.token_type not in _BEGINS:
-        word = token.text.upper() if _WORD.fullmatch(token.text) else shown(token.text)
+        plain = token.token_type is not TokenType.STRING and _WORDS.fullmatch(token.text)
+        word = token.text.upper() if plain else shown(token.text)
         refuse(f"{word} is refused: only a query can be run here, and nothing can be changed.")
 
 

@@ -1,7 +1,7 @@
 -- top-movers: The latest quote of each symbol, ranked by its move against the previous close.
 -- by: percent or change (in currency)
 -- direction: up (only rises), down (only falls) or both (whatever their sign)
--- limit: how many symbols at most; 0 for all
+-- limit: how many symbols at most, 0 for all
 WITH newest_first AS (
     SELECT
         symbol,

@@ -237,6 +237,18 @@ def _none_match(node: exp.Expr) -> exp.Expr:
     return exp.not_(_any_match(node))
 
 
+def _sequence(node: exp.Expr) -> exp.Expr:
+    first, last, step = node.args["start"], node.args["end"], node.args.get("step")
+    dates = _is_date(first)
+    if step is None and dates:
+        step = exp.Interval(this=exp.Literal.string("1"), unit=exp.var("DAY"))
+    elif step is None:
+        falling = exp.GT(this=first.copy(), expression=last.copy())
+        step = exp.Case().when(falling, exp.Literal.number(-1)).else_(exp.Literal.number(1))
+    series = _call("athena_sequence", first, last, step)
+    return exp.cast(series, "DATE[]", dialect="duckdb") if dates else series
+
+
 def _repeat(node: exp.Expr) -> exp.Expr:
     return _call("athena_repeat", node.this, node.args["times"])
 
@@ -279,6 +291,7 @@ _TYPED: dict[str, _Translation] = {
     "Div": _divide,
     "Extract": _extract,
     "Format": _format,
+    "GenerateSeries": _sequence,
     "ParseDatetime": _parse_datetime,
     "Mod": _divide,
     "Placeholder": _placeholder,

@@ -35,7 +35,7 @@ FUNCTIONS = _words("""
     FromISO8601Date FromISO8601Timestamp TimeToStr StrToTime ParseDatetime TimeToUnix UnixToTime LastDay
     Year YearOfWeek Quarter Month WeekOfYear Day DayOfMonth DayOfWeekIso DayOfYear Hour Minute Second
     Array ArraySize ArrayContains ArrayDistinct ArrayExcept ArrayFilter ArrayIntersect ArrayMax ArrayMin
-    ArrayPosition ArrayRemove ArraySlice ArraySort ArrayToString Flatten GenerateSeries Reduce Repeat
+    ArrayPosition ArrayRemove ArraySlice ArraySort ArrayToString Flatten GenerateSeries Repeat
     Transform Unnest Map MapFromEntries MapKeys Struct
     Count CountIf Sum Avg Min Max ArgMin ArgMax AnyValue LogicalAnd LogicalOr ArrayAgg GroupConcat
     ApproxDistinct ApproxQuantile Stddev StddevPop StddevSamp Variance VariancePop

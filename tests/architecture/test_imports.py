@@ -47,7 +47,8 @@ FOREIGN = {
 PURE = ("market", "pipeline", "errors", "durations", "backend")
 OUTSIDE_WORLD = {
     "os", "io", "pathlib", "sqlite3", "socket", "subprocess", "threading", "multiprocessing", "asyncio",
-    "time", "random", "logging", "tempfile", "shutil", "urllib", "http", "gzip", "csv", "sys", "warnings", "secrets",
+    "time", "random", "logging", "tempfile", "shutil", "urllib", "http", "gzip", "csv", "sys",
+    "warnings", "secrets",
 }  # fmt: skip
 
 

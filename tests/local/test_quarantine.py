@@ -51,11 +51,12 @@ def test_hundreds_of_malformed_records_among_good_ones(tmp_path: Path):
     batch = []
     for number, (data, _) in enumerate(bad):
         batch.append(Record(data, f"stream, record {number}"))
-        time = f'"2019-02-11T{number // 60:02}:{number % 60:02}:00.000Z"'
-        batch.append(Record(good_record(timestamp=time), f"good {number}"))
+        if number % 5 == 0:
+            time = f'"2019-02-11T{number // 60:02}:{number % 60:02}:00.000Z"'
+            batch.append(Record(good_record(timestamp=time), f"good {number}"))
     with open_stream(tmp_path) as stream:
         receipt = stream.send(batch)
-    assert (receipt.stored, receipt.quarantined, receipt.sent) == (len(bad), len(bad), 2 * len(bad))
+    assert (receipt.stored, receipt.quarantined) == (len(batch) - len(bad), len(bad))
     kept = {item["data"]: item for item in quarantined(tmp_path)}
     assert len(kept) == len(bad) >= 500
     assert [data for data, reason in bad if reason not in kept[data]["reason"]] == []

@@ -15,7 +15,7 @@ _DENOMINATORS = st.decimals("0.000001", "1e15", places=6)
 
 
 @given(_NUMERATORS, _DENOMINATORS)
-@examples(300)
+@examples(150)
 def test_quotient_is_rounded_as_fractions_round(numerator: Decimal, denominator: Decimal):
     """A quotient is the exact one rounded half-even to 8 decimals, whatever its size and sign."""
     with exact():
@@ -55,7 +55,7 @@ def test_what_would_be_cut_raises():
 
 
 @given(st.decimals("-1e20", "1e20", places=8))
-@examples(200)
+@examples(100)
 def test_plain_text_is_canonical_and_exact(number: Decimal):
     """Positional text has no exponent and no trailing zero, and means the same number."""
     text = plain(number)

@@ -76,8 +76,12 @@ def test_following_stored_quotes_equals_having_computed_them(
     steps = SymbolWalk(rules)
     rest = [read_record(wire(quote)).quote for quote in quotes[cut:]]
     with exact():
-        for stored in whole[max(0, cut - rules.long + 1) : cut]:
-            steps.follow(Precedent(*(getattr(stored, name) for name in Precedent._fields)))
+        steps.follow(
+            [
+                Precedent(*(getattr(stored, name) for name in Precedent._fields))
+                for stored in whole[max(0, cut - rules.long + 1) : cut]
+            ]
+        )
         assert [steps.enrich(quote) for quote in rest] == whole[cut:]
 
 

@@ -87,18 +87,20 @@ def test_prices_are_rounded_half_even_to_six_decimals(text: str, value: str):
 
 
 @given(st.decimals("0.000001", "1e14", allow_nan=False, allow_infinity=False))
-@examples(200)
+@examples(100)
 def test_rounding_equals_that_of_fractions(number: Decimal):
     """Any price is rounded as exact fractions round it."""
     quote = read_record(good_record(price=str(number))).quote
     assert Fraction(quote.price) == round(Fraction(number), 6)
 
 
-@pytest.mark.parametrize("text", ["0", "-0", "-0.0", "0.0000001", "-0.0000001", "-12.5", "0e10"])
+@pytest.mark.parametrize(
+    "text", ["0", "-0", "-0.0", "0.0000001", "-0.0000001", "-12.5", "0e10", "0e99999999", "1e-99999999"]
+)
 def test_session_figures_may_be_zero_or_below(text: str):
     """Open, high and low may be any number (spreads and futures go below zero); zero has no sign."""
     quote = read_record(good_record(open=text, high=text, low=text)).quote
-    assert Fraction(quote.open) == round(Fraction(text), 6)
+    assert str(quote.open.normalize() + 0) == ("-12.5" if text == "-12.5" else "0")
     assert b":-0," not in encode_quote(quote)
 
 
@@ -154,7 +156,7 @@ def test_unknown_fields_are_no_part_of_a_quote():
 
 
 @given(QUOTES)
-@examples(200)
+@examples(100)
 def test_what_is_encoded_is_read_back(quote: Quote):
     """Any quote survives its record, whose bytes are the same the second time."""
     record = encode_quote(quote)
@@ -164,7 +166,7 @@ def test_what_is_encoded_is_read_back(quote: Quote):
 
 
 @given(QUOTES)
-@examples(200)
+@examples(100)
 def test_numbers_are_written_one_way(quote: Quote):
     """Every number of a record is canonical: no exponent, no superfluous zero, and no sign on zero."""
     numbers: list[str] = []
@@ -175,7 +177,7 @@ def test_numbers_are_written_one_way(quote: Quote):
 
 
 @given(QUOTES)
-@examples(50)
+@examples(60)
 def test_a_source_may_pass_fields_as_a_mapping(quote: Quote):
     """The mapping of a quote's own fields makes the same quote again."""
     assert make_quote(quote._asdict()) == quote

@@ -113,7 +113,7 @@ def test_values_that_sources_must_not_pass(field: str, value: object):
 
 
 @given(st.binary(max_size=200))
-@examples(200)
+@examples(100)
 def test_any_bytes_are_read_or_refused(data: bytes):
     """No bytes bring anything but a quote or a refusal."""
     refusal_of(data)
@@ -130,7 +130,7 @@ _JSON_TEXT = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from((*FIELDS, "note")), _JSON_TEXT | st.none(), max_size=4))
-@examples(400)
+@examples(200)
 def test_any_fields_are_read_or_refused(fields: dict[str, str | None]):
     """A good record with some fields replaced by anything is read or refused with a readable reason."""
     reason = refusal_of(good_record(**fields).decode().encode("utf-8", "replace"))
@@ -138,7 +138,7 @@ def test_any_fields_are_read_or_refused(fields: dict[str, str | None]):
 
 
 @given(st.integers(0, len(good_record()) - 1), st.binary(max_size=3), st.integers(0, 4))
-@examples(300)
+@examples(150)
 def test_any_small_damage_is_read_or_refused(place: int, inserted: bytes, removed: int):
     """A good record with a few bytes replaced is read or refused, and what is read can be read again."""
     record = good_record()

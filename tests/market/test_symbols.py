@@ -23,7 +23,7 @@ def test_symbols_of_the_markets_are_taken(symbol: str):
 
 
 @given(st.text(max_size=24) | SYMBOLS)
-@examples(300)
+@examples(150)
 def test_any_text_becomes_safe_or_is_refused(text: str):
     """What is taken has only safe characters, cannot leave a folder and is its own symbol again."""
     try:

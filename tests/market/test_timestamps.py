@@ -50,7 +50,7 @@ def test_day_in_new_york(timestamp: str, date: str):
 
 
 @given(st.datetimes(datetime(1987, 1, 1), datetime(2037, 12, 31)))  # noqa: DTZ001
-@examples(300)
+@examples(150)
 def test_day_in_new_york_follows_the_law(moment: datetime):
     """The day equals the one from the rules of daylight saving time, written out without a time zone file."""
     timestamp = moment.isoformat(timespec="milliseconds") + "Z"
@@ -58,7 +58,7 @@ def test_day_in_new_york_follows_the_law(moment: datetime):
 
 
 @given(st.datetimes(timezones=st.timezones()))
-@examples(200)
+@examples(100)
 def test_written_moments_are_read_back(moment: datetime):
     """A moment in any time zone is written in UTC, cut to milliseconds, in a form that is taken back."""
     try:
@@ -70,7 +70,7 @@ def test_written_moments_are_read_back(moment: datetime):
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)))
-@examples(100)
+@examples(60)
 def test_text_order_is_time_order(one: datetime, other: datetime):
     """Moments sort as text the way they sort as times."""
     ordered = sorted([one, other])

@@ -50,7 +50,7 @@ def deliveries(draw: Any, quotes: Quotes) -> list[Quotes]:
 
 
 @given(plain_quotes(), st.data())
-@examples(60)
+@examples(40)
 def test_any_delivery_brings_the_same(quotes: Quotes, data: st.DataObject):
     """Order within a batch, cuts between batches and repetitions of all or part of them change nothing."""
     book = Book(short=2, long=4)
@@ -64,7 +64,7 @@ def test_any_delivery_brings_the_same(quotes: Quotes, data: st.DataObject):
 
 
 @given(plain_quotes(), st.data())
-@examples(60)
+@examples(40)
 def test_late_quotes_get_figures_from_what_precedes_them(quotes: Quotes, data: st.DataObject):
     """In any order of arrival, batch by batch, a quote is computed from what is stored before its time."""
     arrivals = data.draw(cut(data.draw(st.permutations(quotes))))
