@@ -10,6 +10,7 @@ from stockctl.aws.backoff import Backoff
 from stockctl.aws.changes import Change
 from stockctl.aws.clients import WORKERS, Connection
 from stockctl.aws.kinesis import KinesisStream
+from stockctl.aws.logs import LogTail, Stage, log_group
 from stockctl.aws.names import Names
 from stockctl.aws.notifier import SnsNotifier
 from stockctl.aws.objects import OnceBucket
@@ -20,6 +21,7 @@ from stockctl.aws.progress import Report as ProgressReport
 from stockctl.aws.provisioning import Plan as AwsPlan
 from stockctl.aws.quarantine import S3Quarantine
 from stockctl.aws.quote_reader import DynamoQuoteReader
+from stockctl.aws.subscribers import Subscribers
 from stockctl.backend import Agree, Outcome, Plan, Report, Status, Step
 from stockctl.config import Settings
 from stockctl.market.alert import sample_alert
@@ -120,6 +122,14 @@ class AwsBackend:
             stage = TrendStage(log, notifier, self._settings.rules, None, self._clock)
             stage.raise_alerts([alert])
         return alert.alert_id
+
+    def subscribers(self) -> Subscribers:
+        """Open the list of those who are told of alerts."""
+        return Subscribers(self._connection, self.pipeline.names)
+
+    def log(self, stage: Stage, since: str) -> LogTail:
+        """Open the log of a stage's function at a moment."""
+        return LogTail(self._connection, log_group(self.pipeline.names, stage), since)
 
     def warehouse(self) -> Warehouse:
         """Open Athena."""

@@ -76,6 +76,11 @@ class Provisioner:
             ConfigError: AWS does not take a value of the configuration.
         """
         found = self._stack.settle(report)
+        if found is not None and found.status == STUCK:
+            raise AwsError(
+                f"The last update of the stack {self._names.stack} failed, and its rollback got stuck.",
+                "Run 'stockctl provision': it finishes the rollback first.",
+            )
         bundle = self._build()
         if found is None or not found.dead:
             return self._plan(self._change_sets, found, bundle)

@@ -1,12 +1,11 @@
 """alerts: follow the log, list it, test the way to people."""
 
-import select
-import sys
-import time
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
-from stockctl.cli import later
+from stockctl.cli import columns
 from stockctl.cli.alert_view import (
     ALERT_FIELDS,
     AlertLines,
@@ -15,14 +14,32 @@ from stockctl.cli.alert_view import (
     since_timestamp,
 )
 from stockctl.cli.boundary import guarded
-from stockctl.cli.context import settings_and_backend
-from stockctl.cli.options import Since
-from stockctl.cli.output import Format, Limit, Output, emit
+from stockctl.cli.context import aws_backend, settings_and_backend
+from stockctl.cli.options import Since, parse_symbols
+from stockctl.cli.output import Format, Limit, Output, Row, emit, write
+from stockctl.cli.pausing import pause
 from stockctl.cli.terminal import say
 
 app = typer.Typer(no_args_is_help=True)
 
 POLL_SECONDS = 0.5
+
+
+class Protocol(StrEnum):
+    """How somebody is told."""
+
+    EMAIL = "email"
+    SMS = "sms"
+    SQS = "sqs"
+    HTTPS = "https"
+
+
+class Kind(StrEnum):
+    """What an alert is about."""
+
+    TREND_UP = "trend_up"
+    TREND_DOWN = "trend_down"
+    ANOMALY = "anomaly"
 
 
 def tail(ctx: typer.Context, *, since: Since = None, output: Output = Format.TABLE) -> None:
@@ -34,7 +51,7 @@ def tail(ctx: typer.Context, *, since: Since = None, output: Output = Format.TAB
         say(f"Following the alerts in {backend.place}; Ctrl-C ends." + ("" if since else _EARLIER))
         while True:
             lines.write(log.read())
-            _pause(POLL_SECONDS)
+            pause(POLL_SECONDS)
 
 
 def list_alerts(
@@ -56,34 +73,71 @@ def test(ctx: typer.Context) -> None:
     say(f"Sent {alert_id}. 'stockctl alerts tail --since 1m' shows it.")
 
 
-def _pause(seconds: float) -> None:
-    """Wait, and notice at once when whoever reads our pipe has gone.
+def subscribe(
+    ctx: typer.Context,
+    protocol: Annotated[Protocol, typer.Argument(help="How.")],
+    endpoint: Annotated[str, typer.Argument(help="An address, a number, an https URL or a queue's ARN.")],
+    *,
+    symbols: Annotated[str | None, typer.Option("--symbols", "-s", help="Only alerts of these.")] = None,
+    kinds: Annotated[
+        list[Kind] | None, typer.Option("--kind", help="Only alerts of this kind. Repeatable.")
+    ] = None,
+) -> None:
+    """Have somebody told of alerts, of some symbols and kinds or of all."""
+    _, backend = aws_backend(ctx, "'subscribe' has somebody told of alerts", _INSTEAD)
+    done = backend.subscribers().subscribe(
+        protocol.value, endpoint, parse_symbols(symbols) or (), [kind.value for kind in kinds or ()]
+    )
+    say("The subscription has a new filter." if done.changed else "Subscribed.")
+    if done.note:
+        say(done.note)
+    if done.policy is not None:
+        write(done.policy)
 
-    Raises:
-        BrokenPipeError: nobody reads any more.
-    """
-    if not hasattr(select, "poll") or sys.stdout.isatty():
-        time.sleep(seconds)
-        return
-    watch = select.poll()
-    watch.register(sys.stdout.fileno(), 0)
-    if any(
-        event & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, event in watch.poll(seconds * 1000)
-    ):
-        raise BrokenPipeError
+
+def subscriptions(ctx: typer.Context, output: Output = Format.TABLE) -> None:
+    """List who is told of alerts, those who have not confirmed yet too."""
+    _, backend = aws_backend(ctx, "'subscriptions' lists who is told of alerts", _INSTEAD)
+    rows: list[Row] = [
+        {
+            "protocol": each.protocol,
+            "endpoint": each.endpoint,
+            "state": "pending" if each.pending else "confirmed",
+            "symbols": list(each.symbols),
+            "kinds": list(each.kinds),
+            "owner": "configuration" if each.owned else "by hand",
+            "arn": each.arn or None,
+        }
+        for each in backend.subscribers().everybody()
+    ]
+    shown = [
+        columns.text("PROTOCOL", "protocol"),
+        columns.text("ENDPOINT", "endpoint", style="bold"),
+        columns.coloured("STATE", "state", {"confirmed": "green", "pending": "yellow"}),
+        columns.listed("SYMBOLS", "symbols"),
+        columns.listed("KINDS", "kinds"),
+        columns.text("MADE", "owner", optional=True),
+    ]
+    emit(rows, ("protocol", "endpoint", "state", "symbols", "kinds", "owner", "arn"), shown, output)
+    if not rows:
+        say("Nobody is subscribed.")
 
 
+def unsubscribe(
+    ctx: typer.Context, which: Annotated[str, typer.Argument(help="The endpoint, or the ARN.")]
+) -> None:
+    """End a subscription to alerts."""
+    _, backend = aws_backend(ctx, "'unsubscribe' ends a subscription to alerts", _INSTEAD)
+    ended = backend.subscribers().unsubscribe(which)
+    say(f"{ended.endpoint} is not told of alerts any more.")
+
+
+_INSTEAD = "there, 'stockctl alerts tail' follows them"
 _EARLIER = " Earlier ones: --since 1h."
 
 app.command("tail")(guarded(tail))
 app.command("list")(guarded(list_alerts))
 app.command("test")(guarded(test))
-later.register(
-    app,
-    {
-        "subscribe": "has somebody told of alerts by e-mail, SMS, queue or HTTPS",
-        "subscriptions": "lists who is told of alerts",
-        "unsubscribe": "ends a subscription to alerts",
-    },
-    instead="there, 'stockctl alerts tail' follows them",
-)
+app.command("subscribe", rich_help_panel="On AWS")(guarded(subscribe))
+app.command("subscriptions", rich_help_panel="On AWS")(guarded(subscriptions))
+app.command("unsubscribe", rich_help_panel="On AWS")(guarded(unsubscribe))

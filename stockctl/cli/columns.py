@@ -117,3 +117,12 @@ def _decimal(value: object) -> Decimal:
 def coloured(header: str, key: str, styles: dict[str, str]) -> Column:
     """Return a column of words that have a colour each."""
     return Column(header, lambda row: Cell(str(row[key]), styles.get(str(row[key]), "")))
+
+
+def listed(header: str, key: str) -> Column:
+    """Return a column of lists, an empty one meaning all."""
+    return Column(header, lambda row: Cell(_joined(row[key])))
+
+
+def _joined(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) and value else "all"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stockctl import __version__
-from stockctl.cli import alerts, cloud, configure, demo, later, lifecycle, query, stream
+from stockctl.cli import alerts, cloud, configure, demo, lifecycle, query, stream
 from stockctl.cli.context import Globals
 from stockctl.cli.terminal import set_up_logging
 
@@ -54,7 +54,6 @@ stream.register(app)
 app.add_typer(query.app, name="query", help="Query quotes, alerts and the raw archive.")
 app.add_typer(alerts.app, name="alerts", help="Follow, list and test alerts.")
 cloud.register(app)
-later.register(app)
 
 
 def run() -> None:

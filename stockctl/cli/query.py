@@ -11,12 +11,14 @@ from stockctl.cli.boundary import guarded
 from stockctl.cli.context import settings_and_backend
 from stockctl.cli.options import Since, parse_symbols
 from stockctl.cli.output import Column, Format, Limit, Output, Row, emit
+from stockctl.cli.progress import activity
 from stockctl.cli.terminal import say
 from stockctl.market.stored_quote import StoredQuote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from stockctl.backend import Backend
     from stockctl.pipeline.ports import SqlResult
 
 app = typer.Typer(no_args_is_help=True)
@@ -59,8 +61,9 @@ def top_movers(
     """Rank the latest quote of each symbol by its move against the previous close."""
     from stockctl.queries.catalog import canned
 
-    _, backend = settings_and_backend(ctx)
-    result = backend.warehouse().query(canned("top-movers").sql, (by.value, direction.value, limit))
+    settings, backend = settings_and_backend(ctx)
+    statement = canned("top-movers").over(settings.analytics.table)
+    result = _ask(backend, statement, (by.value, direction.value, limit))
     shown = [
         columns.text("SYMBOL", "symbol", style="bold"),
         columns.price("PRICE", "price"),
@@ -130,7 +133,7 @@ def sql(
 ) -> None:
     """Run one SELECT over the raw archive."""
     _, backend = settings_and_backend(ctx)
-    result = backend.warehouse().query(statement)
+    result = _ask(backend, statement)
     numeric = [
         any(isinstance(row[index], int | float) for row in result.rows)
         for index in range(len(result.columns))
@@ -138,6 +141,18 @@ def sql(
     names = _distinct(result.columns)
     shown = [columns.any_column(name, right=right) for name, right in zip(names, numeric, strict=True)]
     _emit_result(result._replace(columns=names), output, shown)
+
+
+def _ask(backend: "Backend", statement: str, parameters: "Sequence[object]" = ()) -> "SqlResult":
+    """Run a statement, show that it runs, and tell what it cost if anything."""
+    warehouse = backend.warehouse()
+    try:
+        with activity() as tell:
+            tell("querying")
+            return warehouse.query(statement, parameters)
+    finally:
+        if warehouse.last_scan is not None:
+            say(f"({warehouse.last_scan})")
 
 
 def _distinct(names: "Sequence[str]") -> list[str]:

@@ -48,6 +48,9 @@ _Result = TypeVar("_Result")
 class DuckdbWarehouse:
     """Answers SQL from the raw objects as they are when the statement comes."""
 
+    last_scan = None
+    """Reading one's own files costs nothing."""
+
     def __init__(self, home: Home, *, database: str = DATABASE, table: str = TABLE) -> None:
         self._home = home
         self._database = database
@@ -101,6 +104,9 @@ class DuckdbWarehouse:
             Database(self._home.database).close()
 
     def _furnish(self, connection: duckdb.DuckDBPyConnection) -> None:
+        # Without access to files DuckDB still lets SQL write the files that it holds for its own, and takes
+        # one called ":memory:" in the current folder for such.
+        connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
         connection.execute("SET TimeZone = 'UTC'")
         for macro in MACROS:
             connection.execute(macro)

@@ -174,6 +174,10 @@ class SqlResult(NamedTuple):
 class Warehouse(Protocol):
     """SQL over the raw archive, in Athena's dialect, on the one table ``stock_data_table``."""
 
+    @property
+    def last_scan(self) -> object | None:
+        """What the last query read and what that costs, as text for a person; None where it is free."""
+
     def query(self, sql: str, parameters: Sequence[object] = ()) -> SqlResult:
         """Run one SELECT; each ``?`` takes a parameter.
 

@@ -10,6 +10,7 @@ from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 from stockctl.errors import QueryError
+from stockctl.queries import TABLE
 
 _HEADER = re.compile(r"-- ([a-z][a-z_-]*): (.+)")
 
@@ -28,6 +29,10 @@ class CannedQuery(NamedTuple):
     description: str
     parameters: tuple[Parameter, ...]
     sql: str
+
+    def over(self, table: str) -> str:
+        """Return the statement over another table than the default one; ``table`` is a plain identifier."""
+        return re.sub(rf"\b{TABLE}\b", table, self.sql)
 
 
 def catalog() -> list[CannedQuery]:

@@ -52,7 +52,7 @@ def check_query(sql: str, *, database: str = DATABASE, table: str = TABLE) -> ex
 
 def parameter_count(tree: exp.Query) -> int:
     """Return how many ``?`` the statement holds."""
-    return sum(1 for _ in tree.find_all(exp.Placeholder))
+    return len({node.meta["position"] for node in tree.find_all(exp.Placeholder)})
 
 
 class _Checker:

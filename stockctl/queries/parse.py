@@ -1,10 +1,10 @@
 """From the text of a statement to the tree of one query."""
 
 import re
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from sqlglot import exp
-from sqlglot.dialects.dialect import Dialect
+from sqlglot.dialects.trino import Trino
 from sqlglot.errors import ErrorLevel, ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -34,8 +34,9 @@ def parse_query(sql: str) -> exp.Query:
         QueryError: the text is not exactly one statement, it is no query, or it cannot be read.
     """
     _check_text(sql)
+    tokens = _tokens(sql)
     try:
-        trees = _trino().parser(error_level=ErrorLevel.IMMEDIATE).parse(_tokens(sql), sql)
+        trees = _Parser(error_level=ErrorLevel.IMMEDIATE, dialect=_trino()).parse(tokens, sql)
     except ParseError as error:
         raise _syntax_error(sql, error) from error
     except RecursionError as error:
@@ -45,8 +46,7 @@ def parse_query(sql: str) -> exp.Query:
         tree = exp.select("*").from_(tree)
     if not isinstance(tree, exp.Query):
         refuse("The text is not a query.")
-    for node in tree.find_all(exp.Placeholder):
-        node.meta["position"] = int((node.pop_comments() or ["0"])[0])
+    _number(tree, tokens)
     return tree
 
 
@@ -88,9 +88,6 @@ def _tokens(sql: str) -> list[Token]:
     tokens = _one_statement(tokens)
     _check_begin(tokens[0])
     _check_nesting(tokens)
-    for position, token in enumerate((t for t in tokens if t.token_type is TokenType.PLACEHOLDER), start=1):
-        # The parser hands a token's comments on to the node, and has no other way to number them.
-        token.comments[:] = [str(position)]
     return tokens
 
 
@@ -124,6 +121,31 @@ def _check_nesting(tokens: list[Token]) -> None:
             raise too_deep(f" at {_at(token)}")
 
 
+class _Parser(Trino.Parser):
+    """Notes where in the text each ``?`` stands, which the tree does not tell."""
+
+    PLACEHOLDER_PARSERS: ClassVar = {
+        **Trino.Parser.PLACEHOLDER_PARSERS,
+        TokenType.PLACEHOLDER: lambda self: self.parse_question_mark(),
+    }
+
+    def parse_question_mark(self) -> exp.Expr:
+        """Return the placeholder for the ``?`` that was read just now."""
+        node = self.expression(exp.Placeholder())
+        node.meta["start"] = self._prev.start
+        return node
+
+
+def _number(tree: exp.Query, tokens: list[Token]) -> None:
+    starts = [token.start for token in tokens if token.token_type is TokenType.PLACEHOLDER]
+    places = {start: place for place, start in enumerate(starts, start=1)}
+    found = [node for node in tree.find_all(exp.Placeholder) if "start" in node.meta]
+    for node in found:
+        node.meta["position"] = places[node.meta["start"]]
+    if len({node.meta["start"] for node in found}) != len(starts):
+        refuse("A ? stands where no value can stand.")
+
+
 def _at(token: Token) -> str:
     return f"line {token.line}, column {max(1, token.col - len(token.text) + 1)}"
 
@@ -147,5 +169,5 @@ def _syntax_error(sql: str, error: ParseError) -> QueryError:
     )
 
 
-def _trino() -> Dialect:
-    return Dialect.get_or_raise("trino")
+def _trino() -> Trino:
+    return Trino()

@@ -62,8 +62,6 @@ def test_every_action_of_the_handlers_is_needed(deployed: dict[str, str]) -> Non
         assert "AccessDenied" in denied or "AuthorizationError" in denied, (grant, denied)
         assert grant.action in denied, (grant, denied)
 
-    for stage in FUNCTIONS:
-        assert invoke(stage, next(symbols)) is None
     documents = [function_policy(role)["Statement"] for role in deployed.values()]
     assert sum(len(resources_of(each)) for statements in documents for each in statements) == len(GRANTS)
 

@@ -51,6 +51,14 @@ def test_top_movers_take_direction_order_and_limit(filled: Command) -> None:
     assert [row["price_change"] for row in rows] == ([pytest.approx(min(falls))] if falls else [])
 
 
+def test_top_movers_follow_the_configured_name_of_the_table(filled: Command) -> None:
+    """With another analytics.table the canned query and one's own SQL read that one."""
+    extra = {"STOCKCTL_ANALYTICS__TABLE": "ticks"}
+    renamed = filled.ok("query", "top-movers", "-o", "json", extra=extra)
+    assert json.loads(renamed) == filled.rows("query", "top-movers")
+    assert filled.ok("query", "sql", "SELECT count(*) FROM ticks", "-o", "csv", extra=extra).endswith("756\n")
+
+
 def test_the_well_known_statement_runs_as_it_stands(filled: Command) -> None:
     """The five largest rises against the previous close, from the raw archive."""
     expected = sorted(

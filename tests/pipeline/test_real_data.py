@@ -1,10 +1,8 @@
 """Real market data through the embedded pipeline, compared with the independent computation in full."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,30 +21,15 @@ class Replay(NamedTuple):
     book: Book
 
 
-def replay_of(quotes: Quotes) -> Iterator[Replay]:
-    """Send a whole file through an embedded home."""
-    with TemporaryDirectory() as folder:
-        feed(Path(folder), batches(quotes))
-        yield Replay(Path(folder), quotes, book_of(quotes))
-
-
-# For the session: removing tens of thousands of files makes some file systems slow for minutes.
-@pytest.fixture(scope="session")
-def intraday(shared_data: Path) -> Iterator[Replay]:
-    """The whole intraday file, once through an embedded home."""
-    yield from replay_of(real_data.intraday(shared_data))
-
-
-@pytest.fixture(scope="session")
-def daily(shared_data: Path) -> Iterator[Replay]:
-    """The whole daily file, once through an embedded home."""
-    yield from replay_of(real_data.daily(shared_data))
-
-
-@pytest.fixture(params=["intraday", "daily"])
-def replay(request: pytest.FixtureRequest) -> Replay:
-    """Each of the two files."""
-    return request.getfixturevalue(request.param)
+@pytest.fixture(scope="module", params=["intraday", "daily"])
+def replay(
+    request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Replay:
+    """The whole of a real file, once through an embedded home."""
+    quotes = getattr(real_data, request.param)(shared_data)
+    root = tmp_path_factory.mktemp(request.param)
+    feed(root, batches(quotes))
+    return Replay(root, quotes, book_of(quotes))
 
 
 @pytest.fixture(scope="module")
