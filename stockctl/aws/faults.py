@@ -73,7 +73,8 @@ def _bad_configuration(error: BotoCoreError) -> AwsError:
 
 def _no_region(_: BotoCoreError) -> AwsError:
     return AwsError(
-        "No AWS region is set.", 'Set aws.region in the configuration (such as "eu-west-1"), or AWS_DEFAULT_REGION.'
+        "No AWS region is set.",
+        'Set aws.region in the configuration (such as "eu-west-1"), or AWS_DEFAULT_REGION.',
     )
 
 

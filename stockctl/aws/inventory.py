@@ -1,12 +1,12 @@
 """What there is of the pipeline, with how much it holds."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from stockctl.aws.artifacts import ownership
 from stockctl.aws.changes import Change
 from stockctl.aws.clients import Client, Connection
 from stockctl.aws.emptying import count
-from stockctl.aws.kept import LAYOUT, describe_table, find, foreign_entries
+from stockctl.aws.kept import LAYOUT, describe_table, removable
 from stockctl.aws.names import Names
 from stockctl.aws.stack import Description, Stack
 from stockctl.aws.subscriptions import census
@@ -20,44 +20,44 @@ def take(
     Raises:
         AwsError: AWS cannot be asked.
     """
+    owned = stack.physical_ids(found)
+    deployed = names.as_deployed(owned)
     rows = [
-        *_stack_rows(connection, names, stack, found),
-        *_data_rows(connection, names, keep_data=keep_data),
+        *_stack_rows(connection, names, found, len(owned)),
+        *_data_rows(connection, deployed, owned.values(), keep_data=keep_data),
         *_artifact_rows(connection, names),
     ]
     return rows if any(row.action == "delete" for row in rows) else ()
 
 
 def _stack_rows(
-    connection: Connection, names: Names, stack: Stack, found: Description | None
+    connection: Connection, names: Names, found: Description | None, resources: int
 ) -> list[Change]:
     if found is None:
         return []
-    resources = len(stack.resources(found))
-    rows = [
-        Change("delete", names.stack, "CloudFormation stack", f"{resources} resources; it is {found.status}")
-    ]
+    detail = f"{resources} resources; it is {found.status}"
+    rows = [Change("delete", names.stack, "CloudFormation stack", detail)]
     topic = found.outputs.get("AlertTopicArn")
     if topic:
         subscribed = census(connection.client("sns"), topic)
-        rows.append(Change("delete", names.alert_topic, "SNS topic", str(subscribed)))
+        rows.append(Change("delete", topic.rpartition(":")[2], "SNS topic", str(subscribed)))
     return rows
 
 
-def _data_rows(connection: Connection, names: Names, *, keep_data: bool) -> list[Change]:
-    there = find(connection, names)
+def _data_rows(
+    connection: Connection, names: Names, owned: Collection[str], *, keep_data: bool
+) -> list[Change]:
     s3, dynamodb = connection.client("s3"), connection.client("dynamodb")
-    held = []
-    if there.bucket == "ours":
-        held.append((names.bucket, "S3 bucket", _objects(s3, names)))
-    held += [(name, "DynamoDB table", _items(dynamodb, name)) for name in there.tables]
+    may_go = removable(connection, names, owned)
+    held = [(names.bucket, "S3 bucket", _objects(s3, names))] if may_go.bucket else []
+    held += [(name, "DynamoDB table", _items(dynamodb, name)) for name in may_go.tables]
     if keep_data:
         return [Change("keep", *each, "kept") for each in held]
     rows = [Change("delete", *each, "lost") for each in held]
-    if there.bucket == "ours" and (strange := foreign_entries(s3, names)):
-        detail = f"holds what stockctl did not write: {', '.join(strange)}"
-        rows.append(Change("keep", names.bucket, "S3 bucket", detail, "kept"))
-    return rows
+    return rows + [
+        Change("keep", name, kind, f"not all of stockctl: {why}", "kept")
+        for name, kind, why in may_go.strange
+    ]
 
 
 def _objects(s3: Client, names: Names) -> str:

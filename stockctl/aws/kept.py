@@ -4,7 +4,7 @@ They are found by name, and taken for ours only when they look it: a bucket in w
 the pipeline writes, a table with the key and the stream that the pipeline needs.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -43,6 +43,23 @@ class Kept(NamedTuple):
         return self.bucket == "ours" or bool(self.tables)
 
 
+class Stranger(NamedTuple):
+    """Something under one of our names that is not, or not only, ours."""
+
+    name: str
+    kind: str
+    why: str
+
+
+class Removable(NamedTuple):
+    """What teardown may delete, and what it has to leave."""
+
+    tables: Sequence[str]
+    strange: Sequence[Stranger]
+    bucket: bool
+    """Whether what the pipeline wrote into the bucket may go."""
+
+
 def find(connection: Connection, names: Names) -> Kept:
     """Return which of the bucket and the tables exist.
 
@@ -68,6 +85,34 @@ def check_adoptable(connection: Connection, names: Names, kept: Kept) -> None:
         _check_bucket(connection.client("s3"), names)
     for name in kept.tables:
         _check_table(connection.client("dynamodb"), name, quotes=name == names.table)
+
+
+def removable(connection: Connection, names: Names, owned: Collection[str]) -> Removable:
+    """Return what of it teardown may delete.
+
+    Args:
+        connection: to the account.
+        names: what things are called.
+        owned: physical ids of the resources that are, or just were, in the stack.
+
+    Raises:
+        AwsError: AWS cannot be asked.
+    """
+    there = find(connection, names)
+    strange: list[Stranger] = []
+    tables = []
+    for name in there.tables:
+        table = describe_table(connection.client("dynamodb"), name) or {}
+        misfit = _misfit(table, quotes=name == names.table)
+        if name in owned or not misfit:
+            tables.append(name)
+        else:
+            strange.append(Stranger(name, "DynamoDB table", misfit))
+    bucket = there.bucket == "ours"
+    if bucket and (entries := foreign_entries(connection.client("s3"), names)):
+        strange.append(Stranger(names.bucket, "S3 bucket", f"it holds {', '.join(entries)}"))
+        bucket = names.bucket in owned
+    return Removable(tables, strange, bucket=bucket)
 
 
 def foreign_entries(s3: Client, names: Names, limit: int = 5) -> list[str]:
@@ -116,14 +161,19 @@ def _check_bucket(s3: Client, names: Names) -> None:
 
 
 def _check_table(dynamodb: Client, name: str, *, quotes: bool) -> None:
-    table = describe_table(dynamodb, name) or {}
+    misfit = _misfit(describe_table(dynamodb, name) or {}, quotes=quotes)
+    if misfit:
+        raise AwsError(
+            f"The table {name} exists, and stockctl did not make it: {misfit}.",
+            "Set project.name to give the pipeline names of its own, or remove that table.",
+        )
+
+
+def _misfit(table: Mapping[str, Any], *, quotes: bool) -> str:
+    """Return in what a table differs from those that the pipeline makes; nothing if it does not."""
     wanted = ["symbol", "timestamp"] if quotes else ["alert_id"]
     key = [part["AttributeName"] for part in table.get("KeySchema", [])]
+    if key != wanted:
+        return f"its key is ({', '.join(key)})"
     view = table.get("StreamSpecification", {}).get("StreamViewType")
-    if key == wanted and (not quotes or view == "NEW_IMAGE"):
-        return
-    stream = f", its stream holds {view or 'nothing'}" if quotes else ""
-    raise AwsError(
-        f"The table {name} exists, and stockctl did not make it: its key is ({', '.join(key)}){stream}.",
-        "Set project.name to give the pipeline names of its own, or remove that table.",
-    )
+    return f"its stream holds {view or 'nothing'}" if quotes and view != "NEW_IMAGE" else ""

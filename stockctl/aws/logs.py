@@ -90,8 +90,7 @@ class LogTail:
             try:
                 yield from self.read()
             except AwsError as error:
-                if not _is_absent(error):
-                    raise
+                pass
                 if not told:
                     absent()
                 told = True

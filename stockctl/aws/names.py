@@ -1,5 +1,6 @@
 """What everything on AWS is called."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from stockctl.config import Settings
@@ -36,6 +37,23 @@ class Names(NamedTuple):
     def functions(self) -> tuple[str, str]:
         """Both functions, in the order in which a quote meets them."""
         return self.ingest_function, self.trend_function
+
+    def as_deployed(self, physical_ids: Mapping[str, str]) -> "Names":
+        """Return the names, with those in their place that a stack has (by logical id)."""
+        moved = {field: physical_ids[key] for key, field in _IDENTIFIED.items() if physical_ids.get(key)}
+        return self._replace(**moved)
+
+
+# Resources of the template whose physical id is their name.
+_IDENTIFIED = {
+    "Stream": "stream",
+    "DataBucket": "bucket",
+    "QuotesTable": "table",
+    "AlertsTable": "alerts_table",
+    "IngestFunction": "ingest_function",
+    "TrendFunction": "trend_function",
+    "Workgroup": "workgroup",
+}
 
 
 def names_of(settings: Settings, account: str, region: str, partition: str = "aws") -> Names:

@@ -88,6 +88,7 @@ def _fragments(names: Names) -> Sequence[str]:
         f":{names.operations_topic}",
         f":database/{names.database}",
         f":table/{names.database}/",
+        f":userDefinedFunction/{names.database}/",
         f":workgroup/{names.workgroup}",
         *functions,
     ]

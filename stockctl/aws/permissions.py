@@ -20,9 +20,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "dynamodb:Describe*": ("dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"),
     "iam:GetRole*": ("iam:GetRole", "iam:GetRolePolicy"),
     "iam:UpdateRole*": ("iam:UpdateRole",),
+    "iam:List*RolePolicies": ("iam:ListRolePolicies", "iam:ListAttachedRolePolicies"),
     "kinesis:ListTagsFor*": ("kinesis:ListTagsForStream",),
     "lambda:GetFunction*": ("lambda:GetFunction", "lambda:GetFunctionConfiguration"),
     "s3:Get*Configuration": ("s3:GetLifecycleConfiguration", "s3:GetEncryptionConfiguration"),
+    "s3:ListBucket*": ("s3:ListBucket", "s3:ListBucketVersions"),
     "s3:GetBucket*": ("s3:GetBucketPolicy", "s3:GetBucketLocation"),
 }
 """Actions to ask about in place of a pattern, which IAM does not simulate."""

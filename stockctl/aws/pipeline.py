@@ -83,14 +83,16 @@ class AwsPipeline:
         Raises:
             AwsError: there is none.
         """
-        found = Stack(self._connection.client("cloudformation"), self.names.stack, self._pace).describe()
+        stack = Stack(self._connection.client("cloudformation"), self.names.stack, self._pace)
+        found = stack.describe()
         if found is None:
             raise AwsError(
                 f"There is no stack {self.names.stack} in {self.names.region} "
                 f"(account {self.names.account}).",
                 "Run 'stockctl provision' first, or set aws.region to where it is.",
             )
-        return Look(self._connection, self.names, found, self._pace, self._build()).facts()
+        deployed = self.names.as_deployed(stack.physical_ids(found))
+        return Look(self._connection, deployed, found, self._pace, self._build()).facts()
 
     def plan_teardown(self, *, keep_data: bool) -> Sequence[Change]:
         """Return what ``teardown`` would delete and keep, counted; empty when there is nothing to delete.

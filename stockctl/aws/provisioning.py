@@ -194,9 +194,8 @@ class Provisioner:
 
     def _something_to_adopt(self, found: Description | None) -> bool:
         """Whether what holds data is there already, outside of the stack."""
-        resources = self._stack.resources(found) if found else []
-        inside = {resource.get("PhysicalResourceId", "") for resource in resources}
-        outside = kept.find(self._connection, self._names).without(self._names, inside)
+        inside = self._stack.physical_ids(found)
+        outside = kept.find(self._connection, self._names).without(self._names, inside.values())
         kept.check_adoptable(self._connection, self._names, outside)
         return bool(outside)
 

@@ -4,7 +4,7 @@ In this order: no new invocations, no running ones, the stack, then what the sta
 point, it can be run again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from botocore.exceptions import ClientError
 
@@ -15,7 +15,7 @@ from stockctl.aws.clients import Connection
 from stockctl.aws.emptying import empty
 from stockctl.aws.faults import explained
 from stockctl.aws.invocations import await_quiet
-from stockctl.aws.kept import LAYOUT, describe_table, find, foreign_entries
+from stockctl.aws.kept import LAYOUT, describe_table, foreign_entries, removable
 from stockctl.aws.names import Names
 from stockctl.aws.progress import Pace, Progress, Report
 from stockctl.aws.refused import error_code
@@ -78,27 +78,31 @@ class Removal:
             AwsError: something could not be deleted; the message names it and tells why.
         """
         found = self._stack.settle(report)
+        owned = self._stack.physical_ids(found)
+        names = self._names.as_deployed(owned)
         if found is not None:
-            self._quieten(found, report)
+            self._quieten(found, names, report)
             self._stack.delete(found, report)
         self._stack.forget_review()
         Stack(self._connection.client("cloudformation"), preview_of(self._names), self._pace).forget_review()
         tally = _Tally(deleted)
-        left = [] if keep_data else self._delete_data(report, tally)
+        left = [] if keep_data else self._delete_data(names, owned.values(), report, tally)
         self._delete_artifacts(report, tally)
         return left
 
-    def _quieten(self, found: Description, report: Report) -> None:
+    def _quieten(self, found: Description, names: Names, report: Report) -> None:
         """Let the functions finish what they have begun, and begin nothing more."""
-        switch(self._connection.client("lambda"), self._names, report, self._pace, on=False)
+        switch(self._connection.client("lambda"), names, report, self._pace, on=False)
         longest = float(found.parameters.get("TimeoutSeconds", _LONGEST_RUN))
-        await_quiet(self._connection.client("logs"), self._names, longest, report, self._pace)
+        await_quiet(self._connection.client("logs"), names, longest, report, self._pace)
 
-    def _delete_data(self, report: Report, tally: _Tally) -> list[str]:
-        there = find(self._connection, self._names)
-        for name in there.tables:
+    def _delete_data(self, names: Names, owned: Collection[str], report: Report, tally: _Tally) -> list[str]:
+        may_go = removable(self._connection, names, owned)
+        for name in may_go.tables:
             self._delete_table(name, report)
-        return self._delete_bucket(report, tally) if there.bucket == "ours" else []
+        if may_go.bucket:
+            self._delete_bucket(names, report, tally)
+        return [f"{name} ({why})" for name, _, why in may_go.strange]
 
     def _delete_table(self, name: str, report: Report) -> None:
         dynamodb = self._connection.client("dynamodb")
@@ -109,18 +113,18 @@ class Removal:
             self._pace.wait()
         report(Progress(name, "DELETE_COMPLETE"))
 
-    def _delete_bucket(self, report: Report, tally: _Tally) -> list[str]:
+    def _delete_bucket(self, names: Names, report: Report, tally: _Tally) -> None:
         """Delete the data bucket, or all in it that is ours; a write that comes late is deleted too."""
-        s3, names = self._connection.client("s3"), self._names
+        s3 = self._connection.client("s3")
         report(Progress(names.bucket, "DELETE_IN_PROGRESS"))
         for _ in range(_TRIES_TO_EMPTY):
             for prefix in LAYOUT:
                 empty(s3, names.bucket, names.account, prefix, tally.add)
-            if strange := foreign_entries(s3, names):
-                return [f"{names.bucket} ({', '.join(strange)})"]
+            if foreign_entries(s3, names):
+                return
             if self._gone(names.bucket):
                 report(Progress(names.bucket, "DELETE_COMPLETE"))
-                return []
+                return
             self._pace.wait()
         raise AwsError(
             f"The bucket {names.bucket} fills as fast as it is emptied.",

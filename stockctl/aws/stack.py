@@ -1,7 +1,7 @@
 """The CloudFormation stack: what state it is in, waiting for it, and deleting it."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -98,20 +98,22 @@ class Stack:
             with explained():
                 self._cloudformation.delete_stack(StackName=found.stack_id)
 
-    def resources(self, found: Description) -> list[Mapping[str, Any]]:
-        """Return the resources of the stack, as CloudFormation lists them.
+    def physical_ids(self, found: Description | None) -> dict[str, str]:
+        """Return the physical ids of the stack's resources, by logical id; none without a stack.
 
         Raises:
             AwsError: CloudFormation cannot be asked.
         """
+        if found is None:
+            return {}
         pages = self._cloudformation.get_paginator("list_stack_resources")
         with explained():
-            return [
-                resource
+            return {
+                resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
                 for page in pages.paginate(StackName=found.stack_id)
                 for resource in page["StackResourceSummaries"]
                 if resource["ResourceStatus"] != "DELETE_COMPLETE"
-            ]
+            }
 
     def _found(self) -> Description | None:
         with explained():

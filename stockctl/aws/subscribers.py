@@ -11,9 +11,7 @@ from stockctl.aws.clients import Client, Connection
 from stockctl.aws.endpoints import check_endpoint
 from stockctl.aws.faults import explained
 from stockctl.aws.names import Names
-from stockctl.aws.progress import Pace
 from stockctl.aws.refused import error_code
-from stockctl.aws.stack import Stack
 from stockctl.aws.subscriber_notes import note, queue_policy
 from stockctl.aws.subscriptions import PENDING
 from stockctl.errors import AwsError, UsageError
@@ -64,7 +62,8 @@ class Subscribers:
 
     def __init__(self, connection: Connection, names: Names) -> None:
         self._sns: Client = connection.client("sns")
-        self._stack = Stack(connection.client("cloudformation"), names.stack, Pace())
+        self._cloudformation: Client = connection.client("cloudformation")
+        self._stack = names.stack
         self.topic_arn = f"arn:{names.partition}:sns:{names.region}:{names.account}:{names.alert_topic}"
 
     def subscribe(
@@ -136,9 +135,20 @@ class Subscribers:
             return [entry for page in pages for entry in page["Subscriptions"]]
 
     def _owned_ids(self) -> frozenset[str]:
-        found = self._stack.describe()
-        resources = self._stack.resources(found) if found is not None else []
-        return frozenset(each["LogicalResourceId"] for each in resources)
+        """Return what the stack holds, by logical id; nothing when there is no stack."""
+        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self._stack)
+        with explained():
+            try:
+                return frozenset(
+                    resource["LogicalResourceId"]
+                    for page in pages
+                    for resource in page["StackResourceSummaries"]
+                    if resource["ResourceStatus"] != "DELETE_COMPLETE"
+                )
+            except ClientError as error:
+                if error_code(error) == "ValidationError" and "does not exist" in str(error):
+                    return frozenset()
+                raise
 
     def _owns(self, entry: dict[str, str]) -> bool:
         return logical_id(entry["Protocol"], entry["Endpoint"]) in self._owned_ids()

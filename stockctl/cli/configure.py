@@ -14,7 +14,7 @@ from stockctl.cli.terminal import say
 from stockctl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stockctl.config import Configuration
+    from stockctl.config_loading import Configuration
 
 group = typer.Typer(no_args_is_help=True)
 
@@ -32,8 +32,8 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a configuration with every key explained: ./stockctl.toml, or what --config names."""
-    from stockctl.config import DEFAULT_FILE
     from stockctl.config_example import example
+    from stockctl.config_loading import DEFAULT_FILE
 
     chosen: dict[str, object] = {}
     options = ctx.find_object(Globals) or Globals(None, None)
@@ -82,8 +82,8 @@ def check(ctx: typer.Context, output: Output = Format.TABLE) -> None:
 
 
 def _rows(found: "Configuration") -> list[Row]:
-    from stockctl.config import flat
     from stockctl.config_example import toml
+    from stockctl.config_loading import flat
 
     return [
         {

@@ -11,7 +11,8 @@ from stockctl.errors import UsageError
 if TYPE_CHECKING:
     from stockctl.aws.backend import AwsBackend
     from stockctl.backend import Backend
-    from stockctl.config import Configuration, Settings
+    from stockctl.config import Settings
+    from stockctl.config_loading import Configuration
 
 
 class Globals(NamedTuple):
@@ -27,7 +28,7 @@ def configuration(ctx: typer.Context) -> "Configuration":
     Raises:
         ConfigError: it cannot be used.
     """
-    from stockctl.config import load
+    from stockctl.config_loading import load
 
     chosen: Globals = ctx.find_object(Globals) or Globals(None, None)
     overrides = {} if chosen.target is None else {"target": chosen.target}

@@ -69,6 +69,8 @@ def provision(ctx: typer.Context, *, yes: Yes = False, output: Output = Format.T
     if outcome.steps:
         for name, value in outcome.outputs.items():
             say(f"{name}: {value}")
+        if "OperationsTopicArn" in outcome.outputs:
+            say("Nobody hears the alarms yet: subscribe somebody to OperationsTopicArn.")
         say(f"The pipeline is ready in {backend.place}.")
         say("Next: stockctl stream --symbols AAPL,MSFT   (or: stockctl demo)")
 

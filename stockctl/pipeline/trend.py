@@ -48,12 +48,14 @@ class TrendStage:
         return self.raise_alerts(alerts) if alerts else ()
 
     def raise_alerts(self, alerts: Sequence[Alert]) -> Sequence[Alert]:
-        """Log ``alerts``, publish those that nobody was told of, and return those new to the log."""
+        """Log ``alerts``, publish those that nobody was told of, and return those new to the log.
+
+        Each is marked before the next is published, so that a fault repeats one alert at most.
+        """
         claim = self._log.claim(alerts)
         for alert in claim.pending:
             self._notifier.publish(alert)
-        if claim.pending:
-            self._log.mark([alert.alert_id for alert in claim.pending], format_timestamp(self._clock()))
+            self._log.mark([alert.alert_id], format_timestamp(self._clock()))
         return claim.logged
 
     def _aged(self, alert: Alert, now: datetime) -> Alert:

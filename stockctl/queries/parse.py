@@ -6,6 +6,7 @@ from typing import ClassVar, NoReturn
 from sqlglot import exp
 from sqlglot.dialects.trino import Trino
 from sqlglot.errors import ErrorLevel, ParseError, TokenError
+from sqlglot.parsers.trino import TrinoParser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from stockctl.errors import QueryError
@@ -121,17 +122,17 @@ def _check_nesting(tokens: list[Token]) -> None:
             raise too_deep(f" at {_at(token)}")
 
 
-class _Parser(Trino.Parser):
+class _Parser(TrinoParser):
     """Notes where in the text each ``?`` stands, which the tree does not tell."""
 
     PLACEHOLDER_PARSERS: ClassVar = {
-        **Trino.Parser.PLACEHOLDER_PARSERS,
+        **TrinoParser.PLACEHOLDER_PARSERS,
         TokenType.PLACEHOLDER: lambda self: self.parse_question_mark(),
     }
 
     def parse_question_mark(self) -> exp.Expr:
         """Return the placeholder for the ``?`` that was read just now."""
-        node = self.expression(exp.Placeholder())
+        node: exp.Placeholder = self.expression(exp.Placeholder())
         node.meta["start"] = self._prev.start
         return node
 

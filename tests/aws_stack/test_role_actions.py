@@ -11,6 +11,7 @@ from aws_stacks import connect, open_pipeline, quiet, yes
 
 from stockctl.aws.triggers import switch
 
+STARTS = 5
 FUNCTIONS = {"Ingest": "stock-market-ingest", "Trend": "stock-market-trend"}
 
 
@@ -67,13 +68,17 @@ def test_every_action_of_the_handlers_is_needed(deployed: dict[str, str]) -> Non
 
 
 def invoke(stage: str, symbol: str) -> str | None:
-    """Hand new quotes of ``symbol`` to a function and return how it failed, or None."""
-    answer = (
-        connect()
-        .client("lambda")
-        .invoke(FunctionName=FUNCTIONS[stage], Payload=json.dumps(EVENTS[stage](symbol)).encode())
-    )
-    payload = answer["Payload"].read().decode()
+    """Hand new quotes of ``symbol`` to a function and return how it failed, or None.
+
+    MiniStack starts a process anew after each failure, and on a busy machine that fails now and then.
+    """
+    functions = connect().client("lambda")
+    event = json.dumps(EVENTS[stage](symbol)).encode()
+    for _ in range(STARTS):
+        answer = functions.invoke(FunctionName=FUNCTIONS[stage], Payload=event)
+        payload = answer["Payload"].read().decode()
+        if "Worker process exited" not in payload:
+            break
     if "FunctionError" in answer:
         return payload
     return None if json.loads(payload) in ({"batchItemFailures": []}, None) else payload

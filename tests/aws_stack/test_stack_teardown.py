@@ -4,6 +4,7 @@ import time
 
 import pytest
 from aws_stacks import connect, holdings, open_pipeline, quiet, uncounted, yes
+from ministack_server import REGION
 
 from stockctl.aws.pipeline import AwsPipeline
 from stockctl.aws.progress import Progress
@@ -132,8 +133,8 @@ def test_what_stockctl_did_not_write_is_left_and_named(pipeline: AwsPipeline) ->
     planned = pipeline.plan_teardown(keep_data=False)
     left = take_down(pipeline)
 
-    assert ("keep", "holds what stockctl did not write: thesis/") in {(c.action, c.detail) for c in planned}
-    assert left == [f"{bucket} (thesis/)"]
+    assert ("keep", "not all of stockctl: it holds thesis/") in {(c.action, c.detail) for c in planned}
+    assert left == [f"{bucket} (it holds thesis/)"]
     assert {service: held for service, held in holdings(connect()).items() if held} == {"s3": [bucket]}
     listed = connect().client("s3").list_objects_v2(Bucket=bucket)["Contents"]
     assert [each["Key"] for each in listed] == ["thesis/final.pdf"]
@@ -176,7 +177,37 @@ def test_a_table_of_somebody_else_is_not_adopted() -> None:
         open_pipeline().provision(yes, quiet)
 
     assert refused.value.message == (
-        "The table stock-market-data exists, and stockctl did not make it: its key is (id), "
-        "its stream holds nothing."
+        "The table stock-market-data exists, and stockctl did not make it: its key is (id)."
     )
     assert holdings(connect())["cloudformation"] == []
+
+
+def test_without_a_stack_only_what_looks_ours_is_removed() -> None:
+    """A table of another shape and a bucket with other things in it are somebody else's, and stay whole."""
+    connect().client("dynamodb").create_table(
+        TableName="stock-market-alerts",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+    pipeline = open_pipeline()
+    bucket, s3 = pipeline.names.bucket, connect().client("s3")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    for key in ("raw-data/theirs.json", "notes.txt"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"theirs")
+
+    assert pipeline.plan_teardown(keep_data=False) == ()
+    left = take_down(pipeline)
+
+    assert left == ["stock-market-alerts (its key is (id))", f"{bucket} (it holds notes.txt)"]
+    assert holdings(connect())["dynamodb"] == ["stock-market-alerts"]
+    assert len(s3.list_objects_v2(Bucket=bucket)["Contents"]) == 2
+
+
+def test_teardown_takes_what_the_stack_has_not_what_the_configuration_says() -> None:
+    """Names that were changed in the configuration since do not hide what is there."""
+    open_pipeline(table={"name": "old"}, archive={"bucket": "old-bucket-of-a-test"}).provision(yes, quiet)
+
+    take_down(open_pipeline())
+
+    assert not any(holdings(connect()).values())

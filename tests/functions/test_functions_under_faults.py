@@ -178,7 +178,6 @@ def test_one_fault_at_each_call_in_turn(functions: Functions, fault: str, size: 
         assert_complete(pipeline, items, book)
 
 
-@pytest.mark.xfail(strict=True, reason="the trend stage marks a quote's alerts only after publishing all")
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != PARTIAL])
 def test_an_alert_is_published_twice_only_when_its_own_mark_is_missing(functions: Functions, fault: str):
     """Only what strikes between publishing and marking sends an alert again, and no other one with it."""

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import pytest
@@ -93,21 +94,52 @@ SETTINGS = [
 ]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with files that hostile SQL would like to read."""
-    folder = tmp_path / "here"
+class Sandbox(NamedTuple):
+    """A locked database, and the folders that hostile SQL would like to get at."""
+
+    connection: duckdb.DuckDBPyConnection
+    top: Path
+    """All below it is watched; the current folder and the user's own are there."""
+
+    def attempt(self, sql: str, **values: object) -> str:
+        """Run hostile SQL and return the error it met."""
+        folder = self.top / "here"
+        text = sql.format(secret=folder / "secret.csv", folder=folder, home=self.top / "home", **values)
+        with pytest.raises(duckdb.Error) as caught:
+            self.connection.execute(text).fetchall()
+        return str(caught.value)
+
+    def files(self) -> dict[str, bytes]:
+        """Return each file below the top and its content."""
+        paths = (Path(base) / name for base, _, names in os.walk(self.top) for name in names)
+        return {str(path): path.read_bytes() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """The database of a home with one quote, in a current folder that holds a secret."""
+    top = tmp_path_factory.mktemp("sandbox")
+    home = make_home(top / "home")
+    folder = top / "here"
     folder.mkdir()
     (folder / "secret.csv").write_text(SECRET)
     duckdb.connect(str(folder / "some.db")).close()
-    monkeypatch.chdir(folder)
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("HOME", str(top / "user"))
+        with DuckdbWarehouse(home).loaded() as connection:
+            yield Sandbox(connection, top)
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """A home with one quote."""
-    home = Home(tmp_path / "home")
+    return make_home(tmp_path)
+
+
+def make_home(root: Path) -> Home:
+    """Lay one quote into a new home."""
+    home = Home(root)
     path = home.archive / "GOOD" / "2019-02-11T14-31-00.000Z.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(QUOTE)
@@ -131,77 +163,53 @@ def server() -> Iterator[tuple[int, list[str]]]:
         thread.join()
 
 
-def everything(folder: Path) -> dict[str, bytes]:
-    """Return each file below a folder and its content."""
-    files = (Path(base) / name for base, _, names in os.walk(folder) for name in names)
-    return {str(path): path.read_bytes() for path in files}
-
-
-def attempt(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """Run hostile SQL and return the error it met."""
-    with pytest.raises(duckdb.Error) as caught:
-        connection.execute(sql).fetchall()
-    return str(caught.value)
-
-
 @pytest.mark.parametrize("sql", READS)
-def test_no_file_can_be_read(home: Home, folder: Path, sql: str) -> None:
+def test_no_file_can_be_read(sandbox: Sandbox, sql: str) -> None:
     """Not by a function, a name, a copy or an attachment; not even the files of the home itself."""
-    with DuckdbWarehouse(home).loaded() as connection:
-        error = attempt(connection, sql.format(secret=folder / "secret.csv", folder=folder, home=home.root))
-        assert SECRET not in error
-        assert connection.execute("SELECT symbol FROM stock_data_db.stock_data_table").fetchall() == [
-            ("GOOD",)
-        ]
+    assert SECRET not in sandbox.attempt(sql)
+    rows = sandbox.connection.execute("SELECT symbol FROM stock_data_db.stock_data_table").fetchall()
+    assert rows == [("GOOD",)]
 
 
 @pytest.mark.parametrize("sql", WRITES)
-def test_no_file_can_be_written(
-    home: Home, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str
-) -> None:
+def test_no_file_can_be_written(sandbox: Sandbox, sql: str) -> None:
     """Every file is as it was, and there is none more, also in the user's own folder."""
-    monkeypatch.setenv("HOME", str(tmp_path / "user"))
-    before = everything(tmp_path)
-    with DuckdbWarehouse(home).loaded() as connection:
-        attempt(connection, sql.format(secret=folder / "secret.csv", folder=folder, home=home.root))
-    assert everything(tmp_path) == before
-    assert not (tmp_path / "user").exists()
+    before = sandbox.files()
+    sandbox.attempt(sql)
+    assert sandbox.files() == before
+    assert not (sandbox.top / "user").exists()
 
 
 @pytest.mark.parametrize("sql", NETWORK)
-def test_the_network_cannot_be_reached(home: Home, server: tuple[int, list[str]], sql: str) -> None:
+def test_the_network_cannot_be_reached(sandbox: Sandbox, server: tuple[int, list[str]], sql: str) -> None:
     """No request arrives."""
     port, requests = server
-    with DuckdbWarehouse(home).loaded() as connection:
-        attempt(connection, sql.format(port=port))
+    sandbox.attempt(sql, port=port)
     assert requests == []
 
 
 @pytest.mark.parametrize("sql", SETTINGS)
-def test_no_setting_can_be_changed(home: Home, folder: Path, sql: str) -> None:
+def test_no_setting_can_be_changed(sandbox: Sandbox, sql: str) -> None:
     """The configuration is locked, and stays as it is."""
-    with DuckdbWarehouse(home).loaded() as connection:
-        settings = "SELECT name, value FROM duckdb_settings() ORDER BY name"
-        before = connection.execute(settings).fetchall()
-        error = attempt(connection, sql.format(secret=folder / "secret.csv", folder=folder))
-        assert "the configuration has been locked" in error
-        assert connection.execute(settings).fetchall() == before
+    settings = "SELECT name, value FROM duckdb_settings() ORDER BY name"
+    before = sandbox.connection.execute(settings).fetchall()
+    assert "the configuration has been locked" in sandbox.attempt(sql)
+    assert sandbox.connection.execute(settings).fetchall() == before
 
 
-def test_there_is_no_folder_that_sql_may_touch(home: Home) -> None:
-    """Neither an allowed one nor one for spilling, and no file system to find one in."""
-    names = ("allowed_directories", "temp_directory", "enable_external_access", "disabled_filesystems")
-    with DuckdbWarehouse(home).loaded() as connection:
-        values = [connection.execute(f"SELECT current_setting('{name}')").fetchone() for name in names]
-    assert values == [([],), ("",), (False,), ("LocalFileSystem",)]
+def test_there_is_no_folder_that_sql_may_touch(sandbox: Sandbox) -> None:
+    """Neither an allowed one nor one for spilling."""
+    names = ("allowed_directories", "temp_directory", "enable_external_access")
+    values = [sandbox.connection.execute(f"SELECT current_setting('{name}')").fetchall() for name in names]
+    assert values == [[([],)], [("",)], [(False,)]]
 
 
-def test_variables_of_the_program_are_not_tables(home: Home) -> None:
+def test_variables_of_the_program_are_not_tables(sandbox: Sandbox) -> None:
     """DuckDB would find a relation of this function by its name, if it were let."""
-    with DuckdbWarehouse(home).loaded() as connection:
-        stolen = connection.sql("SELECT 42 AS answer")
-        assert stolen.fetchall() == [(42,)]
-        assert "stolen" in attempt(connection, "SELECT * FROM stolen")
+    stolen = sandbox.connection.sql("SELECT 42 AS answer")
+    assert stolen.fetchall() == [(42,)]
+    with pytest.raises(duckdb.CatalogException, match="stolen"):
+        sandbox.connection.execute("SELECT * FROM stolen")
 
 
 def test_what_a_statement_leaves_behind_is_gone_with_it(home: Home) -> None:
@@ -224,10 +232,3 @@ def test_the_database_must_see_one_query_too(
     monkeypatch.setattr(warehouse_module, "to_duckdb", lambda tree: statement)
     with pytest.raises(QueryError, match="does not see exactly one query"):
         DuckdbWarehouse(home).query("SELECT 1")
-
-
-def test_the_sandbox_is_not_blamed_for_what_works(home: Home) -> None:
-    """The same connection answers an honest query."""
-    with DuckdbWarehouse(home).loaded() as connection:
-        rows = connection.execute("SELECT symbol, price FROM stock_data_db.stock_data_table").fetchall()
-    assert rows == [("GOOD", 1.5)]

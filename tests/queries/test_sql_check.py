@@ -374,6 +374,13 @@ def test_nesting_is_refused_or_translated_but_never_a_crash(
         assert "WITH" in str(error.hint)
 
 
+def test_eight_arrays_inside_each_other_are_enough(relations: Relations) -> None:
+    """More would take the parser minutes; nobody needs as many."""
+    assert relations(to_duckdb(check_query("SELECT " + "ARRAY[" * 8 + "1" + "]" * 8))) == set()
+    with pytest.raises(QueryError, match="nested too deeply at line 1, column 61"):
+        check_query("SELECT " + "ARRAY[" * 9 + "1" + "]" * 9)
+
+
 def test_a_huge_statement_is_refused() -> None:
     """Athena's own limit holds here too."""
     with pytest.raises(QueryError, match=f"the limit is {MAX_BYTES}"):

@@ -58,6 +58,7 @@ SCALARS: list[tuple[str, object]] = [
     ("7 % 3", 1),
     ("-7 % 3", -1),
     ("1 / 0", None),
+    ("7 % 0", None),
     ("1E0 / 0", None),
     ("abs(-1.5)", 1.5),
     ("sign(-3)", -1),
