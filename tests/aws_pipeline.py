@@ -97,16 +97,22 @@ class Pipeline:
         return Counter(published_id(message) for message in self.memory.published)
 
     def unexcused(self) -> list[str]:
-        """Return the alerts that were published again although nothing went wrong since."""
+        """Return the alerts that were published again although nothing kept them from being marked."""
         last: dict[str, int] = {}
         found = []
         for number, message in enumerate(self.memory.published):
             alert_id = published_id(message)
-            before = last.get(alert_id)
-            if before is not None and not any(before <= at <= number for at, _ in self.faults.incidents):
+            if alert_id in last and not self._struck(alert_id, last[alert_id], number):
                 found.append(alert_id)
             last[alert_id] = number
         return found
+
+    def _struck(self, alert_id: str, after: int, before: int) -> bool:
+        """Tell whether a fault befell an alert's publishing or marking between two of its messages."""
+        return any(
+            after <= place <= before and incident[1:] in (("Publish", alert_id), ("UpdateItem", alert_id))
+            for place, incident in self.faults.incidents
+        )
 
 
 def published_id(message: Mapping[str, Any]) -> str:

@@ -90,7 +90,8 @@ class LogTail:
             try:
                 yield from self.read()
             except AwsError as error:
-                pass
+                if not _is_absent(error):
+                    raise
                 if not told:
                     absent()
                 told = True

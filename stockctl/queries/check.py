@@ -71,6 +71,7 @@ class _Checker:
             self._check_word(node)
             _check_raw_text(node)
             self._check_relation(node)
+            _check_path(node)
             if isinstance(node, exp.Table):
                 self._check_table(node, names)
             elif isinstance(node, exp.Column) and node.catalog.lower() == _CATALOG:
@@ -173,6 +174,11 @@ def _check_raw_text(node: exp.Expr) -> None:
         return
     if not fine:
         refuse(f"{shown(str(this))} is refused where it stands in the statement.")
+
+
+def _check_path(node: exp.Expr) -> None:
+    if isinstance(node, (exp.JSONExtract, exp.JSONExtractScalar)) and node.expression.is_string:
+        refuse(f"The JSON path {shown(node.expression.name)} cannot be read.", "A path looks like $.a[0].")
 
 
 def _sql(node: exp.Expr | None) -> str:

@@ -1,5 +1,6 @@
 """From the text of a statement to the tree of one query."""
 
+import logging
 import re
 from typing import ClassVar, NoReturn
 
@@ -14,6 +15,9 @@ from stockctl.queries import COLUMNS, TABLE
 
 MAX_BYTES = 262_144
 """Athena's limit on the length of a statement."""
+# What the parser would only warn of is refused here, or by the engine.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
 _MAX_DEPTH = 100
 _MAX_ARRAY_DEPTH = 8  # the parser's time grows nearly threefold with each array inside an array
 _SHOWN = 60
@@ -42,6 +46,12 @@ def parse_query(sql: str) -> exp.Query:
         raise _syntax_error(sql, error) from error
     except RecursionError as error:
         raise too_deep() from error
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        # The parser takes some arguments of functions, and parts of JSON paths, to be there.
+        raise QueryError(
+            "The SQL cannot be read: a function in it has too few arguments, or one that makes no sense.",
+            "The dialect is Athena's (Trino).",
+        ) from error
     tree = trees[0] if len(trees) == 1 else None
     if isinstance(tree, exp.Values):
         tree = exp.select("*").from_(tree)

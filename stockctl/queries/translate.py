@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.errors import ErrorLevel, UnsupportedError
+from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 
 from stockctl.errors import QueryError
 from stockctl.queries.parse import too_deep
@@ -55,6 +55,11 @@ def to_duckdb(expression: exp.Query) -> str:
     except UnsupportedError as error:
         raise QueryError(
             f"The embedded backend cannot answer this statement: {error}", "Say it in another way."
+        ) from error
+    except SqlglotError as error:
+        raise QueryError(
+            "The statement cannot be translated: a function in it lacks an argument, or has a wrong one.",
+            "See Athena's reference of functions.",
         ) from error
     except RecursionError as error:
         raise too_deep() from error
@@ -145,7 +150,10 @@ def _unit(node: exp.Expr) -> str:
 
 
 def _extract(node: exp.Expr) -> exp.Expr:
-    node.set("this", exp.var(_PARTS.get(node.name.upper(), node.name.upper())))
+    part = node.name.upper()
+    if not part:
+        raise QueryError("extract takes a part such as YEAR.", "Write it out.")
+    node.set("this", exp.var(_PARTS.get(part, part)))
     return node
 
 
@@ -171,7 +179,7 @@ def _format_datetime(node: exp.Expr) -> exp.Expr:
 
 
 def _parse_datetime(node: exp.Expr) -> exp.Expr:
-    parsed = exp.StrToTime(this=node.this, format=_java_pattern(node.args["format"]))
+    parsed = exp.StrToTime(this=node.this, format=_java_pattern(_argument(node, "format")))
     return exp.cast(parsed, exp.DataType.Type.TIMESTAMPTZ)
 
 
@@ -199,7 +207,7 @@ def _regexp_extract(node: exp.Expr) -> exp.Expr:
 
 
 def _regexp_replace(node: exp.Expr) -> exp.Expr:
-    replacement = node.args["replacement"]
+    replacement = _argument(node, "replacement")
     if not replacement.is_string:
         raise QueryError("The replacement in regexp_replace has to be a text.", "Write it out.")
     node.set("replacement", exp.Literal.string(_REFERENCE.sub(_reference, replacement.name)))
@@ -214,7 +222,7 @@ def _reference(found: re.Match[str]) -> str:
 
 
 def _slice(node: exp.Expr) -> exp.Expr:
-    return _call("athena_slice", node.this, node.args["start"], node.args["end"])
+    return _call("athena_slice", node.this, _argument(node, "start"), _argument(node, "end"))
 
 
 def _array_position(node: exp.Expr) -> exp.Expr:
@@ -238,7 +246,7 @@ def _none_match(node: exp.Expr) -> exp.Expr:
 
 
 def _sequence(node: exp.Expr) -> exp.Expr:
-    first, last, step = node.args["start"], node.args["end"], node.args.get("step")
+    first, last, step = _argument(node, "start"), _argument(node, "end"), node.args.get("step")
     dates = _is_date(first)
     if step is None and dates:
         step = exp.Interval(this=exp.Literal.string("1"), unit=exp.var("DAY"))
@@ -250,14 +258,14 @@ def _sequence(node: exp.Expr) -> exp.Expr:
 
 
 def _repeat(node: exp.Expr) -> exp.Expr:
-    return _call("athena_repeat", node.this, node.args["times"])
+    return _call("athena_repeat", node.this, _argument(node, "times"))
 
 
 def _quantile(node: exp.Expr) -> exp.Expr:
     # The exact figure lies within any accuracy asked for, and is the same each time.
     if node.args.get("weight") is not None:
         raise QueryError("approx_percentile with a weight cannot be answered here.", "Leave the weight out.")
-    return _call("QUANTILE_DISC", node.this, node.args["quantile"])
+    return _call("QUANTILE_DISC", node.this, _argument(node, "quantile"))
 
 
 def _millisecond(node: exp.Expr) -> exp.Expr:
@@ -268,6 +276,15 @@ def _millisecond(node: exp.Expr) -> exp.Expr:
 
 def _typeof(node: exp.Expr) -> exp.Expr:
     return exp.Lower(this=node.copy())
+
+
+def _argument(node: exp.Expr, name: str) -> exp.Expr:
+    value = node.args.get(name)
+    if not isinstance(value, exp.Expr):
+        raise QueryError(
+            f"The function {node.key} lacks its argument '{name}'.", "See Athena's reference of functions."
+        )
+    return value
 
 
 def _two(node: exp.Expr) -> tuple[exp.Expr, exp.Expr]:

@@ -188,6 +188,6 @@ def test_a_refused_look_ends_the_following(monkeypatch: pytest.MonkeyPatch) -> N
     with loopback(lambda _: denied) as server:
         tail = LogTail(Connection(endpoint_url=server.url, attempts=1), GROUP, ago(minutes=1))
         with pytest.raises(AwsError, match="logs:FilterLogEvents on /aws/lambda/stock-market-ingest"):
-            next(tail.follow(lambda: None, lambda: None))
+            next(tail.follow(Clock().wait, lambda: None))
 
     assert len(server.requests) == 1
