@@ -177,8 +177,9 @@ def _check_raw_text(node: exp.Expr) -> None:
 
 
 def _check_path(node: exp.Expr) -> None:
-    if isinstance(node, (exp.JSONExtract, exp.JSONExtractScalar)) and node.expression.is_string:
-        refuse(f"The JSON path {shown(node.expression.name)} cannot be read.", "A path looks like $.a[0].")
+    path = node.args.get("expression")
+    if isinstance(node, (exp.JSONExtract, exp.JSONExtractScalar)) and isinstance(path, exp.Literal):
+        refuse(f"The JSON path {shown(path.name)} cannot be read.", "A path looks like $.a[0].")
 
 
 def _sql(node: exp.Expr | None) -> str:

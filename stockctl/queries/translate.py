@@ -54,7 +54,8 @@ def to_duckdb(expression: exp.Query) -> str:
         return tree.sql("duckdb", identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:
         raise QueryError(
-            f"The embedded backend cannot answer this statement: {error}", "Say it in another way."
+            f"The embedded backend cannot answer this statement: {str(error).splitlines()[0]}",
+            "Say it in another way.",
         ) from error
     except SqlglotError as error:
         raise QueryError(

@@ -8,11 +8,13 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlglot.parsers.trino import TrinoParser
 
 from stockctl.errors import QueryError
 from stockctl.queries.check import check_query, parameter_count
 from stockctl.queries.parse import MAX_BYTES
 from stockctl.queries.translate import to_duckdb
+from stockctl.queries.vocabulary import FUNCTION_NAMES
 
 ACCEPTED = [
     "SELECT symbol, price, previous_close, (price - previous_close) AS price_change FROM stock_data_table "
@@ -238,6 +240,9 @@ REFUSED = [
         "is refused where",
     ),
     # what cannot be read
+    ("SELECT json_extract(source, '$.a[') FROM stock_data_table", "The JSON path '$.a[' cannot be read"),
+    ("SELECT json_extract(source, '\"[() x\"[(') FROM stock_data_table", "one that makes no sense"),
+    ("SELECT if() FROM stock_data_table", "The SQL cannot be read"),
     ("SELECT 1 +", "The SQL cannot be read at line 1, column 10, at '+': something is missing"),
     ("SELECT price\nFROM stock_data_table\nWHERE (price > 1", "The SQL cannot be read at line 3, column 16"),
     ("SELECT a b c FROM stock_data_table", "line 1, column 12, at 'c'"),
@@ -379,6 +384,23 @@ def test_eight_arrays_inside_each_other_are_enough(relations: Relations) -> None
     assert relations(to_duckdb(check_query("SELECT " + "ARRAY[" * 8 + "1" + "]" * 8))) == set()
     with pytest.raises(QueryError, match="nested too deeply at line 1, column 61"):
         check_query("SELECT " + "ARRAY[" * 9 + "1" + "]" * 9)
+
+
+@pytest.mark.parametrize("argument", ["price", "'$['"])
+@pytest.mark.parametrize("count", range(5))
+def test_no_number_of_arguments_is_a_crash(count: int, argument: str) -> None:
+    """Each function that the parser knows or we allow, with too few and too many arguments."""
+    for name in sorted(FUNCTION_NAMES | {name.lower() for name in TrinoParser.FUNCTIONS}):
+        call = f"{name}({', '.join([argument] * count)})"
+        _, error = translated_or_refused(f"SELECT {call} FROM stock_data_table")
+        assert error is None or error.message.isprintable()
+
+
+def test_the_parser_writes_nothing_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """What it makes of a statement is told in the refusal, and there alone."""
+    for sql in ("SELECT json_extract(source, '$.a[') FROM t", "ALTER TABLE x", "SELECT 1; GRANT x TO y"):
+        assert translated_or_refused(sql)[1]
+    assert not caplog.records
 
 
 def test_a_huge_statement_is_refused() -> None:
