@@ -179,10 +179,13 @@ def test_what_only_aws_has_says_what_it_is_for(
     assert "on AWS" in message
 
 
-@pytest.mark.parametrize("name", ["subscribe", "subscriptions", "unsubscribe"])
-def test_subscriptions_point_to_the_tail(stockctl: Command, name: str) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [("subscribe", "email", "a@example.com"), ("subscriptions",), ("unsubscribe", "a@example.com")],
+)
+def test_subscriptions_point_to_the_tail(stockctl: Command, arguments: tuple[str, ...]) -> None:
     """Embedded, the alert log is the notification, and the message says so."""
-    assert "stockctl alerts tail" in stockctl.refused("alerts", name, code=2)
+    assert "stockctl alerts tail" in stockctl.refused("alerts", *arguments, code=2)
 
 
 def test_the_template_is_printed_for_any_target(stockctl: Command) -> None:
