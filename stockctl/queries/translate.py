@@ -23,13 +23,16 @@ _RENAMED = {
     "truncate": "TRUNC",
     "yow": "ISOYEAR",
 }
+_UNITS = frozenset({"millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year"})
 _PARTS = {
-    "DAY_OF_WEEK": "ISODOW",
-    "DOW": "ISODOW",
-    "DAY_OF_YEAR": "DOY",
-    "DAY_OF_MONTH": "DAY",
-    "YEAR_OF_WEEK": "ISOYEAR",
-    "YOW": "ISOYEAR",
+    **{unit: unit for unit in _UNITS - {"millisecond"}},
+    "day_of_week": "isodow",
+    "dow": "isodow",
+    "day_of_year": "doy",
+    "doy": "doy",
+    "day_of_month": "day",
+    "year_of_week": "isoyear",
+    "yow": "isoyear",
 }
 _DATES = frozenset({"CurrentDate", "Date", "FromISO8601Date", "LastDay"})
 _DIRECTIVE = re.compile(r"%[-#+ 0,(]*[0-9]*(?:\.[0-9]+)?([A-Za-z%])")
@@ -144,17 +147,20 @@ def _date_trunc(node: exp.Expr) -> exp.Expr:
 
 
 def _unit(node: exp.Expr) -> str:
-    unit = node.args.get("unit")
-    if isinstance(unit, (exp.Var, exp.Literal)):
-        return unit.name.lower()
-    raise QueryError("The unit of a date function has to be a text such as 'day'.", "Write it out.")
+    unit = _argument(node, "unit")
+    # It reaches the generated SQL without quotes.
+    if not isinstance(unit, (exp.Var, exp.Literal)) or unit.name.lower() not in _UNITS:
+        raise QueryError(f"The unit of {node.key} is none of {', '.join(sorted(_UNITS))}.", "Write it out.")
+    return unit.name.lower()
 
 
 def _extract(node: exp.Expr) -> exp.Expr:
-    part = node.name.upper()
-    if not part:
-        raise QueryError("extract takes a part such as YEAR.", "Write it out.")
-    node.set("this", exp.var(_PARTS.get(part, part)))
+    part = _PARTS.get(node.name.lower())
+    if part is None:
+        raise QueryError(
+            f"The part that extract takes is none of {', '.join(sorted(_PARTS))}.", "Write it out."
+        )
+    node.set("this", exp.var(part))
     return node
 
 
