@@ -14,7 +14,7 @@ from sqlglot.errors import ErrorLevel
 
 from stockctl.queries import DATABASE, TABLE
 from stockctl.queries.parse import parse_query, refuse, shown, too_deep
-from stockctl.queries.vocabulary import FUNCTION_NAMES, FUNCTIONS, SYNTAX, TYPES
+from stockctl.queries.vocabulary import FUNCTION_NAMES, FUNCTIONS, SYNTAX, TYPES, WORDS
 
 _CATALOG = "awsdatacatalog"
 _RELATIONS = (exp.Table, exp.Subquery, exp.Unnest, exp.Values, exp.Lateral)
@@ -160,7 +160,7 @@ def _check_raw_text(node: exp.Expr) -> None:
     """Refuse text that the generator would write as it stands, without quotes, unless it is harmless."""
     this = node.args.get("this")
     if isinstance(node, exp.Var):
-        fine = isinstance(this, str) and bool(_WORD.fullmatch(this))
+        fine = isinstance(this, str) and this.lower() in WORDS
     elif isinstance(node, exp.Literal):
         fine = node.is_string or bool(_NUMBER.fullmatch(node.name))
     elif isinstance(node, exp.JSONPathKey):

@@ -57,3 +57,10 @@ TYPES = _words("""
     TIME TIMESTAMP TIMESTAMPTZ TINYINT VARCHAR YEAR
 """)
 """Types that a cast may name."""
+
+WORDS = _words("""
+    year quarter month week day hour minute second millisecond
+    day_of_month day_of_week dow day_of_year doy year_of_week yow
+    all bernoulli system
+""")
+"""Words that generated SQL has without quotes: units and parts of time, LIMIT ALL, ways to sample."""
