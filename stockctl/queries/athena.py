@@ -33,7 +33,8 @@ def to_athena(expression: exp.Query) -> Statement:
             placeholder.set("this", f"{marker}{placeholder.meta['position']}")
         text = tree.sql("trino", comments=False, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:
-        raise QueryError(f"Athena cannot answer this statement: {error}", "Say it in another way.") from error
+        reason = str(error).splitlines()[0]
+        raise QueryError(f"Athena cannot answer this: {reason}", "Say it in another way.") from error
     except RecursionError as error:
         raise too_deep() from error
     places = re.compile(f":{marker}([0-9]+)")
