@@ -57,7 +57,8 @@ class Connection:
     @property
     def region(self) -> str | None:
         """The region, when any is set."""
-        return self.session.region_name
+        region: str | None = self.session.region_name
+        return region
 
     def client(self, service: str) -> Client:
         """Return the client of ``service``; the same one each time.
