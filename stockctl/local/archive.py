@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from stockctl.local.files import OnceWriter
+from stockctl.local.files import write_once
 from stockctl.local.home import Home
 from stockctl.market.timestamp import object_name
 from stockctl.pipeline.ports import RawObject
@@ -14,14 +14,12 @@ class FileArchive:
 
     def __init__(self, home: Home) -> None:
         self._root = os.fspath(home.archive)
-        self._writer = OnceWriter(home.archive)
         self._known: set[str] = set()
 
     def put(self, objects: Sequence[RawObject]) -> None:
         """Write the objects that are not there yet."""
-        write = self._writer.write
         for symbol, timestamp, body in objects:
-            write(f"{self._folder(symbol)}/{object_name(timestamp)}.json", body)
+            write_once(f"{self._folder(symbol)}/{object_name(timestamp)}.json", body)
 
     def _folder(self, symbol: str) -> str:
         folder = f"{self._root}/{symbol}"

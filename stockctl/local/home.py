@@ -12,7 +12,7 @@ _DATABASE = "stockctl.db"
 _OBJECT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}\.[0-9]{3}Z\.json")
 _REJECTION = re.compile(r"[0-9a-f]{64}\.json")
 _SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
-_PARTIAL = re.compile(r"\.([0-9]+\.)?partial(-wal|-shm|-journal)?")
+_PARTIAL = re.compile(r"\.[0-9]+\.partial(-wal|-shm|-journal)?")
 
 
 class Home:
@@ -39,10 +39,9 @@ class Home:
         return [*_own_files(self.root, _PARTIAL), *(path for path in candidates if is_file(path))]
 
     def archive_files(self) -> Iterator[Path]:
-        """Yield the raw objects, and what an interrupted write left behind."""
+        """Yield the raw objects."""
         for folder in self.archive_folders():
             yield from _own_files(folder, _OBJECT)
-        yield from _own_files(self.archive, _PARTIAL)
 
     def archive_folders(self) -> Iterator[Path]:
         """Yield the folders of the archive, one a symbol."""
@@ -53,9 +52,8 @@ class Home:
                         yield Path(entry.path)
 
     def quarantine_files(self) -> Iterator[Path]:
-        """Yield the quarantined records, and what an interrupted write left behind."""
+        """Yield the quarantined records."""
         yield from _own_files(self.quarantine, _REJECTION)
-        yield from _own_files(self.quarantine, _PARTIAL)
 
     def rejections(self) -> int:
         """Return how many records are in quarantine."""

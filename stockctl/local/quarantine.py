@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from stockctl.local.files import OnceWriter
+from stockctl.local.files import write_once
 from stockctl.local.home import Home
 from stockctl.pipeline.ports import Rejection
 
@@ -13,10 +13,9 @@ class FileQuarantine:
 
     def __init__(self, home: Home) -> None:
         self._folder = os.fspath(home.quarantine)
-        self._writer = OnceWriter(home.quarantine)
 
     def put(self, rejections: Sequence[Rejection]) -> None:
         """Keep the rejections that are not there yet."""
         os.makedirs(self._folder, exist_ok=True)
         for rejection in rejections:
-            self._writer.write(f"{self._folder}/{rejection.key}.json", rejection.document)
+            write_once(f"{self._folder}/{rejection.key}.json", rejection.document)

@@ -74,6 +74,8 @@ def _read(path: Path) -> bytes:
 
 
 def _row(body: bytes) -> Row:
+    if not body:
+        raise ValueError("it is empty: being written just now, or left so by a dead process or a power cut")
     if len(body) > MAX_RECORD_BYTES:
         raise ValueError(f"it is larger than {MAX_RECORD_BYTES} bytes")
     fields = _DECODER.decode(body.decode("utf-8"))

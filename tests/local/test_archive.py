@@ -1,14 +1,16 @@
 """The raw archive and the once-writer below it: whole files, written once, never over another."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from embedded import open_stream, partial_files, raw_files, records, stored_rows
+from embedded import open_stream, raw_files, records, stored_rows
 
 from stockctl.errors import HomeError
 from stockctl.local.archive import FileArchive
-from stockctl.local.files import OnceWriter
+from stockctl.local.files import write_once
 from stockctl.local.home import Home
 from stockctl.pipeline.ports import RawObject
 
@@ -40,7 +42,6 @@ def test_a_file_that_is_there_keeps_its_content(home: Home):
     archive.put([RawObject("AAPL", TIME, b"third")])
     FileArchive(home).put([RawObject("AAPL", TIME, b"fourth"), RawObject("MSFT", TIME, b"fifth")])
     assert raw_files(home.root) == {("AAPL", TIME): b"first", ("MSFT", TIME): b"fifth"}
-    assert partial_files(home.root) == []
 
 
 def test_a_link_in_the_place_of_an_object_is_not_followed(home: Home, tmp_path: Path):
@@ -53,34 +54,49 @@ def test_a_link_in_the_place_of_an_object_is_not_followed(home: Home, tmp_path: 
     assert not target.exists()
 
 
-def test_a_partial_file_of_a_dead_process_is_never_written_to(home: Home):
-    """Killed between link and unlink, the leftover is the stored object itself; it keeps its bytes."""
-    FileArchive(home).put([RawObject("AAPL", TIME, b"first")])
-    stored = home.archive / "AAPL" / "2008-10-06T20-00-00.000Z.json"
-    os.link(stored, home.archive / ".partial")
-    FileArchive(home).put([RawObject("MSFT", TIME, b"second, and longer than the first")])
-    assert raw_files(home.root) == {
-        ("AAPL", TIME): b"first",
-        ("MSFT", TIME): b"second, and longer than the first",
-    }
-    assert partial_files(home.root) == []
+@pytest.mark.parametrize("written", range(5))
+def test_what_a_dead_process_began_is_completed(home: Home, written: int):
+    """Killed before or within its write, a process leaves a beginning; the same record adds the rest."""
+    body = b'{"a":1}'
+    begun = home.archive / "AAPL" / "2008-10-06T20-00-00.000Z.json"
+    begun.parent.mkdir()
+    begun.write_bytes(body[:written])
+    FileArchive(home).put([RawObject("AAPL", TIME, body)])
+    assert raw_files(home.root) == {("AAPL", TIME): body}
 
 
-def test_a_half_written_partial_file_is_replaced(home: Home):
-    """Killed while writing, the leftover is no part of what its successor writes."""
-    (home.archive / ".partial").write_bytes(b"half of some quote that was longer than this one")
-    FileArchive(home).put([RawObject("AAPL", TIME, b"whole")])
-    assert raw_files(home.root) == {("AAPL", TIME): b"whole"}
-    assert partial_files(home.root) == []
+@pytest.mark.parametrize("other", [b'{"b"', b'{"a":1}'])
+def test_a_shorter_file_with_another_content_stays(home: Home, other: bytes):
+    """What does not begin like the record, or is whole but for space at its end, is left alone."""
+    there = home.archive / "AAPL" / "2008-10-06T20-00-00.000Z.json"
+    there.parent.mkdir()
+    there.write_bytes(other)
+    FileArchive(home).put([RawObject("AAPL", TIME, b'{"a":1}\r\n')])
+    assert raw_files(home.root) == {("AAPL", TIME): other}
 
 
 def test_bytes_of_any_length_are_written_whole(tmp_path: Path):
     """Nothing, one byte and many megabytes arrive as they are."""
-    writer = OnceWriter(tmp_path)
     for length in (0, 1, 3_000_000):
         body = os.urandom(length)
-        writer.write(str(tmp_path / str(length)), body)
+        write_once(str(tmp_path / str(length)), body)
         assert (tmp_path / str(length)).read_bytes() == body
+
+
+def test_what_finds_no_room_leaves_nothing(tmp_path: Path):
+    """Where only a part of the bytes fits, the part does not stay."""
+    path = tmp_path / "object.json"
+    program = (
+        "import resource, sys\n"
+        "from stockctl.local.files import write_once\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "write_once(sys.argv[1], bytes(1001))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program, str(path)], check=False, capture_output=True, text=True
+    )
+    assert "File too large" in done.stderr
+    assert not path.exists()
 
 
 def test_an_archive_that_cannot_be_written_stops_the_batch(tmp_path: Path):
@@ -99,7 +115,6 @@ def test_an_archive_that_cannot_be_written_stops_the_batch(tmp_path: Path):
         receipt = stream.send(batch)
     assert (receipt.stored, receipt.repeated) == (2, 0)
     assert sorted(raw_files(root)) == [("AAPL", TIME), ("MSFT", TIME)]
-    assert partial_files(root) == []
 
 
 def test_an_archive_that_is_a_file_is_a_known_failure(tmp_path: Path):

@@ -48,14 +48,11 @@ def test_what_others_put_there_is_not_ours(home: Home, tmp_path: Path):
 
 
 def test_what_interrupted_writes_left_is_ours(home: Home):
-    """Partial objects, rejections and databases of dead processes are found, for teardown to remove."""
-    home.quarantine.mkdir()
-    left = [home.archive / ".partial", home.quarantine / ".partial"]
-    left += [home.root / f".4711.partial{suffix}" for suffix in ("", "-wal", "-shm", "-journal")]
+    """Half-made databases of dead processes are found, for teardown to remove."""
+    left = [home.root / f".4711.partial{suffix}" for suffix in ("", "-wal", "-shm", "-journal")]
     for path in left:
         path.write_bytes(b"")
-    found = {*home.archive_files(), *home.quarantine_files(), *home.database_files()}
-    assert set(left) <= found
+    assert set(left) <= set(home.database_files())
 
 
 @pytest.mark.parametrize("below", ["nothing", "nothing/below"])

@@ -264,7 +264,7 @@ def test_unknown_fields_are_ignored_and_any_layout_of_json_is_read(home: Home) -
 
 
 DAMAGED = {
-    "empty": (b"", "it is not JSON"),
+    "empty": (b"", "it is empty: being written just now, or left so"),
     "cut": (GOOD[:40], "it is not JSON"),
     "zeros": (b"\0" * 80, "it is not JSON"),
     "two": (GOOD + GOOD, "it is not JSON: Extra data"),

@@ -36,7 +36,7 @@ class Slice:
         assert raw_files(root) == self.bodies
 
     def assert_part(self, root: Path) -> None:
-        """Check that the home holds whole batches of it, with their alerts, and no half-written file."""
+        """Check that the home holds whole batches of it, with their alerts, and at most one half file."""
         with closing(sqlite3.connect(root / "stockctl.db")) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         rows = stored_rows(root)
@@ -46,8 +46,9 @@ class Slice:
         assert raised(root) == book.alerts
         raw = raw_files(root)
         assert set(book.rows) <= set(raw)
-        assert raw == {key: self.bodies[key] for key in raw}
-        assert len(partial_files(root)) <= 1
+        half = [key for key, body in raw.items() if body != self.bodies[key]]
+        assert len(half) <= 1
+        assert all(self.bodies[key].startswith(raw[key]) and key not in book.rows for key in half)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,6 @@ def test_killed_at_some_call_and_run_again(autumn: Slice, calls: int, tmp_path: 
         autumn.assert_part(tmp_path)
     assert run(tmp_path, autumn.file)[0] == 0
     autumn.assert_whole(tmp_path)
-    assert [path for path in partial_files(tmp_path) if path.parent != tmp_path] == []
 
 
 def test_killed_again_and_again(autumn: Slice, calls: int, tmp_path: Path):
