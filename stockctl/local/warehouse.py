@@ -6,10 +6,11 @@ table, and its configuration is locked. A statement that fooled the first wall c
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
+from threading import Thread
 from typing import TypeVar
 
 import duckdb
@@ -129,14 +130,25 @@ class DuckdbWarehouse:
 def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], _Result]) -> _Result:
     # DuckDB looks for signals only now and then, and then drops the KeyboardInterrupt; in a thread of its
     # own it leaves this one free to be interrupted and to tell it.
-    with ThreadPoolExecutor(1, "sql") as pool:
-        running = pool.submit(work)
-        try:
-            return running.result()
-        finally:
+    running: Future[_Result] = Future()
+    try:
+        Thread(target=_fulfil, args=(running, work), name="sql").start()
+        return running.result()
+    finally:
+        # A Ctrl-C may come at any point of the above, before the work has begun as well.
+        if not running.cancel():
             while not running.done():
                 connection.interrupt()
                 wait([running], timeout=_INTERRUPT_SECONDS)
+
+
+def _fulfil(running: Future[_Result], work: Callable[[], _Result]) -> None:
+    if not running.set_running_or_notify_cancel():
+        return
+    try:
+        running.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+        running.set_exception(error)
 
 
 def _check(connection: duckdb.DuckDBPyConnection, statement: str, *, bind: bool) -> None:

@@ -1,5 +1,6 @@
 """SQL over the raw archive of a home: what is in the answer, what is left out, and what a person is told."""
 
+import itertools
 import json
 import logging
 import os
@@ -7,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -456,6 +458,32 @@ def test_ctrl_c_ends_a_query_at_once(home: Home, sql: str) -> None:
             child.kill()
     assert rest == "interrupted\n"
     assert child.returncode == 0
+
+
+def test_ctrl_c_while_the_query_is_being_started_ends_it_too(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the start of the work and the wait for it there is no moment that makes it endless."""
+
+    class Interrupted(threading.Thread):
+        def start(self) -> None:
+            super().start()
+            if self.name == "sql" and next(starts) == 2:
+                raise KeyboardInterrupt
+
+    starts = itertools.count()
+    monkeypatch.setattr("stockctl.local.warehouse.Thread", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ask(
+            home,
+            "SELECT sum(a * b * c) FROM UNNEST(sequence(1, 9999)) AS t (a), "
+            "UNNEST(sequence(1, 9999)) AS u (b), UNNEST(sequence(1, 9999)) AS v (c)",
+        )
+    assert next(starts) == 3
+    for thread in threading.enumerate():
+        if thread.name == "sql":
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def test_a_refused_statement_costs_no_look_at_the_home(tmp_path: Path) -> None:
