@@ -13,6 +13,7 @@ from stockctl.market.timestamp import parse_timestamp
 
 MAX_RECORD_BYTES = 1 << 20
 MAX_VOLUME = (1 << 63) - 1
+_LINE_BREAK = re.compile(rb"[\r\n]")
 _SOURCE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
@@ -69,15 +70,17 @@ def make_quote(fields: dict[str, object]) -> Quote:
 def read_record(data: bytes) -> Reading:
     """Return the quote in a record, and the record as it came.
 
-    The archive keeps the bytes unchanged; only a symbol in lower case is rewritten, so that object key
-    and content agree.
+    The archive keeps the bytes unchanged, with two exceptions that are written anew: a symbol in lower
+    case, so that object key and content agree; and JSON over several lines, because Athena reads the
+    archive line by line.
 
     Raises:
         Refusal: the record is not one JSON object that holds a quote.
     """
     fields = _read_object(data)
     quote = make_quote(fields)
-    return Reading(quote, data if fields["symbol"] == quote.symbol else encode_quote(quote))
+    as_it_came = fields["symbol"] == quote.symbol and not _LINE_BREAK.search(data.rstrip())
+    return Reading(quote, data if as_it_came else encode_quote(quote))
 
 
 def encode_quote(quote: Quote) -> bytes:

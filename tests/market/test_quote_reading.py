@@ -126,6 +126,21 @@ def test_the_archive_keeps_a_record_as_it_came(record: bytes):
     assert read_record(record).body == record
 
 
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b" \n\n"])
+def test_line_ends_behind_a_record_stay(ending: bytes):
+    """A line of NDJSON is archived with its end, which no reader of lines minds."""
+    assert read_record(good_record() + ending).body == good_record() + ending
+
+
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
+def test_json_over_several_lines_is_archived_on_one(line_break: bytes):
+    """Athena reads the archive line by line: laid out JSON holds the same quote, on a line of its own."""
+    reading = read_record(line_break + good_record().replace(b",", b"," + line_break))
+    assert reading.quote == read_record(good_record()).quote
+    assert reading.body == encode_quote(reading.quote)
+    assert len(reading.body.splitlines()) == 1
+
+
 @pytest.mark.parametrize(("given_symbol", "symbol"), [("aapl", "AAPL"), ("Brk-b", "BRK-B"), ("^vix", "^VIX")])
 def test_a_symbol_in_small_letters_is_rewritten_in_the_archive_too(given_symbol: str, symbol: str):
     """Such a quote is accepted upper-cased, and the archived body carries the symbol of its key."""
