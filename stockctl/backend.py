@@ -33,6 +33,17 @@ class Outcome(NamedTuple):
     outputs: Mapping[str, str]
 
 
+class Finding(NamedTuple):
+    """One thing that ``config check`` looked at."""
+
+    check: str
+    found: str
+    fine: bool = True
+    """False when a command would fail because of it."""
+    hint: str = ""
+    """What to do about it; empty when there is nothing to do, or to say."""
+
+
 class Status(NamedTuple):
     """What is there: named facts in the order to show them, and the newest quote of each symbol."""
 
@@ -57,6 +68,9 @@ class Backend(Protocol):
     @property
     def costs_money(self) -> bool:
         """Whether being there costs money, so that making it needs consent."""
+
+    def check(self) -> Sequence[Finding]:
+        """Return what the commands would meet there, in the order to show it, and change nothing."""
 
     def plan(self, report: Report) -> Plan:
         """Return what ``provision`` would do, and change nothing."""
@@ -92,5 +106,5 @@ class Backend(Protocol):
     def send_test_alert(self) -> str:
         """Send a marked alert along the way of real ones and return its id."""
 
-    def warehouse(self) -> Warehouse:
-        """Open the raw archive for SQL."""
+    def warehouse(self, report: Report | None = None) -> Warehouse:
+        """Open the raw archive for SQL; ``report`` is told how far a query is, where that is known."""

@@ -1,9 +1,11 @@
 """The settings: every key with its default, what it may be, and what it means."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
 from pydantic import (
@@ -12,12 +14,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
 from stockctl.durations import parse_span
+from stockctl.errors import UsageError
 from stockctl.market.rules import Rules
 from stockctl.market.symbol import parse_symbol
+from stockctl.recipients import check_endpoint, filter_policy
 
 _SQL_NAME = r"^[a-z_][a-z0-9_]{0,62}$"
 
@@ -30,6 +36,15 @@ def _span(text: str) -> str:
 
 def _number_as_text(value: object) -> object:
     return "0" if value == 0 and not isinstance(value, bool) else value
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Raise a ``UsageError`` within as the ``ValueError`` that a validator has to raise."""
+    try:
+        yield
+    except UsageError as error:
+        raise ValueError(f"{error.message} {error.hint}".rstrip(".")) from None
 
 
 def _without_repeats(symbols: list[str]) -> list[str]:
@@ -74,8 +89,16 @@ class Local(Section):
 class SourceSettings(Section):
     """Where quotes come from unless a flag says otherwise; the interval is in seconds."""
 
-    name: Literal["yahoo", "replay", "simulate"] = Field("yahoo", description="yahoo, replay or simulate")
+    name: str = Field(
+        "yahoo",
+        pattern=r"^[a-z][a-z0-9_-]{0,31}$",
+        description="yahoo, yahoo-live, replay, simulate, ndjson, or one of another package",
+    )
     interval: float = Field(30.0, ge=1, le=86_400, description="seconds between polls")
+    when_closed: Literal["wait", "continue", "exit"] = Field(
+        "wait", description="what a live source does while its markets are closed: wait, continue or exit"
+    )
+    options: dict[str, Any] = Field({}, description="a table for a source of another package")
 
 
 class Indicators(Section):
@@ -110,6 +133,20 @@ class Subscription(Section):
     endpoint: str
     symbols: list[Symbol] = []
     kinds: list[Kind] = []
+
+    @field_validator("endpoint")
+    @classmethod
+    def _reachable(cls, endpoint: str, info: ValidationInfo) -> str:
+        if "protocol" in info.data:
+            with _refused():
+                check_endpoint(info.data["protocol"], endpoint)
+        return endpoint
+
+    @model_validator(mode="after")
+    def _filterable(self) -> "Subscription":
+        with _refused():
+            filter_policy(self.symbols, self.kinds)
+        return self
 
 
 class Alerts(Section):
@@ -147,6 +184,19 @@ class StreamSettings(Section):
     mode: Literal["provisioned", "on-demand"] = Field("provisioned", description="provisioned or on-demand")
     shards: int = Field(1, ge=1, le=500, description="of a provisioned stream")
     retention_hours: int = Field(24, ge=24, le=8760, description="how long the stream keeps records")
+    aggregate: bool = Field(
+        False, description="pack quotes into Amazon's aggregated format: fewer and larger records"
+    )
+    outbox: Path | None = Field(
+        None,
+        description="file in which live quotes wait for their delivery; absent: in the home, or (on AWS) in "
+        "the user state folder",
+        examples=["~/stocks-outbox.db"],
+    )
+    outbox_mb: int = Field(256, ge=1, le=1_000_000, description="how much may wait in it")
+    outbox_full: Literal["block", "drop-oldest"] = Field(
+        "block", description="what a full one does: block makes the source wait, drop-oldest loses and tells"
+    )
 
 
 class Functions(Section):
@@ -155,7 +205,19 @@ class Functions(Section):
     batch_size: int = Field(100, ge=1, le=10_000, description="records a call")
     batch_window: int = Field(5, ge=0, le=300, description="seconds to wait for a full batch")
     parallelization: int = Field(1, ge=1, le=10, description="batches of a shard at once")
+    retries: int = Field(
+        50, ge=0, le=10_000, description="how often a failing batch is tried again before it is set aside"
+    )
+    record_age_hours: int | None = Field(
+        None,
+        ge=1,
+        le=168,
+        description="hours until a failing record is set aside; absent: 23, the most in the trend stage",
+        examples=[12],
+    )
+    bisect: bool = Field(True, description="halve a failing batch, so that only what fails is set aside")
     memory_mb: int = Field(512, ge=128, le=10_240, description="memory of a Lambda function")
+    timeout_seconds: int = Field(120, ge=3, le=900, description="longest run of a Lambda function")
 
 
 class Table(Section):

@@ -122,7 +122,7 @@ def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, object,
         value: object = environment[variable]
         if key == "local.path":
             value = Path(environment[variable]).expanduser()
-        elif key in ("symbols", "alerts.subscriptions", "aws.tags"):
+        elif key in ("symbols", "alerts.subscriptions", "aws.tags", "source.options"):
             value = _structured(environment[variable], variable)
         rows.append((key, value, variable))
     return rows

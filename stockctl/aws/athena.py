@@ -100,11 +100,16 @@ class AthenaWarehouse:
                 poll_interval=self._poll_seconds,
                 # botocore tries several times itself.
                 retry_config=RetryConfig(attempt=2, max_delay=2),
+                on_start_query_execution=self._started,
                 on_poll=self._polled,
             )
         annotate(athena.client)
         with athena, athena.cursor() as cursor:
             yield cursor
+
+    def _started(self, query_id: str) -> None:
+        # Before its first look a query can be interrupted too.
+        self.last_scan = Scan(query_id, "QUEUED", 0)
 
     def _polled(self, execution: AthenaQueryExecution) -> None:
         self.last_scan = Scan(
@@ -121,13 +126,17 @@ class AthenaWarehouse:
         finally:
             scan = self.last_scan
             if scan is not None and scan.state in _RUNNING:
-                self._stop(client, scan.query_id)
+                self._stop(client, scan)
 
-    def _stop(self, client: Client, query_id: str) -> None:
+    def _stop(self, client: Client, scan: Scan) -> None:
         try:
-            client.stop_query_execution(QueryExecutionId=query_id)
+            client.stop_query_execution(QueryExecutionId=scan.query_id)
         except (ClientError, BotoCoreError) as error:
-            _log.warning("The query %s may go on in Athena: it could not be cancelled (%s)", query_id, error)
+            _log.warning(
+                "The query %s may go on in Athena: it could not be cancelled (%s)", scan.query_id, error
+            )
+        else:
+            self.last_scan = scan._replace(state="CANCELLED")
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

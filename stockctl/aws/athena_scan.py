@@ -26,9 +26,17 @@ class Scan(NamedTuple):
         megabytes = max(_LEAST_MB, -(-self.bytes // _MB))
         return megabytes * DOLLARS_PER_TB / 1_000_000
 
+    @property
+    def progress(self) -> str:
+        """How far it is, in a few words."""
+        if not self.bytes:
+            return f"query {self.state.lower()}"
+        return f"query {self.state.lower()}, {_size(self.bytes)} scanned"
+
     def __str__(self) -> str:
+        cancelled = "cancelled: " if self.state == "CANCELLED" else ""
         return (
-            f"{_size(self.bytes)} scanned, ${self.dollars:f} "
+            f"{cancelled}{_size(self.bytes)} scanned, ${self.dollars:f} "
             f"(${DOLLARS_PER_TB} a TB, {_LEAST_MB} MB at least, plus the S3 requests)"
         )
 

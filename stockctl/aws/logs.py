@@ -1,6 +1,6 @@
 """The log of a function, from a moment on, and as it grows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -57,7 +57,7 @@ class LogTail:
         self._group = group
         self._clock = clock
         self._since = _milliseconds(to_datetime(since))
-        self._seen: dict[str, int] = {}
+        self._seen: dict[Hashable, int] = {}
 
     def read(self) -> Iterator[LogLine]:
         """Yield what is there and was not read yet, each event once.
@@ -70,8 +70,8 @@ class LogTail:
         pages = iter(paginator.paginate(logGroupName=self._group, startTime=self._since))
         while (page := _next(pages)) is not None:
             for event in sorted(page["events"], key=lambda event: int(event["timestamp"])):
-                if event["eventId"] not in self._seen:
-                    self._seen[event["eventId"]] = event["timestamp"]
+                if (identity := _identity(event)) not in self._seen:
+                    self._seen[identity] = event["timestamp"]
                     yield _line(event)
         self._move_on(looked_at)
 
@@ -106,6 +106,11 @@ class LogTail:
 def _next(pages: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
     with explained():
         return next(pages, None)
+
+
+def _identity(event: dict[str, Any]) -> Hashable:
+    # Some endpoints that are compatible with AWS give events no id.
+    return event.get("eventId") or (event.get("logStreamName"), event["timestamp"], event["message"])
 
 
 def _line(event: dict[str, Any]) -> LogLine:

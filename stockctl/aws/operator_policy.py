@@ -4,15 +4,41 @@
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
+from stockctl.aws.account import identify
+from stockctl.aws.clients import Connection
 from stockctl.aws.names import Names, names_of
+from stockctl.aws.regions import partition_of
 from stockctl.config import Settings
+from stockctl.errors import AwsError
 
 OPTIONAL = "CheckOwnPermissions"
 """The statement that only ``config check`` needs."""
+
+
+MOST_CHARACTERS = 6144
+"""What IAM takes for a managed policy, white space not counted; inline, a role takes 10,240."""
+
+
+class OperatorPolicy(NamedTuple):
+    """The policy, and for a person where it holds."""
+
+    document: Mapping[str, Any]
+    holds: str
+
+    @property
+    def parts(self) -> Sequence[Mapping[str, Any]]:
+        """The policy as managed policies: itself, or if it is too long for one, several that add up to it."""
+        parts: list[dict[str, Any]] = []
+        for statement in self.document["Statement"]:
+            if parts and _size(longer := _and(parts[-1], statement)) <= MOST_CHARACTERS:
+                parts[-1] = longer
+            else:
+                parts.append({**self.document, "Statement": [statement]})
+        return parts
 
 
 class Grant(NamedTuple):
@@ -39,6 +65,28 @@ def policy_of(names: Names) -> dict[str, Any]:
     return policy
 
 
+def policy_for(settings: Settings, connect: Callable[[], Connection]) -> OperatorPolicy:
+    """Return the policy for the pipeline of ``settings``, in the account that the credentials belong to.
+
+    Where nobody can be asked it holds in any account, and in any region unless one is set.
+
+    Args:
+        settings: the configuration.
+        connect: opens the connection to the account.
+    """
+    region = settings.aws.region
+    try:
+        connection = connect()
+        region = connection.region
+        caller = identify(connection)
+        names = names_of(settings, caller.account, caller.region, caller.partition)
+        holds = f"account {caller.account}, {caller.region}"
+    except AwsError as error:
+        names = names_of(settings, "*", region or "*", partition_of(region or "*"))
+        holds = f"any account, {region or 'any region'} ({error.message.rstrip('.')})"
+    return OperatorPolicy(policy_of(names), holds)
+
+
 def grants(names: Names) -> Sequence[Grant]:
     """Return what the commands need in the account, statement by statement."""
     return [
@@ -54,6 +102,14 @@ def grants(names: Names) -> Sequence[Grant]:
         )
         for statement in policy_of(names)["Statement"]
     ]
+
+
+def _and(policy: Mapping[str, Any], statement: Mapping[str, Any]) -> dict[str, Any]:
+    return {**policy, "Statement": [*policy["Statement"], statement]}
+
+
+def _size(policy: Mapping[str, Any]) -> int:
+    return len(json.dumps(policy, separators=(",", ":")))
 
 
 def _renamed(resource: str, names: Names) -> str:

@@ -11,7 +11,6 @@ _LOG_RETENTION_DAYS = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 )  # fmt: skip
 _TABLE_STREAM_HOURS = 24
-_OLDEST_RECORD_SECONDS = 7 * 86_400
 _BYTES_PER_MB = 2**20
 
 
@@ -24,9 +23,11 @@ def parameters(settings: Settings, names: Names, code_key: str) -> dict[str, str
         code_key: key of the functions' zip in the artifact bucket.
 
     Raises:
-        ConfigError: CloudWatch does not know ``logs.retention_days``.
+        ConfigError: CloudWatch does not know ``logs.retention_days``, or the stream forgets a record before
+            ``functions.record_age_hours``.
     """
     oldest = settings.alerts.oldest
+    record_age = _record_age_hours(settings)
     values: dict[str, object] = {
         "CodeBucket": names.artifacts,
         CODE_KEY: code_key,
@@ -35,10 +36,14 @@ def parameters(settings: Settings, names: Names, code_key: str) -> dict[str, str
         "ThresholdPercent": format(settings.anomaly.threshold_percent, "f"),
         "AlertMaxAgeSeconds": int(oldest.total_seconds()) if oldest else 0,
         "MemoryMb": settings.functions.memory_mb,
+        "TimeoutSeconds": settings.functions.timeout_seconds,
         "BatchSize": settings.functions.batch_size,
         "BatchWindowSeconds": settings.functions.batch_window,
         "Parallelization": settings.functions.parallelization,
-        "RecordAgeSeconds": _record_age_seconds(settings.stream.retention_hours),
+        "BisectBatches": "true" if settings.functions.bisect else "false",
+        "RetryAttempts": settings.functions.retries,
+        "RecordAgeSeconds": record_age * 3600,
+        "TableRecordAgeSeconds": min(record_age, _TABLE_STREAM_HOURS - 1) * 3600,
         "StreamName": names.stream,
         "StreamMode": settings.stream.mode.upper().replace("-", "_"),
         "ShardCount": settings.stream.shards,
@@ -66,14 +71,26 @@ def tags(settings: Settings) -> dict[str, str]:
     return {PROJECT_TAG: settings.project.label, **settings.aws.tags}
 
 
-def _record_age_seconds(retention_hours: int) -> int:
-    """Return the age at which a record is set aside: an hour before the first of the streams forgets it."""
-    hours = min(retention_hours, _TABLE_STREAM_HOURS) - 1
-    return min(hours * 3600, _OLDEST_RECORD_SECONDS)
+def _record_age_hours(settings: Settings) -> int:
+    """Return the age at which a record is set aside: by default an hour before either stream forgets it."""
+    chosen, kept = settings.functions.record_age_hours, settings.stream.retention_hours
+    if chosen is None:
+        return min(kept, _TABLE_STREAM_HOURS) - 1
+    if chosen >= kept:
+        raise ConfigError(
+            f"functions.record_age_hours = {chosen} must be below stream.retention_hours = {kept}: the "
+            "stream would forget a record before it is set aside.",
+            "Lower the one, or raise the other.",
+        )
+    return chosen
 
 
 def _log_retention_days(days: int) -> int:
     if days not in _LOG_RETENTION_DAYS:
         known = ", ".join(str(each) for each in _LOG_RETENTION_DAYS)
-        raise ConfigError(f"logs.retention_days = {days} is none of those that CloudWatch knows: {known}.")
+        longer = next((each for each in _LOG_RETENTION_DAYS if each > days), _LOG_RETENTION_DAYS[-1])
+        raise ConfigError(
+            f"logs.retention_days = {days} is none of those that CloudWatch knows: {known}.",
+            f"Set it to {longer}, for instance.",
+        )
     return days

@@ -1,5 +1,6 @@
 """Which permissions are missing, as far as IAM tells."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -66,6 +67,16 @@ def missing_permissions(connection: Connection, identity: Identity, names: Names
     return Simulation(sorted(set(found)), "")
 
 
+def in_short(missing: Sequence[str], names: Names) -> list[str]:
+    """Return actions with ``all of s3`` in place of those of a service of which nothing is allowed."""
+    asked = {action for grant in grants(names) if grant.sid != OPTIONAL for action in _asked(grant)}
+    needed = Counter(map(_service, asked))
+    lacking = Counter(map(_service, missing))
+    whole = [service for service in lacking if lacking[service] == needed[service]]
+    single = [action for action in missing if _service(action) not in whole]
+    return [*(f"all of {service}" for service in sorted(whole)), *single]
+
+
 def _not_to_be_known(error: AwsError) -> str | None:
     cause = error.__cause__
     code = error_code(cause) if isinstance(cause, ClientError) else ""
@@ -87,6 +98,14 @@ def _principal(iam: Client, arn: str) -> str | None:
     return role
 
 
+def _asked(grant: Grant) -> list[str]:
+    return [name for action in grant.actions for name in EXAMPLES.get(action, (action,))]
+
+
+def _service(action: str) -> str:
+    return action.partition(":")[0]
+
+
 def _missing(iam: Client, source: str, grant: Grant) -> list[str]:
     pages = iam.get_paginator("simulate_principal_policy").paginate(**_request(source, grant))
     results: list[Mapping[str, Any]] = [result for page in pages for result in page["EvaluationResults"]]
@@ -102,7 +121,7 @@ def _request(source: str, grant: Grant) -> dict[str, Any]:
     resources = [resource if resource == "*" else resource.replace("*", "x") for resource in grant.resources]
     return {
         "PolicySourceArn": source,
-        "ActionNames": [name for action in grant.actions for name in EXAMPLES.get(action, (action,))],
+        "ActionNames": _asked(grant),
         "ResourceArns": resources,
         **({"ContextEntries": entries} if entries else {}),
     }

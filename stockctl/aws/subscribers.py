@@ -1,6 +1,5 @@
 """Who is told of alerts: subscribing them, listing them, and letting them go."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,17 +7,17 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from stockctl.aws.clients import Client, Connection
-from stockctl.aws.endpoints import check_endpoint
 from stockctl.aws.faults import explained
 from stockctl.aws.names import Names
 from stockctl.aws.refused import error_code
 from stockctl.aws.subscriber_notes import note, queue_policy
 from stockctl.aws.subscriptions import PENDING
+from stockctl.aws.template import logical_id
 from stockctl.errors import AwsError, UsageError
 from stockctl.market.symbol import parse_symbol
+from stockctl.recipients import check_endpoint, filter_policy
 
 KINDS = ("trend_up", "trend_down", "anomaly")
-_MOST_COMBINATIONS = 150
 
 
 class Subscriber(NamedTuple):
@@ -204,25 +203,14 @@ class Subscribers:
         return arn
 
 
-def logical_id(protocol: str, endpoint: str) -> str:
-    """Return what the template calls the subscription of ``endpoint`` when the configuration has it."""
-    return f"Subscription{hashlib.sha256(f'{protocol} {endpoint}'.encode()).hexdigest()[:12]}"
-
-
 def _filter(symbols: Sequence[str], kinds: Sequence[str]) -> dict[str, list[str]]:
     try:
-        names = list(dict.fromkeys(map(parse_symbol, symbols)))
+        names = [parse_symbol(symbol) for symbol in symbols]
     except ValueError as error:
         raise UsageError(str(error), "Give symbols such as AAPL,MSFT.") from None
     if strange := [kind for kind in kinds if kind not in KINDS]:
         raise UsageError(f"{strange[0]!r} is no kind of alert.", f"The kinds are: {', '.join(KINDS)}.")
-    wanted = {"symbol": names, "kind": list(dict.fromkeys(kinds))}
-    if max(1, len(names)) * max(1, len(wanted["kind"])) > _MOST_COMBINATIONS:
-        raise UsageError(
-            f"The filter has more combinations of symbol and kind than SNS takes ({_MOST_COMBINATIONS}).",
-            "Name fewer symbols, or leave the filter out.",
-        )
-    return {attribute: values for attribute, values in wanted.items() if values}
+    return filter_policy(names, kinds)
 
 
 def _same(entry: dict[str, str], protocol: str, endpoint: str) -> bool:

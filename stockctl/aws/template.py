@@ -12,6 +12,7 @@ from importlib import resources
 from stockctl.aws.names import Names
 from stockctl.config import Subscription
 from stockctl.errors import ConfigError
+from stockctl.recipients import filter_policy
 
 MAX_BYTES = 51_200
 """What CloudFormation takes without a detour over S3."""
@@ -24,12 +25,18 @@ def template_text() -> str:
     return resources.files("stockctl.aws").joinpath("template.yaml").read_text("utf-8")
 
 
+def logical_id(protocol: str, endpoint: str) -> str:
+    """Return what the template calls a subscription: it follows from whom it tells, not from its place."""
+    return f"Subscription{hashlib.sha256(f'{protocol} {endpoint}'.encode()).hexdigest()[:12]}"
+
+
 def render(names: Names, subscriptions: Sequence[Subscription]) -> str:
     """Return the template with the names of what holds data, and with the subscriptions.
 
     Raises:
-        ConfigError: it becomes larger than CloudFormation takes.
+        ConfigError: somebody is subscribed twice, or it becomes larger than CloudFormation takes.
     """
+    _check_once(subscriptions)
     text = template_text()
     for line, name in (
         ("BucketName: !Ref BucketName", names.bucket),
@@ -46,17 +53,26 @@ def render(names: Names, subscriptions: Sequence[Subscription]) -> str:
     return rendered
 
 
+def _check_once(subscriptions: Sequence[Subscription]) -> None:
+    seen = set()
+    for each in subscriptions:
+        if (each.protocol, each.endpoint) in seen:
+            raise ConfigError(
+                f"alerts.subscriptions names {each.protocol} {each.endpoint} twice.",
+                "Make one subscription of them, with the symbols and kinds of both.",
+            )
+        seen.add((each.protocol, each.endpoint))
+
+
 def _resource(subscription: Subscription) -> str:
-    """Return the YAML of a subscription; its logical id follows from whom it tells, not from its place."""
-    identity = hashlib.sha256(f"{subscription.protocol} {subscription.endpoint}".encode()).hexdigest()[:12]
+    """Return the YAML of a subscription."""
     properties = [
         "TopicArn: !Ref AlertTopic",
         f"Protocol: {subscription.protocol}",
         f"Endpoint: {json.dumps(subscription.endpoint)}",
     ]
-    wanted = {"symbol": subscription.symbols, "kind": subscription.kinds}
-    policy = {attribute: values for attribute, values in wanted.items() if values}
-    if policy:
+    if policy := filter_policy(subscription.symbols, subscription.kinds):
         properties += ["FilterPolicyScope: MessageAttributes", f"FilterPolicy: {json.dumps(policy)}"]
-    lines = [f"  Subscription{identity}:", "    Type: AWS::SNS::Subscription", "    Properties:"]
+    name = logical_id(subscription.protocol, subscription.endpoint)
+    lines = [f"  {name}:", "    Type: AWS::SNS::Subscription", "    Properties:"]
     return "\n".join([*lines, *(f"      {line}" for line in properties)]) + "\n\n"

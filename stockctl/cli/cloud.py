@@ -1,5 +1,6 @@
 """deploy, template and logs: what only the AWS side has."""
 
+import json
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -8,12 +9,13 @@ import typer
 
 from stockctl.cli.alert_view import since_timestamp
 from stockctl.cli.boundary import guarded
-from stockctl.cli.context import aws_backend
+from stockctl.cli.context import aws_backend, configuration
 from stockctl.cli.lifecycle import show_steps
 from stockctl.cli.options import Since
 from stockctl.cli.output import Format, Output, emit, write, write_csv
 from stockctl.cli.pausing import pause
 from stockctl.cli.terminal import safe, say, utc_text
+from stockctl.errors import UsageError
 from stockctl.market.jsontext import to_json
 
 if TYPE_CHECKING:
@@ -38,11 +40,42 @@ def deploy(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     say("The functions run the code that is installed here." + ("" if outcome.steps else " Nothing changed."))
 
 
-def template() -> None:
+def template(
+    ctx: typer.Context,
+    *,
+    operator_policy: Annotated[
+        bool, typer.Option("--operator-policy", help="Print the IAM policy of whoever runs the commands.")
+    ] = False,
+    part: Annotated[
+        int | None, typer.Option("--part", min=1, help="Of a policy that is too long for a managed one.")
+    ] = None,
+) -> None:
     """Print the CloudFormation template."""
+    if operator_policy:
+        _write_policy(ctx, part)
+        return
+    if part is not None:
+        raise UsageError("--part is of the policy.", "Add --operator-policy.")
     from stockctl.aws.template import template_text
 
     write(template_text().rstrip("\n"))
+
+
+def _write_policy(ctx: typer.Context, part: int | None) -> None:
+    from stockctl.aws.backend import AwsBackend
+    from stockctl.targets import now
+
+    policy = AwsBackend(configuration(ctx).settings, now).operator_policy()
+    parts = policy.parts
+    if part is not None and part > len(parts):
+        raise UsageError(f"--part: {part} is more than there are: {len(parts)}.")
+    write(json.dumps(policy.document if part is None else parts[part - 1], indent=2))
+    say(f"The policy holds in {policy.holds}.")
+    if part is None and len(parts) > 1:
+        say(
+            "It fits into a role or a permission set, inline, and is too long for one managed policy: "
+            f"--part 1 to --part {len(parts)} print managed policies that add up to it."
+        )
 
 
 class StageName(StrEnum):

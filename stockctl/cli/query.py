@@ -1,5 +1,6 @@
 """query: SQL over the raw archive, and what the table and the alert log answer."""
 
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from stockctl.backend import Backend
-    from stockctl.pipeline.ports import SqlResult
+    from stockctl.pipeline.ports import SqlResult, Warehouse
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -145,14 +146,16 @@ def sql(
 
 def _ask(backend: "Backend", statement: str, parameters: "Sequence[object]" = ()) -> "SqlResult":
     """Run a statement, show that it runs, and tell what it cost if anything."""
-    warehouse = backend.warehouse()
-    try:
-        with activity() as tell:
-            tell("querying")
-            return warehouse.query(statement, parameters)
-    finally:
-        if warehouse.last_scan is not None:
-            say(f"({warehouse.last_scan})")
+    with ExitStack() as behind, activity() as tell:
+        tell("querying")
+        warehouse = backend.warehouse(tell)
+        behind.callback(_tell_scan, warehouse)
+        return warehouse.query(statement, parameters)
+
+
+def _tell_scan(warehouse: "Warehouse") -> None:
+    if warehouse.last_scan is not None:
+        say(f"({warehouse.last_scan})")
 
 
 def _distinct(names: "Sequence[str]") -> list[str]:

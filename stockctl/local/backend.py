@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stockctl.backend import Agree, Outcome, Plan, Report, Status, Step
+from stockctl.backend import Agree, Finding, Outcome, Plan, Report, Status, Step
 from stockctl.config import Settings
+from stockctl.errors import HomeError
 from stockctl.local import lifecycle
 from stockctl.local.alert_log import SqliteAlertReader
 from stockctl.local.database import Database
@@ -33,6 +34,17 @@ class EmbeddedBackend:
         self._clock = clock
         self._home = Home(settings.local.path.expanduser().absolute())
         self.place = str(self._home.root)
+
+    def check(self) -> Sequence[Finding]:
+        """Return whether the home is there and can be used, or can be made."""
+        place = Finding("place", self.place)
+        if lifecycle.plan(self._home):
+            return [place, _not_made(self._home)]
+        try:
+            facts = self.status().facts[1:]
+        except HomeError as error:
+            return [place, Finding("provisioned", error.message, fine=False, hint=error.hint or "")]
+        return [place, Finding("provisioned", "yes"), *(Finding(name, str(value)) for name, value in facts)]
 
     def plan(self, report: Report) -> Plan:  # noqa: ARG002 - there is nothing to wait for
         """Return what ``provision`` would do."""
@@ -98,7 +110,7 @@ class EmbeddedBackend:
             stream.raise_alert(alert)
         return alert.alert_id
 
-    def warehouse(self) -> Warehouse:
+    def warehouse(self, report: Report | None = None) -> Warehouse:  # noqa: ARG002 - it is there before one could tell
         """Open the raw archive for SQL."""
         from stockctl.local.warehouse import DuckdbWarehouse
 
@@ -117,6 +129,19 @@ class EmbeddedBackend:
             yield database
         finally:
             database.close()
+
+
+def _not_made(home: Home) -> Finding:
+    above = next(path for path in (home.root, *home.root.parents) if os.path.lexists(path))
+    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+        return Finding("provisioned", "no: run 'stockctl provision'")
+    why = "may not be written to" if above.is_dir() else "is no folder"
+    return Finding(
+        "provisioned",
+        f"no, and the home cannot be made: {above} {why}",
+        fine=False,
+        hint="Point local.path (or STOCKCTL_LOCAL__PATH) at a folder that can be written.",
+    )
 
 
 def _size(folder: Path) -> tuple[int, int]:

@@ -182,6 +182,8 @@ def test_progress_and_scan_are_told() -> None:
         asked.query(SELECT)
 
     assert [scan.state for scan in seen] == ["QUEUED", "RUNNING", "SUCCEEDED"]
+    assert seen[0]._replace(bytes=0).progress == "query queued"
+    assert seen[1].progress == "query running, 25.0 MB scanned"
     assert asked.last_scan == Scan(QUERY_ID, "SUCCEEDED", 25_000_001)
     assert asked.last_scan.dollars == Decimal("0.00013")  # 26 MB at $5 a million MB
     assert str(asked.last_scan).startswith("25.0 MB scanned, $0.00013 ($5 a TB, 10 MB at least")

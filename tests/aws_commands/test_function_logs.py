@@ -1,13 +1,14 @@
 """The log of a function: history, then live, each event once, and a group that comes later."""
 
 import contextlib
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from aws_account import CREDENTIALS
 from aws_calls import noted_calls
-from aws_loopback import json_error, loopback
+from aws_loopback import Answer, Request, json_error, loopback
 
 from stockctl.aws.clients import Connection
 from stockctl.aws.logs import LogLine, LogTail, log_group
@@ -106,6 +107,30 @@ def test_a_read_again_gives_only_what_is_new(empty_account: Connection) -> None:
 
     assert [line.message for line in tail.read()] == ["late", "first"]
     assert list(tail.read()) == []
+
+
+def test_events_without_an_id_come_once_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an endpoint gives no ``eventId``, stream, time and text tell events apart."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+    def event(stream: str, message: str, later: int = 0) -> dict[str, object]:
+        moment = int((NOW - timedelta(seconds=30)).timestamp() * 1000) + later
+        return {"logStreamName": stream, "timestamp": moment, "message": message}
+
+    looks = [
+        [event("one", "same"), event("two", "same"), event("one", "other"), event("one", "same", later=1)],
+        [event("one", "same"), event("one", "new")],
+    ]
+
+    def answer(_: Request) -> Answer:
+        body = json.dumps({"events": looks.pop(0)}).encode()
+        return Answer(200, body, {"Content-Type": "application/x-amz-json-1.1"})
+
+    with loopback(answer) as server:
+        tail = LogTail(Connection(endpoint_url=server.url, attempts=1), GROUP, ago(minutes=1))
+        assert [line.message for line in tail.read()] == ["same", "same", "other", "same"]
+        assert [line.message for line in tail.read()] == ["new"]
 
 
 def test_following_gives_what_comes_with_a_wait_between(empty_account: Connection) -> None:

@@ -20,11 +20,13 @@ from botocore import xform_name
 from botocore.loaders import Loader
 
 import stockctl.aws
+from stockctl.aws.clients import Connection
 from stockctl.aws.names import Names, names_of
-from stockctl.aws.operator_policy import grants, policy_of, policy_text
+from stockctl.aws.operator_policy import OperatorPolicy, grants, policy_for, policy_of, policy_text
 from stockctl.aws.permissions import EXAMPLES
 from stockctl.aws.template import template_text
 from stockctl.config import Settings
+from stockctl.errors import AwsError
 
 PACKAGE = Path(stockctl.aws.__file__).parent
 SERVICES = (
@@ -256,3 +258,52 @@ def test_the_policy_follows_the_names() -> None:
     assert f"arn:aws-cn:glue:cn-north-1:{ACCOUNT}:table/desk_stock_data_db/*" in resources
     assert f"arn:aws-cn:cloudformation:cn-north-1:{ACCOUNT}:stack/desk-stockctl-preview/*" in resources
     assert not any(":*:*:" in each for each in resources)
+
+
+def test_without_an_account_the_policy_is_the_file() -> None:
+    """Nobody can be asked and no region is set: the names are the configuration's, the rest is open."""
+    policy = policy_for(Settings(), no_credentials)
+
+    assert policy.document == json.loads(policy_text())
+    assert policy.holds == "any account, any region (No AWS credentials were found)"
+
+
+def test_without_an_account_the_region_still_counts() -> None:
+    """A region of the configuration closes the policy to others, in the partition that has it."""
+    policy = policy_for(Settings.model_validate({"aws": {"region": "cn-north-1"}}), no_credentials)
+
+    assert policy.document == policy_of(names_of(Settings(), "*", "cn-north-1", "aws-cn"))
+
+
+def test_with_an_account_the_policy_holds_there(empty_account: Connection) -> None:
+    """Account and region of the credentials stand in every resource."""
+    policy = policy_for(Settings(), lambda: empty_account)
+
+    assert policy.document == policy_of(names_of(Settings(), ACCOUNT, REGION))
+    assert policy.holds == f"account {ACCOUNT}, {REGION}"
+
+
+@pytest.mark.parametrize("project", ["", "longername"])
+def test_a_policy_too_long_for_a_managed_one_comes_in_parts(project: str) -> None:
+    """Each part fits, and together they have each statement once."""
+    names = names_of(Settings.model_validate({"project": {"name": project}}), ACCOUNT, "ap-southeast-2")
+    policy = OperatorPolicy(policy_of(names), "there")
+
+    sizes = [len(json.dumps(part, separators=(",", ":"))) for part in policy.parts]
+
+    assert len(sizes) > 1
+    assert max(sizes) <= 6144
+    assert [each for part in policy.parts for each in part["Statement"]] == policy.document["Statement"]
+    assert {part["Version"] for part in policy.parts} == {"2012-10-17"}
+
+
+def test_a_policy_that_fits_is_one() -> None:
+    """The file as it is, is a managed policy."""
+    policy = OperatorPolicy(json.loads(policy_text()), "anywhere")
+
+    assert policy.parts == [policy.document]
+
+
+def no_credentials() -> Connection:
+    """Fail as a connection without credentials does."""
+    raise AwsError("No AWS credentials were found.", "Run 'aws configure'.")

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from aws_account import ACCOUNT, CREDENTIALS, REGION
 from aws_athena import connect, connect_to_ministack
-from aws_loopback import Answer, Request, loopback
+from aws_loopback import Answer, Request, json_error, loopback
 
 from stockctl.aws.clients import Connection
 from stockctl.aws.names import Names, names_of
 from stockctl.aws.operator_policy import policy_of
-from stockctl.aws.preflight import Finding, preflight
+from stockctl.aws.preflight import preflight
+from stockctl.backend import Finding
 from stockctl.config import Settings
 
 SETTINGS = Settings(target="aws")
@@ -38,12 +39,14 @@ def query_error(code: str, message: str, status: int = 403) -> Answer:
     return Answer(status, body.encode(), {"Content-Type": "text/xml"})
 
 
-def found(answers: Callable[[Request], Answer], monkeypatch: pytest.MonkeyPatch) -> dict[str, Finding]:
+def found(
+    answers: Callable[[Request], Answer], monkeypatch: pytest.MonkeyPatch, settings: Settings = SETTINGS
+) -> dict[str, Finding]:
     """Return what is found behind scripted answers."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     with loopback(answers) as server:
-        return by_check(preflight(SETTINGS, lambda: connect(server.url)))
+        return by_check(preflight(settings, lambda: connect(server.url)))
 
 
 def service(request: Request) -> str:
@@ -53,10 +56,13 @@ def service(request: Request) -> str:
 
 def as_caller(arn: str, iam: Answer, s3: Answer) -> Callable[[Request], Answer]:
     """Return answers for a caller."""
-    return lambda request: {"sts": sts(arn), "iam": iam, "s3": s3}[service(request)]
+    answers = {"sts": sts(arn), "iam": iam, "s3": s3, "cloudformation": NO_STACK, "dynamodb": NO_TABLE}
+    return lambda request: answers[service(request)]
 
 
 ABSENT = Answer(404, b"")
+NO_STACK = query_error("ValidationError", "Stack with id stockctl does not exist", 400)
+NO_TABLE = json_error("ResourceNotFoundException", "Requested resource not found")
 USER = f"arn:aws:iam::{ACCOUNT}:user/me"
 
 
@@ -96,7 +102,8 @@ def test_the_operator_policy_is_all_that_is_needed(aws_account: str) -> None:
     assert findings["identity"].found.endswith(":user/operator")
     assert findings["account"].found == aws_account
     assert findings["region"].found == REGION
-    assert findings["permissions"] == Finding("permissions", "all that the commands need", True)
+    assert findings["permissions"] == Finding("permissions", "all that the commands need")
+    assert [each for each in findings.values() if not each.fine] == []
 
 
 def test_missing_permissions_are_named(aws_account: str) -> None:
@@ -109,9 +116,22 @@ def test_missing_permissions_are_named(aws_account: str) -> None:
 
     findings = by_check(preflight(SETTINGS, lambda: user_with(policy, MAY_SIMULATE)))
 
-    assert findings["permissions"] == Finding(
-        "permissions", "missing: iam:PassRole, kinesis:PutRecords", False
-    )
+    permissions = findings["permissions"]
+    assert (permissions.found, permissions.fine) == ("missing: iam:PassRole, kinesis:PutRecords", False)
+    assert "stockctl template --operator-policy" in permissions.hint
+
+
+def test_a_service_that_is_missing_altogether_is_named_once(aws_account: str) -> None:
+    """A caller who may do next to nothing is not told two hundred actions."""
+    policy = policy_of(names_in(aws_account))
+    wanted = ("Stream", "Tables", "AlertIndex", "TestAlert")
+    policy["Statement"] = [each for each in policy["Statement"] if each["Sid"] not in wanted]
+    for statement in policy["Statement"]:
+        statement.pop("Condition", None)
+
+    permissions = by_check(preflight(SETTINGS, lambda: user_with(policy, MAY_SIMULATE)))["permissions"]
+
+    assert permissions.found == "missing: all of dynamodb, all of kinesis"
 
 
 def test_a_simulation_that_is_not_allowed_is_said(aws_account: str) -> None:
@@ -141,9 +161,96 @@ def test_a_free_bucket_and_one_of_ours_are_told_apart(aws_account: str) -> None:
     )
 
     after = by_check(preflight(SETTINGS, connect_to_ministack))
-    assert before["bucket"] == Finding("bucket", f"{name}: free", True)
-    assert after["bucket"] == Finding("bucket", f"{name}: there, and of this account", True)
-    assert after["artifact bucket"].found.endswith(": free")
+    assert before["bucket"] == Finding("bucket", f"{name}: free")
+    assert after["bucket"] == Finding("bucket", f"{name}: there, and of this account")
+    assert after["code bucket"].found.endswith(": free")
+    assert before["stack"] == Finding("stack", "stockctl: none yet; 'stockctl provision' makes it")
+    assert after["stack"].found.endswith(f"makes it and takes in {name}")
+
+
+def test_what_stands_in_the_way_of_a_stack_is_found(aws_account: str) -> None:
+    """A table of somebody else under our name, as ``provision`` would find it."""
+    connect_to_ministack().client("dynamodb").create_table(
+        TableName=names_in(aws_account).table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+
+    stack = by_check(preflight(SETTINGS, connect_to_ministack))["stack"]
+
+    assert not stack.fine
+    assert stack.found == "The table stock-market-data exists, and stockctl did not make it: its key is (id)."
+    assert "project.name" in stack.hint
+
+
+def stack_answer(status: str) -> Answer:
+    """Return a stack as CloudFormation describes it."""
+    fields = "".join(
+        f"<{name}>{value}</{name}>"
+        for name, value in {
+            "StackName": "stockctl", "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/stockctl/1",
+            "StackStatus": status, "CreationTime": "2026-01-05T15:00:00Z",
+        }.items()
+    )  # fmt: skip
+    body = f"<R><DescribeStacksResult><Stacks><member>{fields}</member></Stacks></DescribeStacksResult></R>"
+    return Answer(200, body.encode(), {"Content-Type": "text/xml"})
+
+
+@pytest.mark.parametrize(
+    ("status", "fine", "told"),
+    [
+        ("UPDATE_COMPLETE", True, "stockctl: UPDATE_COMPLETE"),
+        ("UPDATE_ROLLBACK_COMPLETE", True, "stockctl: UPDATE_ROLLBACK_COMPLETE"),
+        ("UPDATE_IN_PROGRESS", True, "stockctl: UPDATE_IN_PROGRESS; a change is under way"),
+        ("ROLLBACK_COMPLETE", False, "stockctl: ROLLBACK_COMPLETE; it can only be deleted"),
+        ("UPDATE_ROLLBACK_FAILED", False, "the rollback got stuck"),
+    ],
+)
+def test_the_state_of_the_stack_is_told(
+    monkeypatch: pytest.MonkeyPatch, status: str, fine: bool, told: str
+) -> None:
+    """A stack that no command can work with is a fault, and the way out is told."""
+    answers = as_caller(f"arn:aws:iam::{ACCOUNT}:root", ABSENT, ABSENT)
+
+    stack = found(
+        lambda request: stack_answer(status) if service(request) == "cloudformation" else answers(request),
+        monkeypatch,
+    )["stack"]
+
+    assert stack.fine is fine
+    assert told in stack.found
+    assert ("stockctl provision" in stack.hint) is not fine
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"logs": {"retention_days": 15}}, "logs.retention_days = 15"),
+        ({"functions": {"record_age_hours": 24}}, "functions.record_age_hours = 24"),
+        ({"alerts": {"subscriptions": [{"protocol": "email", "endpoint": "a@example.com"}] * 2}}, "twice"),
+    ],
+)
+def test_values_that_aws_does_not_take_are_found(
+    monkeypatch: pytest.MonkeyPatch, sections: dict[str, Any], told: str
+) -> None:
+    """What ``plan`` would stumble over is told before, with what to set instead."""
+    settings = Settings.model_validate({"target": "aws", **sections})
+
+    values = found(as_caller(f"arn:aws:iam::{ACCOUNT}:root", ABSENT, ABSENT), monkeypatch, settings)["values"]
+
+    assert not values.fine
+    assert told in values.found
+    assert values.hint
+
+
+def test_nothing_is_made(aws_account: str) -> None:
+    """After a look the account holds no stack, no change set and no bucket."""
+    assert all(finding.fine for finding in preflight(SETTINGS, connect_to_ministack))
+
+    connection = connect_to_ministack()
+    assert connection.client("cloudformation").list_stacks()["StackSummaries"] == []
+    assert connection.client("s3").list_buckets()["Buckets"] == []
 
 
 def test_somebody_elses_bucket_is_no_good(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +261,7 @@ def test_somebody_elses_bucket_is_no_good(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert not bucket.fine
     assert "belongs to another account" in bucket.found
-    assert "archive.bucket" in bucket.found
+    assert "archive.bucket" in bucket.hint
 
 
 def test_a_bucket_in_another_region_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +271,7 @@ def test_a_bucket_in_another_region_is_told_so(monkeypatch: pytest.MonkeyPatch) 
     bucket = found(as_caller(f"arn:aws:iam::{ACCOUNT}:root", ABSENT, moved), monkeypatch)["bucket"]
 
     assert not bucket.fine
-    assert "us-west-2" in bucket.found
+    assert "us-west-2" in bucket.found + bucket.hint
 
 
 def test_a_session_is_simulated_as_its_role(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +300,7 @@ def test_a_session_is_simulated_as_its_role(monkeypatch: pytest.MonkeyPatch) -> 
 
     permissions = found(answer, monkeypatch)["permissions"]
 
-    assert permissions == Finding("permissions", "missing: sns:Publish", False)
+    assert permissions.found == "missing: sns:Publish"
     assert asked
     passing = [body for body in asked if "iam%3APassRole" in body]
     assert len(passing) == 1
@@ -242,9 +349,9 @@ def test_bad_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch, code:
     """Without an identity nothing else is looked at."""
     findings = found(lambda _: query_error(code, "The security token is bad"), monkeypatch)
 
-    assert list(findings) == ["identity"]
-    assert not findings["identity"].fine
-    assert told in findings["identity"].found
+    assert list(findings) == ["access"]
+    assert not findings["access"].fine
+    assert told in findings["access"].found + findings["access"].hint
 
 
 def test_no_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,8 +363,8 @@ def test_no_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
 
     [finding] = preflight(SETTINGS, lambda: Connection(REGION, attempts=1))
 
-    assert finding.found.startswith("No AWS credentials were found.")
-    assert "aws sso login" in finding.found
+    assert finding.found == "No AWS credentials were found."
+    assert "aws sso login" in finding.hint
 
 
 def test_a_profile_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,4 +386,4 @@ def test_no_region_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     [finding] = preflight(SETTINGS, lambda: Connection(attempts=1))
 
     assert "No AWS region is set." in finding.found
-    assert "aws.region" in finding.found
+    assert "aws.region" in finding.hint

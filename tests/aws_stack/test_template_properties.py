@@ -171,18 +171,55 @@ def test_triggers_lose_nothing(stage: str, source: str) -> None:
     assert mapping["Enabled"] is True
     assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == ("250", "1")
     assert mapping["ParallelizationFactor"] == "4"
-    assert mapping["BisectBatchOnFunctionError"] is True
-    assert mapping["MaximumRetryAttempts"] == 50
+    assert mapping["BisectBatchOnFunctionError"] == "true"
+    assert mapping["MaximumRetryAttempts"] == "50"
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": "DataBucket.Arn"}}
     assert mapping["MetricsConfig"] == {"Metrics": ["EventCount"]}
 
 
+@pytest.mark.parametrize("stage", ["Ingest", "Trend"])
+def test_retries_come_from_the_configuration(stage: str) -> None:
+    """How often, whether halved, and how long a call may take; the last for both functions."""
+    parts = rendered(functions={"retries": 0, "bisect": False, "timeout_seconds": 30})
+    mapping = parts[f"{stage}Mapping"]["Properties"]
+
+    assert mapping["MaximumRetryAttempts"] == "0"
+    assert mapping["BisectBatchOnFunctionError"] == "false"
+    assert parts[f"{stage}Function"]["Properties"]["Timeout"] == "30"
+
+
+def record_ages(**sections: object) -> tuple[int, int]:
+    """Return the hours after which ingest and trend set a record aside."""
+    parts = rendered(**sections)
+    seconds = [
+        int(parts[f"{stage}Mapping"]["Properties"]["MaximumRecordAgeInSeconds"])
+        for stage in ("Ingest", "Trend")
+    ]
+    return seconds[0] // 3600, seconds[1] // 3600
+
+
 def test_records_are_set_aside_before_a_stream_forgets_them() -> None:
     """The age limit stays an hour below the shorter of the two streams' retentions."""
     for hours in (24, 48, 8760):
-        mapping = rendered(stream={"retention_hours": hours})["IngestMapping"]["Properties"]
-        assert int(mapping["MaximumRecordAgeInSeconds"]) == 23 * 3600
+        assert record_ages(stream={"retention_hours": hours}) == (23, 23)
+
+
+def test_the_record_age_comes_from_the_configuration() -> None:
+    """For ingest as it was set; for trend at most 23, since the stream of a table keeps 24 hours."""
+    assert record_ages(functions={"record_age_hours": 6}) == (6, 6)
+    assert record_ages(stream={"retention_hours": 72}, functions={"record_age_hours": 71}) == (71, 23)
+
+
+@pytest.mark.parametrize(("retention", "age"), [(24, 24), (48, 168)])
+def test_a_record_age_that_the_stream_does_not_reach_is_refused(retention: int, age: int) -> None:
+    """A record that the stream has forgotten cannot be set aside; both keys are named."""
+    chosen = settings(stream={"retention_hours": retention}, functions={"record_age_hours": age})
+
+    with pytest.raises(
+        ConfigError, match=rf"record_age_hours = {age} must be below stream\.retention_hours = {retention}"
+    ):
+        parameters(chosen, names(), "k")
 
 
 def test_only_new_quotes_reach_the_trend_stage() -> None:
@@ -312,6 +349,19 @@ def test_a_subscription_keeps_its_identity_when_others_come_and_go() -> None:
     assert len(ids(one, two)) == 2
 
 
+def test_nobody_is_subscribed_twice() -> None:
+    """Two subscriptions of one endpoint would be one resource: the person is told to make one of them."""
+    twice = [
+        Subscription(protocol="email", endpoint="one@example.com", kinds=[kind])
+        for kind in ("anomaly", "trend_up")
+    ]
+
+    with pytest.raises(ConfigError, match=r"names email one@example\.com twice") as raised:
+        render(names(), twice)
+
+    assert raised.value.hint
+
+
 def test_too_many_subscriptions_are_refused() -> None:
     """What does not fit into a template is said before anything is sent."""
     many = [Subscription(protocol="email", endpoint=f"somebody{n}@example.com") for n in range(500)]
@@ -321,12 +371,11 @@ def test_too_many_subscriptions_are_refused() -> None:
 
 
 def test_every_parameter_of_the_template_is_known() -> None:
-    """The configuration sets all but the limits that it has no keys for, and none that is not there."""
+    """The configuration sets every one, by default as the template does, and none that is not there."""
     declared = template()["Parameters"]
     given = parameters(settings(), names(), "functions/0.zip")
 
-    assert set(declared) - set(given) == {"RetryAttempts", "TimeoutSeconds"}
-    assert set(given) <= set(declared)
+    assert set(given) == set(declared)
     defaults = {name: str(each["Default"]) for name, each in declared.items() if "Default" in each}
     assert {name: given[name] for name in defaults if name in given} == {
         name: value for name, value in defaults.items() if name in given
@@ -342,5 +391,8 @@ def test_the_threshold_reaches_aws_as_it_was_written() -> None:
 
 def test_a_log_retention_that_cloudwatch_does_not_know_is_refused() -> None:
     """The message tells the days that can be chosen."""
-    with pytest.raises(ConfigError, match=r"logs\.retention_days = 15 is none of those .* 14, 30, 60"):
+    with pytest.raises(
+        ConfigError, match=r"logs\.retention_days = 15 is none of those .* 14, 30, 60"
+    ) as raised:
         parameters(settings(logs={"retention_days": 15}), names(), "k")
+    assert raised.value.hint == "Set it to 30, for instance."

@@ -25,6 +25,25 @@ REFUSED = [
     ('[project]\nname = "Desk One"', "project.name = 'Desk One' cannot be used"),
     ('[analytics]\ntable = "x; DROP"', "analytics.table = 'x; DROP' cannot be used"),
     ('[[alerts.subscriptions]]\nprotocol = "fax"\nendpoint = "1"', "alerts.subscriptions.0.protocol = 'fax'"),
+    (
+        '[[alerts.subscriptions]]\nprotocol = "email"\nendpoint = "trader"',
+        "alerts.subscriptions.0.endpoint = 'trader' cannot be used: 'trader' is no e-mail address. Give one",
+    ),
+    (
+        '[[alerts.subscriptions]]\nprotocol = "https"\nendpoint = "http://example.com/a"',
+        "alerts go to https only",
+    ),
+    ('[[alerts.subscriptions]]\nprotocol = "sms"\nendpoint = "0170123"', "no phone number in the E.164 form"),
+    (
+        f'[[alerts.subscriptions]]\nprotocol = "sms"\nendpoint = "+491701234567"\n'
+        f"symbols = {[f'S{number}' for number in range(151)]}",
+        "more combinations of symbol and kind than SNS takes (150)",
+    ),
+    ("[functions]\nretries = -1", "functions.retries = -1 cannot be used"),
+    ("[functions]\nrecord_age_hours = 0", "functions.record_age_hours = 0 cannot be used"),
+    ("[functions]\nrecord_age_hours = 169", "functions.record_age_hours = 169 cannot be used"),
+    ('[functions]\nbisect = "perhaps"', "functions.bisect = 'perhaps' cannot be used"),
+    ("[functions]\ntimeout_seconds = 901", "functions.timeout_seconds = 901 cannot be used"),
     ('project = "x"', "project = 'x' cannot be used"),
     ("x =", "is not TOML"),
 ]

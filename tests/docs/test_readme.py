@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stockctl.aws.cost import estimate
 from stockctl.config import Section, Settings
 from stockctl.config_example import toml
 
@@ -32,6 +33,11 @@ def test_the_configuration_reference_is_complete_and_true() -> None:
     table = README.split("| key | default | meaning |\n|---|---|---|\n")[1].split("\n\n")[0]
     written = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table.splitlines()]
     assert written == keys()
+
+
+def test_the_cost_is_what_plan_prints() -> None:
+    """The figures for the default configuration, word by word."""
+    assert str(estimate(Settings())) in " ".join(README.split())
 
 
 def test_the_two_commands_are_what_ci_runs() -> None:

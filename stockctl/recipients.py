@@ -1,7 +1,7 @@
-"""Where alerts can be sent: what an e-mail address, a number, a queue and a web hook look like."""
+"""Who can be told of alerts: what an endpoint looks like, and what a filter may hold."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from stockctl.errors import UsageError
@@ -10,6 +10,7 @@ _EMAIL = re.compile(r"[^@\s]{1,64}@(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _QUEUE = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}(?P<fifo>\.fifo)?")
 _QUEUE_URL = re.compile(r"https://sqs\.([a-z0-9-]+)\.amazonaws\.com/([0-9]{12})/([A-Za-z0-9_.-]+)")
+_MOST_COMBINATIONS = 150
 
 
 def check_endpoint(protocol: str, endpoint: str) -> None:
@@ -25,6 +26,21 @@ def check_endpoint(protocol: str, endpoint: str) -> None:
     if not endpoint.isprintable():
         raise UsageError(f"{endpoint!r} holds control characters.", "Leave them out.")
     _CHECKS[protocol](endpoint)
+
+
+def filter_policy(symbols: Sequence[str], kinds: Sequence[str]) -> dict[str, list[str]]:
+    """Return the SNS filter policy that lets alerts of these symbols and kinds through; empty lets all.
+
+    Raises:
+        UsageError: SNS does not take that many combinations.
+    """
+    wanted = {"symbol": list(dict.fromkeys(symbols)), "kind": list(dict.fromkeys(kinds))}
+    if max(1, len(wanted["symbol"])) * max(1, len(wanted["kind"])) > _MOST_COMBINATIONS:
+        raise UsageError(
+            f"The filter has more combinations of symbol and kind than SNS takes ({_MOST_COMBINATIONS}).",
+            "Name fewer symbols, or leave the filter out.",
+        )
+    return {attribute: values for attribute, values in wanted.items() if values}
 
 
 def _check_email(endpoint: str) -> None:

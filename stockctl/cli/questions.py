@@ -1,0 +1,134 @@
+"""What ``init`` asks, and what an answer may be; flags give the same answers."""
+
+import sys
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from stockctl.cli.terminal import say
+from stockctl.errors import UsageError
+from stockctl.market.symbol import parse_symbol
+
+
+class Question(NamedTuple):
+    """What sets one key of the configuration."""
+
+    key: str
+    flag: str
+    text: str
+    read: Callable[[str], object]
+    """Returns the value of the key, or raises a ``ValueError`` with the reason why there is none."""
+    suggest: Callable[[], str] = str
+    """Returns the answer that Enter takes; empty when Enter leaves the key as it is by default."""
+    nothing: str = ""
+    """What that default is, for a person."""
+
+
+def read_flags(given: Mapping[str, str | None]) -> dict[str, object]:
+    """Return the keys that flags set.
+
+    Args:
+        given: the text of each flag that may be there, by flag.
+
+    Raises:
+        UsageError: a text cannot be used.
+    """
+    chosen: dict[str, object] = {}
+    for question in QUESTIONS:
+        if (text := given.get(question.flag)) is not None:
+            try:
+                chosen[question.key] = question.read(text)
+            except ValueError as reason:
+                raise UsageError(f"{question.flag}: {reason}.") from None
+    return chosen
+
+
+def ask_for_the_rest(chosen: Mapping[str, object]) -> dict[str, object]:
+    """Return the keys that a person at the terminal sets, asked for what is not ``chosen``.
+
+    Raises:
+        AwsError: boto3's own chain cannot be asked for a region.
+        UsageError: standard input is at its end.
+    """
+    say("Enter takes what is in brackets.")
+    answers = {question.key: _answer(question) for question in QUESTIONS if question.key not in chosen}
+    return {key: value for key, value in answers.items() if value is not None}
+
+
+def _answer(question: Question) -> object | None:
+    suggestion = question.suggest()
+    prompt = f"{question.text} [{suggestion or question.nothing}]: "
+    while True:
+        print(prompt, end="", file=sys.stderr, flush=True)  # noqa: T201 - a question
+        line = sys.stdin.readline()
+        if not line:
+            print(file=sys.stderr)  # noqa: T201 - ends the line of the question
+            raise UsageError(
+                "Nobody answered, so nothing was written.", "Pass --yes to take the defaults unasked."
+            )
+        if not (text := line.strip() or suggestion):
+            return None
+        try:
+            return question.read(text)
+        except ValueError as reason:
+            say(f"  {reason}.")
+
+
+def _region_here() -> str:
+    from stockctl.aws.regions import region_of_chain
+
+    return region_of_chain() or "us-east-1"
+
+
+def _region(text: str) -> str:
+    from stockctl.aws.regions import known_regions
+
+    regions = known_regions()
+    if text not in regions:
+        near = get_close_matches(text, regions, 3)
+        raise ValueError(f"{text!r} is no region of AWS, such as {', '.join(near or ['eu-west-1'])}")
+    return text
+
+
+def _project(text: str) -> str:
+    from pydantic import ValidationError
+
+    from stockctl.config import Project
+
+    try:
+        return Project(name=text).name
+    except ValidationError:
+        raise ValueError(
+            f"{text!r} is no name: a small letter, then up to nine small letters, digits and hyphens"
+        ) from None
+
+
+def _usual_symbols() -> str:
+    from stockctl.config import Settings
+
+    return ",".join(Settings().symbols)
+
+
+def _symbols(text: str) -> list[str]:
+    symbols = [parse_symbol(part.strip()) for part in text.split(",") if part.strip()]
+    if not symbols:
+        raise ValueError(f"{text!r} names no symbol; separate them by commas, such as AAPL,MSFT")
+    return list(dict.fromkeys(symbols))
+
+
+def _email(text: str) -> list[dict[str, str]]:
+    from stockctl.recipients import check_endpoint
+
+    try:
+        check_endpoint("email", text)
+    except UsageError as error:
+        raise ValueError(f"{error.message} {error.hint}".rstrip(".")) from None
+    return [{"protocol": "email", "endpoint": text}]
+
+
+QUESTIONS = (
+    Question("aws.region", "--region", "Region of AWS", _region, suggest=_region_here),
+    Question("project.name", "--project", "Prefix of every name on AWS", _project, nothing="none"),
+    Question("symbols", "--symbols", "Symbols to stream", _symbols, suggest=_usual_symbols),
+    Question("alerts.subscriptions", "--email", "E-mail address for alerts", _email, nothing="nobody"),
+)
