@@ -125,7 +125,12 @@ def write_parameters_into_statements(connection: Connection) -> None:
     """Have what MiniStack gets carry its parameters in the statement: it knows none beside it."""
 
     def rewrite(params: dict[str, Any], **_: object) -> None:
-        values = iter(params.pop("ExecutionParameters", []))
-        params["QueryString"] = re.sub(r"\?", lambda _: next(values), params["QueryString"])
+        write_parameters_into_statement(params)
 
     connection.session.events.register("provide-client-params.athena.StartQueryExecution", rewrite)
+
+
+def write_parameters_into_statement(request: dict[str, Any]) -> None:
+    """Have a request to start a query carry its parameters in the statement."""
+    values = iter(request.pop("ExecutionParameters", []))
+    request["QueryString"] = re.sub(r"\?", lambda _: next(values), request["QueryString"])

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.loaders import Loader
 from botocore.session import get_session
@@ -58,32 +58,39 @@ def uncounted(number: int) -> None:
     """Listen to no number."""
 
 
-def holdings(connection: Connection) -> dict[str, list[str]]:
+class Account(Protocol):
+    """What makes clients of one account."""
+
+    def client(self, service: str) -> Any:
+        """Return the client of a service."""
+
+
+def holdings(connection: Account) -> dict[str, list[str]]:
     """Return the names of all that an account holds, service by service, but for what every account has."""
     return {service: sorted(found(connection)) for service, found in _LISTINGS.items()}
 
 
 def _pages(
     service: str, operation: str, key: str, name: Callable[[Any], str]
-) -> Callable[[Connection], Iterable[str]]:
-    def listed(connection: Connection) -> Iterable[str]:
+) -> Callable[[Account], Iterable[str]]:
+    def listed(connection: Account) -> Iterable[str]:
         pages = connection.client(service).get_paginator(operation).paginate()
-        return [name(each) for page in pages for each in page[key]]
+        return [name(each) for page in pages for each in page.get(key, [])]
 
     return listed
 
 
-def _workgroups(connection: Connection) -> Iterable[str]:
+def _workgroups(connection: Account) -> Iterable[str]:
     groups = connection.client("athena").list_work_groups()["WorkGroups"]
     return [group["Name"] for group in groups if group["Name"] != "primary"]
 
 
-def _databases(connection: Connection) -> Iterable[str]:
+def _databases(connection: Account) -> Iterable[str]:
     databases = connection.client("glue").get_databases()["DatabaseList"]
     return [database["Name"] for database in databases if database["Name"] != "default"]
 
 
-def _change_sets(connection: Connection) -> Iterable[str]:
+def _change_sets(connection: Account) -> Iterable[str]:
     cloudformation = connection.client("cloudformation")
     stacks = cloudformation.describe_stacks()["Stacks"]
     return [
@@ -94,7 +101,7 @@ def _change_sets(connection: Connection) -> Iterable[str]:
     ]
 
 
-_LISTINGS: Mapping[str, Callable[[Connection], Iterable[str]]] = {
+_LISTINGS: Mapping[str, Callable[[Account], Iterable[str]]] = {
     "athena": _workgroups,
     "cloudformation": _pages("cloudformation", "describe_stacks", "Stacks", lambda each: each["StackName"]),
     "change sets": _change_sets,
@@ -109,6 +116,7 @@ _LISTINGS: Mapping[str, Callable[[Connection], Iterable[str]]] = {
     ),
     "logs": _pages("logs", "describe_log_groups", "logGroups", lambda each: each["logGroupName"]),
     "s3": lambda connection: [each["Name"] for each in connection.client("s3").list_buckets()["Buckets"]],
+    "sqs": _pages("sqs", "list_queues", "QueueUrls", str),
     "sns": _pages("sns", "list_topics", "Topics", lambda each: each["TopicArn"]),
     "subscriptions": _pages(
         "sns", "list_subscriptions", "Subscriptions", lambda each: each["SubscriptionArn"]

@@ -87,7 +87,7 @@ def aws_account(ministack: MiniStack, monkeypatch: pytest.MonkeyPatch) -> Iterat
     for name, value in ministack.environment(account).items():
         monkeypatch.setenv(name, value)
     yield account
-    _stop_polling(ministack, account)
+    stop_polling(ministack, account)
 
 
 def client_of(ministack: MiniStack, account: str, service: str) -> Any:
@@ -102,7 +102,7 @@ def client_of(ministack: MiniStack, account: str, service: str) -> Any:
     )
 
 
-def _stop_polling(ministack: MiniStack, account: str) -> None:
+def stop_polling(ministack: MiniStack, account: str) -> None:
     """Remove the triggers that a test has left: MiniStack would poll for them until its end."""
     functions = client_of(ministack, account, "lambda")
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
