@@ -1,8 +1,9 @@
 """AWS calls, CPU and wall time for quotes through both functions, beside functions that call per record.
 
 A stand-in for S3, DynamoDB and SNS on the loopback, a process of its own, answers each call after a fixed
-time. Both pairs of functions are given the same quotes, batch by batch, as Lambda would hand them over.
-CPU is what the functions' own process takes, the making of the requests included.
+time. Both pairs of functions are given the same quotes, batch by batch, as Lambda would hand them over;
+with ``--aggregated`` those of this package get each batch in one aggregated record. CPU is what the
+functions' own process takes, the making of the requests included.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -49,6 +50,8 @@ CONTEXT = SimpleNamespace(
     get_remaining_time_in_millis=lambda: 600_000,
 )
 Record = dict[str, Any]
+Payload = tuple[str, bytes]
+"""A symbol and a quote of it."""
 Handler = Callable[[dict[str, Any], Any], Any]
 
 
@@ -78,13 +81,18 @@ def naive_handlers() -> tuple[Handler, Handler]:
 
 
 def measure(
-    load: Callable[[], tuple[Handler, Handler]], chosen: argparse.Namespace
+    load: Callable[[], tuple[Handler, Handler]], chosen: argparse.Namespace, *, aggregated: bool = False
 ) -> tuple[Figures, Figures]:
     """Run quotes through the ingest function and what it stored through the trend function."""
+    payloads = [(quote["symbol"], json.dumps(quote).encode()) for quote in walk(chosen.quotes)]
+    batch = chosen.batch
+    if aggregated:
+        payloads = packed(payloads, chosen.batch)
+        batch = 1
     with stand_in(chosen.milliseconds / 1000) as url:
         os.environ["AWS_ENDPOINT_URL"] = url
         ingest, trend = load()
-        ingested = run(ingest, kinesis_records(chosen.quotes), chosen.batch, url)
+        ingested = run(ingest, kinesis_records(payloads), batch, url)
         changes = [
             {"eventName": "INSERT", "dynamodb": {"NewImage": item, "SequenceNumber": str(number)}}
             for number, item in enumerate(fetch(f"{url}/inserted"))
@@ -108,18 +116,28 @@ def fetch(url: str) -> Any:
         return json.load(answer)
 
 
-def kinesis_records(quotes: int) -> list[Record]:
-    """Return a random walk as Lambda hands it over."""
+def packed(payloads: Sequence[Payload], batch: int) -> list[Payload]:
+    """Return payloads in aggregated records of ``batch`` each."""
+    from stockctl.aws.aggregated_format import Encoder
+
+    records = []
+    for start in range(0, len(payloads), batch):
+        encoder = Encoder(1 << 20)
+        if not all(encoder.add(*payload) for payload in payloads[start : start + batch]):
+            raise SystemExit(f"{batch} quotes do not fit into one record.")
+        records.append(("", encoder.encoded()))
+    return records
+
+
+def kinesis_records(payloads: Sequence[Payload]) -> list[Record]:
+    """Return payloads as Lambda hands them over."""
     return [
-        {
-            "eventID": f"shardId-0:{number}",
-            "kinesis": {"data": base64.b64encode(json.dumps(quote).encode()).decode()},
-        }
-        for number, quote in enumerate(walk(quotes))
+        {"eventID": f"shardId-0:{number}", "kinesis": {"data": base64.b64encode(data).decode()}}
+        for number, (_, data) in enumerate(payloads)
     ]
 
 
-def walk(quotes: int) -> Iterator[Mapping[str, object]]:
+def walk(quotes: int) -> Iterator[dict[str, Any]]:
     """Yield quotes of all symbols in turn, one a minute."""
     rng = random.Random(7)
     prices = [100.0] * SYMBOLS
@@ -152,13 +170,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quotes", type=int, default=1_000)
     parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--aggregated", action="store_true", help="pack each batch into one record")
     parser.add_argument("--milliseconds", type=float, default=10.0, help="that each call takes")
     chosen = parser.parse_args()
     os.environ.update(ENVIRONMENT)
     print(machine.describe())
     pace = f"{chosen.batch} a batch, {chosen.milliseconds:g} ms a call"
     print(f"{chosen.quotes} quotes of {SYMBOLS} symbols, {pace}")
-    ours = measure(stockctl_handlers, chosen)
+    ours = measure(stockctl_handlers, chosen, aggregated=chosen.aggregated)
     naive = measure(naive_handlers, chosen)
     show("ingest", ours[0], naive[0])
     show("trend", ours[1], naive[1])

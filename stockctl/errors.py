@@ -4,6 +4,8 @@
     ├── UsageError           2   a wrong option, argument or symbol
     ├── ConfigError          2   a wrong configuration file, key or value
     ├── HomeError            1   the embedded home is absent, in use, damaged or newer than this program
+    ├── OutboxError          1   the outbox is in use, damaged, newer, or cannot be written (``producer``)
+    ├── Undelivered          1   a stream did not take all of a batch (``pipeline.ports``)
     ├── SourceError          1   quotes cannot be read from where they should come from
     ├── QueryError           1   a SQL statement is refused, or fails
     └── AwsError             1   AWS refuses, cannot be reached, or does not hold what is needed

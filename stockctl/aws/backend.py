@@ -4,26 +4,33 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
+from stockctl.aws.aggregator import Aggregator
 from stockctl.aws.alert_log import DynamoAlertLog
 from stockctl.aws.alert_reader import DynamoAlertReader
 from stockctl.aws.backoff import Backoff
 from stockctl.aws.changes import Change
 from stockctl.aws.clients import WORKERS, Connection
-from stockctl.aws.kinesis import KinesisStream
+from stockctl.aws.kinesis import KinesisStream, NotTaken
 from stockctl.aws.logs import LogTail, Stage, log_group
 from stockctl.aws.names import Names
 from stockctl.aws.notifier import SnsNotifier
 from stockctl.aws.objects import OnceBucket
+from stockctl.aws.operator_policy import OperatorPolicy, policy_for
+from stockctl.aws.pace import StreamPace
 from stockctl.aws.parallel import Parallel
+from stockctl.aws.passing import verdict
 from stockctl.aws.pipeline import AwsPipeline
+from stockctl.aws.preflight import preflight
 from stockctl.aws.progress import Progress
 from stockctl.aws.progress import Report as ProgressReport
 from stockctl.aws.provisioning import Plan as AwsPlan
 from stockctl.aws.quarantine import S3Quarantine
 from stockctl.aws.quote_reader import DynamoQuoteReader
+from stockctl.aws.shards import OpenShards
 from stockctl.aws.subscribers import Subscribers
-from stockctl.backend import Agree, Outcome, Plan, Report, Status, Step
+from stockctl.backend import Agree, Finding, Outcome, Plan, Report, Status, Step
 from stockctl.config import Settings
+from stockctl.errors import AwsError
 from stockctl.market.alert import sample_alert
 from stockctl.market.timestamp import format_timestamp
 from stockctl.pipeline.ports import Warehouse
@@ -31,29 +38,40 @@ from stockctl.pipeline.trend import Clock, TrendStage
 
 
 class AwsBackend:
-    """The pipeline in one account and region.
-
-    Raises:
-        AwsError: there are no credentials, they are not accepted, or no region is set.
-    """
+    """The pipeline in one account and region; AWS is not asked before the first use."""
 
     costs_money = True
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        aws = settings.aws
-        self._connection = Connection(aws.region, aws.profile, aws.endpoint_url)
+
+    @cached_property
+    def _connection(self) -> Connection:
+        aws = self._settings.aws
+        return Connection(aws.region, aws.profile, aws.endpoint_url)
 
     @cached_property
     def pipeline(self) -> AwsPipeline:
-        """The stack and what belongs to it; the account is asked who it is at the first use."""
+        """The stack and what belongs to it.
+
+        Raises:
+            AwsError: there are no credentials, they are not accepted, or no region is set.
+        """
         return AwsPipeline(self._settings, self._connection)
 
     @property
     def place(self) -> str:
         """Where the pipeline is, for a person."""
         return self.pipeline.place
+
+    def check(self) -> Sequence[Finding]:
+        """Return who calls, what they may do, and what is there."""
+        return preflight(self._settings, lambda: self._connection)
+
+    def operator_policy(self) -> OperatorPolicy:
+        """Return the IAM policy that whoever runs the commands needs."""
+        return policy_for(self._settings, lambda: self._connection)
 
     def plan(self, report: Report) -> Plan:
         """Return what ``provision`` would do, and leave nothing behind."""
@@ -93,12 +111,33 @@ class AwsBackend:
 
     @contextmanager
     def stream(self) -> Iterator[KinesisStream]:
-        """Open the way into the stream."""
+        """Open the way into the stream.
+
+        Raises:
+            NotTaken: the account cannot be asked; it tells whether that may pass.
+        """
         with _parallel() as parallel:
-            names, backoff = self.pipeline.names, Backoff()
+            yield self._open_stream(parallel)
+
+    def _open_stream(self, parallel: Parallel) -> KinesisStream:
+        aws = self._settings.aws
+        try:
+            names, backoff = self.pipeline.names, Backoff(attempts=5, longest=2.0)
             bucket = OnceBucket(self._connection.client("s3"), names.bucket, names.account, parallel, backoff)
-            kinesis = self._connection.client("kinesis")
-            yield KinesisStream(kinesis, names.stream, S3Quarantine(bucket), backoff)
+            # Tries are counted here: one that botocore hid would hide that records may arrive twice.
+            kinesis = Connection(aws.region, aws.profile, aws.endpoint_url, attempts=1).client("kinesis")
+        except AwsError as error:
+            passing = verdict(error).passing
+            raise NotTaken(error.message, error.hint, passing=passing) from error.__cause__
+        packs = self._settings.stream.aggregate
+        return KinesisStream(
+            kinesis,
+            names.stream,
+            S3Quarantine(bucket),
+            backoff,
+            pace=StreamPace(kinesis, names.stream),
+            aggregator=Aggregator(OpenShards(kinesis, names.stream)) if packs else None,
+        )
 
     @contextmanager
     def quotes(self) -> Iterator[DynamoQuoteReader]:
@@ -131,13 +170,17 @@ class AwsBackend:
         """Open the log of a stage's function at a moment."""
         return LogTail(self._connection, log_group(self.pipeline.names, stage), since)
 
-    def warehouse(self) -> Warehouse:
+    def warehouse(self, report: Report | None = None) -> Warehouse:
         """Open Athena."""
         from stockctl.aws.athena import AthenaWarehouse
 
         names = self.pipeline.names
         return AthenaWarehouse(
-            self._connection, database=names.database, table=names.sql_table, workgroup=names.workgroup
+            self._connection,
+            database=names.database,
+            table=names.sql_table,
+            workgroup=names.workgroup,
+            on_progress=None if report is None else lambda scan: report(scan.progress),
         )
 
 

@@ -31,6 +31,8 @@ _MILLION = 1_000_000
 # Of this pipeline.
 _ALARMS = 8
 _METRICS = 2 * 6 + 9  # of the two triggers, and of the two handlers
+_AGGREGATED_QUOTES_PER_UNIT = 100
+_AGGREGATED_QUOTE_BYTES = 240
 _ITEM_BYTES = 500
 _READ_UNIT_BYTES = 4096
 _SECONDS_PER_THOUSAND_QUOTES = Decimal("4.5")  # both stages, mostly waiting for S3
@@ -102,13 +104,16 @@ def estimate(settings: Settings) -> Cost:
 def _kinesis(settings: Settings) -> Line:
     stream = settings.stream
     if stream.mode == "on-demand":
-        gigabytes = Decimal(_MILLION * 1024) / 2**30  # a record counts as whole kilobytes
+        # A record counts as whole kilobytes.
+        quote_bytes = _AGGREGATED_QUOTE_BYTES if stream.aggregate else 1024
+        gigabytes = Decimal(_MILLION * quote_bytes) / 2**30
         return Line(
             "Kinesis: on-demand stream", _ON_DEMAND_STREAM_HOUR * HOURS_A_MONTH, gigabytes * _ON_DEMAND_GB
         )
     hour = _SHARD_HOUR + (_EXTENDED_RETENTION_SHARD_HOUR if stream.retention_hours > 24 else 0)
     what = f"Kinesis: {stream.shards} shard{'s' if stream.shards > 1 else ''}"
-    return Line(what, stream.shards * hour * HOURS_A_MONTH, _MILLION_PUT_UNITS)
+    units = _MILLION_PUT_UNITS / _AGGREGATED_QUOTES_PER_UNIT if stream.aggregate else _MILLION_PUT_UNITS
+    return Line(what, stream.shards * hour * HOURS_A_MONTH, units)
 
 
 def _history(settings: Settings, batches: Decimal) -> Decimal:

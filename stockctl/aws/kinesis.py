@@ -1,101 +1,264 @@
 """The way into a Kinesis stream."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
+from stockctl.aws.aggregator import Aggregate, Aggregator
 from stockctl.aws.backoff import Backoff
 from stockctl.aws.clients import Client
 from stockctl.aws.faults import explained
-from stockctl.aws.waiting import Entry, Waiting, calls, entry_of
+from stockctl.aws.passing import is_throttle, verdict
+from stockctl.aws.waiting import Waiting, calls, keyed, names
 from stockctl.errors import AwsError
 from stockctl.market.quote import MAX_RECORD_BYTES
-from stockctl.pipeline.ports import Quarantine, Receipt, Record, Rejection
+from stockctl.pipeline.ports import Quarantine, Receipt, Record, Rejection, Undelivered
 
 CALL_RECORDS = 500
 CALL_BYTES = 5 << 20
 """What one PutRecords call takes; partition keys count."""
+SHARD_ID_BYTES = 20
+"""The longest partition key of an aggregate."""
+AGGREGATED_RECORDS = 5000
+"""What goes into one ``send`` when it is packed: enough to fill an aggregate for some shards."""
+
+Entry = Record | Aggregate[Record]
+"""What Kinesis sees as one record."""
+
+
+Result = Mapping[str, object]
+"""What Kinesis answers of one record."""
+
+
+class NotTaken(Undelivered, AwsError):
+    """Kinesis did not take all records."""
+
+
+class Pace(Protocol):
+    """How fast records may go."""
+
+    @property
+    def most(self) -> int:
+        """How many records one call should hold at most."""
+
+    def wait(self, records: int, size: int) -> None:
+        """Wait until a call of so many records and bytes may go."""
+
+    def throttled(self) -> None:
+        """Note that the stream took less than was sent."""
+
+    def accepted(self) -> None:
+        """Note that a call was taken whole."""
 
 
 class KinesisStream:
     """Puts records into a stream so that those of a symbol stay in order.
 
     A call holds one record of a symbol at most, and the next one waits until Kinesis has taken the last:
-    records that fail are sent again alone, and nothing of their symbol overtakes them.
+    records that fail are sent again alone, and nothing of their symbol overtakes them. Aggregated, the
+    same holds for the aggregates of a shard.
 
     Args:
         client: of Kinesis.
         name: of the stream.
         quarantine: where records go that a source could not read, or that are too large to be sent.
         backoff: how often a record that Kinesis does not take is sent again.
+        pace: how fast records may go; None: as fast as they come.
+        aggregator: packs records before they are sent; None: each goes as it is.
     """
 
-    def __init__(self, client: Client, name: str, quarantine: Quarantine, backoff: Backoff) -> None:
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        quarantine: Quarantine,
+        backoff: Backoff,
+        *,
+        pace: Pace | None = None,
+        aggregator: Aggregator | None = None,
+    ) -> None:
         self._client = client
         self._name = name
         self._quarantine = quarantine
         self._backoff = backoff
+        self._pace = pace
+        self._aggregator = aggregator
+        self.batch_records = CALL_RECORDS if aggregator is None else AGGREGATED_RECORDS
 
     def send(self, records: Sequence[Record]) -> Receipt:
         """Take the records, in order for each symbol; all of them, or raise.
 
         Raises:
-            AwsError: some were not delivered; the message names the first of each symbol.
+            NotTaken: some were not delivered; the message names the first of each symbol.
         """
-        entries = [entry_of(record.data) for record in records]
-        fitting = [entry for entry in entries if entry.size <= MAX_RECORD_BYTES]
-        if len(fitting) < len(entries):
-            self.refuse(_too_large(records, entries))
-        waiting = Waiting(fitting)
+        with_keys = [record if record.key else keyed(record) for record in records]
+        fitting = [record for record in with_keys if self._fits(record)]
+        sending = _Sending(fitting, self._put, self._backoff, self._pace, self._aggregator)
         try:
-            self._deliver(waiting)
+            if len(fitting) < len(with_keys):
+                self._put_aside([_too_large(record) for record in with_keys if not self._fits(record)])
+            sending.run()
         except AwsError as error:
-            raise AwsError(
-                f"{len(waiting)} of {len(records)} quotes were not delivered to the stream {self._name}: "
-                f"{waiting.names()}. {error.message}",
+            left = sending.left() if sending.begun else with_keys
+            raise NotTaken(
+                f"{len(left)} of {len(records)} quotes were not delivered to the stream {self._name}: "
+                f"{names(left)}. {error.message}",
                 error.hint,
-            ) from error
-        return Receipt(len(records), quarantined=len(entries) - len(fitting), kept_here=False)
+                records=left,
+                receipt=sending.receipt(len(records) - len(left)),
+                passing=isinstance(error, _Refused) or verdict(error).passing,
+            ) from error.__cause__
+        return sending.receipt(len(records), len(with_keys) - len(fitting))
+
+    def refuse(self, rejections: Sequence[Rejection]) -> None:
+        """Quarantine what a source could not read.
+
+        Raises:
+            NotTaken: the quarantine takes nothing now.
+        """
+        try:
+            self._put_aside(rejections)
+        except AwsError as error:
+            passing = verdict(error).passing
+            raise NotTaken(error.message, error.hint, passing=passing) from error.__cause__
+
+    def _fits(self, record: Record) -> bool:
+        # What is too large to be packed goes alone, under the key of its shard.
+        key_bytes = max(len(record.key), 0 if self._aggregator is None else SHARD_ID_BYTES)
+        return len(record.data) + key_bytes <= MAX_RECORD_BYTES
 
     @explained()
-    def refuse(self, rejections: Sequence[Rejection]) -> None:
-        """Quarantine what a source could not read."""
+    def _put_aside(self, rejections: Sequence[Rejection]) -> None:
         self._quarantine.put(rejections)
 
-    def _deliver(self, waiting: Waiting) -> None:
-        while waiting:
-            refusals = [
-                code
-                for call in calls(waiting.heads(), CALL_RECORDS, CALL_BYTES)
-                for code in self._put(call, waiting)
-            ]
-            if refusals and not self._backoff.pause(waiting.tries):
-                raise AwsError(
-                    f"Kinesis did not take them in {waiting.tries} tries ({refusals[0]}).",
+    @explained()
+    def _put(self, call: Sequence[Entry]) -> Sequence[Result]:
+        answer = self._client.put_records(StreamName=self._name, Records=[_parameters(each) for each in call])
+        results: Sequence[Result] = answer["Records"]
+        return results
+
+
+class _Refused(AwsError):
+    """Kinesis answered, and did not take the same records again and again."""
+
+
+class _Sending:
+    """One ``send``: what waits, what happened, and the tries."""
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        put: Callable[[Sequence[Entry]], Sequence[Result]],
+        backoff: Backoff,
+        pace: Pace | None,
+        aggregator: Aggregator | None,
+    ) -> None:
+        self.begun = False
+        self._records = records
+        self._put = put
+        self._backoff = backoff
+        self._pace = pace
+        self._aggregator = aggregator
+        self._waiting: Waiting[Entry] = Waiting(records)
+        self._misplaced = False
+        self._moves = 0
+        self._retried = self._throttled = self._uncertain = 0
+
+    def run(self) -> None:
+        """Send until nothing waits.
+
+        Raises:
+            AwsError: a call failed, or records were refused too often.
+        """
+        self.begun = True
+        self._pack()
+        while self._waiting:
+            refusals: list[str] = []
+            for call, size in calls(self._waiting.heads(), self._most(), CALL_BYTES):
+                refusals += self._call(call, size)
+                if self._misplaced:
+                    self._pack()
+                    break
+            tries = max(self._waiting.tries, self._moves)
+            if refusals and not self._backoff.pause(tries):
+                raise _Refused(
+                    f"Kinesis did not take them in {tries} tries ({refusals[0]}).",
                     "A shard takes 1,000 records or 1 MB a second: raise stream.shards, or send more slowly. "
                     "Sending everything again is safe: what has arrived counts once.",
                 )
 
-    @explained()
-    def _put(self, call: Sequence[Entry], waiting: Waiting) -> list[str]:
+    def left(self) -> list[Record]:
+        """Return what was not taken, in the order in which it came."""
+        members = {id(member) for entry in self._waiting.all() for member in _members(entry)}
+        return [record for record in self._records if id(record) in members]
+
+    def receipt(self, sent: int, quarantined: int = 0) -> Receipt:
+        """Return what became of it."""
+        counts = (self._retried, self._throttled, self._uncertain)
+        return Receipt(sent, 0, 0, quarantined, (), False, *counts)
+
+    def _most(self) -> int:
+        return CALL_RECORDS if self._pace is None else self._pace.most
+
+    def _pack(self) -> None:
+        self._misplaced = False
+        if self._aggregator is not None:
+            self._waiting = Waiting(self._aggregator.entries(self.left()))
+
+    def _call(self, call: Sequence[Entry], size: int) -> list[str]:
         """Send one call and return the codes of the records that failed in it."""
-        answer = self._client.put_records(
-            StreamName=self._name,
-            Records=[{"Data": entry.data, "PartitionKey": entry.key} for entry in call],
-        )
-        refusals = []
-        for entry, result in zip(call, answer["Records"], strict=True):
-            if "ErrorCode" in result:
-                refusals.append(str(result["ErrorCode"]))
-                waiting.failed(entry)
-            else:
-                waiting.taken(entry)
+        if self._pace is not None:
+            self._pace.wait(len(call), size)
+        try:
+            results = self._put(call)
+        except AwsError as error:
+            throttled, uncertain = verdict(error)[1:]
+            self._again(call, throttled=throttled, uncertain=uncertain)
+            if throttled and self._pace is not None:
+                self._pace.throttled()
+            raise
+        refusals = self._sort(call, results)
+        if self._pace is not None:
+            tell = self._pace.throttled if any(map(is_throttle, refusals)) else self._pace.accepted
+            tell()
         return refusals
 
+    def _sort(self, call: Sequence[Entry], results: Sequence[Result]) -> list[str]:
+        refusals = []
+        for entry, result in zip(call, results, strict=True):
+            if "ErrorCode" in result:
+                refusals.append(str(result["ErrorCode"]))
+                self._waiting.failed(entry)
+                self._again([entry], throttled=is_throttle(refusals[-1]))
+            elif isinstance(entry, Aggregate) and self._is_misplaced(entry, result):
+                self._again([entry], uncertain=True)
+                self._misplaced = True
+            else:
+                self._waiting.taken(entry)
+        # Packed anew, what was misplaced has other keys and no tries of its own.
+        self._moves = self._moves + 1 if self._misplaced else 0
+        return [*refusals, "the stream was resharded"] if self._misplaced else refusals
 
-def _too_large(records: Sequence[Record], entries: Sequence[Entry]) -> list[Rejection]:
-    return [
-        Rejection(
-            record.data, record.origin, f"record of {len(record.data)} bytes is larger than Kinesis takes"
-        )
-        for record, entry in zip(records, entries, strict=True)
-        if entry.size > MAX_RECORD_BYTES
-    ]
+    def _is_misplaced(self, entry: Aggregate[Record], result: Result) -> bool:
+        return self._aggregator is not None and self._aggregator.misplaced(entry, str(result["ShardId"]))
+
+    def _again(self, call: Sequence[Entry], *, throttled: bool = False, uncertain: bool = False) -> None:
+        count = sum(len(_members(entry)) for entry in call)
+        self._retried += count
+        self._throttled += count if throttled else 0
+        self._uncertain += count if uncertain else 0
+
+
+def _parameters(entry: Entry) -> dict[str, Any]:
+    if isinstance(entry, Aggregate):
+        return {"Data": entry.data, "PartitionKey": entry.key, "ExplicitHashKey": entry.hash_key}
+    return {"Data": entry.data, "PartitionKey": entry.key}
+
+
+def _members(entry: Entry) -> Sequence[Record]:
+    return entry.members if isinstance(entry, Aggregate) else (entry,)
+
+
+def _too_large(record: Record) -> Rejection:
+    return Rejection(
+        record.data, record.origin, f"record of {len(record.data)} bytes is larger than Kinesis takes"
+    )

@@ -3,66 +3,81 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Generic, Protocol, TypeVar
 
 from stockctl.market.quote import read_record
 from stockctl.market.refusal import Refusal
+from stockctl.pipeline.ports import Record
 
 _NAMED = 5
 
 
-class Entry(NamedTuple):
-    """A record on its way, and the partition key whose records stay in order: the symbol."""
-
-    data: bytes
-    key: str
-    timestamp: str
+class Entry(Protocol):
+    """What Kinesis takes as one record: its bytes, and the partition key, which those in order share."""
 
     @property
-    def size(self) -> int:
-        """Bytes that count against the limits of Kinesis."""
-        return len(self.data) + len(self.key)
+    def data(self) -> bytes:
+        """The bytes."""
 
     @property
-    def name(self) -> str:
-        """The record, for a person."""
-        return f"{self.key} {self.timestamp}" if self.timestamp else f"record {self.key[:12]}..."
+    def key(self) -> str:
+        """The partition key."""
 
 
-def entry_of(data: bytes) -> Entry:
-    """Return ``data`` with its symbol; what holds no quote gets a key of its own."""
+E = TypeVar("E", bound=Entry)
+
+
+def keyed(record: Record) -> Record:
+    """Return ``record`` with its symbol as its key; what holds no quote gets a key of its own."""
+    if record.key:
+        return record
     try:
-        quote = read_record(data).quote
+        return record._replace(key=read_record(record.data).quote.symbol)
     except Refusal:
-        return Entry(data, sha256(data).hexdigest(), "")
-    return Entry(data, quote.symbol, quote.timestamp)
+        return record._replace(key=sha256(record.data).hexdigest())
 
 
-class Waiting:
+class Waiting(Generic[E]):
     """Entries in lanes, one a key; only the first of a lane may be sent."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self._lanes: dict[str, deque[Entry]] = {}
-        for entry in entries:
-            self._lanes.setdefault(entry.key, deque()).append(entry)
+    def __init__(self, entries: Sequence[E]) -> None:
+        self._heads: dict[str, E] = {}
+        self._behind: dict[str, deque[E]] = {}
         self._tries: dict[str, int] = {}
+        for entry in entries:
+            if entry.key in self._heads:
+                self._behind.setdefault(entry.key, deque()).append(entry)
+            else:
+                self._heads[entry.key] = entry
 
-    def __len__(self) -> int:
-        return sum(map(len, self._lanes.values()))
+    def __bool__(self) -> bool:
+        """Tell whether anything waits."""
+        return bool(self._heads)
 
-    def heads(self) -> list[Entry]:
+    def heads(self) -> list[E]:
         """Return the first entry of each lane."""
-        return [lane[0] for lane in self._lanes.values()]
+        return list(self._heads.values())
 
-    def taken(self, head: Entry) -> None:
+    def all(self) -> Iterator[E]:
+        """Yield what waits, lane by lane."""
+        for key, head in self._heads.items():
+            yield head
+            yield from self._behind.get(key, ())
+
+    def taken(self, head: E) -> None:
         """Let the next one of its lane come forward."""
-        lane = self._lanes[head.key]
-        lane.popleft()
-        self._tries.pop(head.key, None)
+        key = head.key
+        if self._tries:
+            self._tries.pop(key, None)
+        lane = self._behind.get(key)
+        if lane is None:
+            del self._heads[key]
+            return
+        self._heads[key] = lane.popleft()
         if not lane:
-            del self._lanes[head.key]
+            del self._behind[key]
 
-    def failed(self, head: Entry) -> None:
+    def failed(self, head: E) -> None:
         """Count a try in vain; the entry stays at the head of its lane."""
         self._tries[head.key] = self._tries.get(head.key, 0) + 1
 
@@ -71,22 +86,34 @@ class Waiting:
         """How often the most unlucky of the heads was tried in vain."""
         return max(self._tries.values(), default=0)
 
-    def names(self) -> str:
-        """Return the first undelivered record of each lane, a few of them, for a person."""
-        heads = self.heads()
-        rest = f" and {len(heads) - _NAMED} more symbols" if len(heads) > _NAMED else ""
-        return ", ".join(head.name for head in heads[:_NAMED]) + rest
+
+def names(records: Sequence[Record]) -> str:
+    """Return the first of the records of each key, a few of them, for a person."""
+    firsts: dict[str, Record] = {}
+    for record in records:
+        firsts.setdefault(record.key, record)
+    rest = f" and {len(firsts) - _NAMED} more symbols" if len(firsts) > _NAMED else ""
+    return ", ".join(_name(record) for record in list(firsts.values())[:_NAMED]) + rest
 
 
-def calls(entries: Sequence[Entry], most: int, most_bytes: int) -> Iterator[Sequence[Entry]]:
-    """Cut entries into calls of ``most`` entries and ``most_bytes`` bytes at most."""
-    call: list[Entry] = []
+def _name(record: Record) -> str:
+    try:
+        quote = read_record(record.data).quote
+    except Refusal:
+        return f"record {record.key[:12]}..."
+    return f"{quote.symbol} {quote.timestamp}"
+
+
+def calls(entries: Sequence[E], most: int, most_bytes: int) -> Iterator[tuple[Sequence[E], int]]:
+    """Cut entries into calls of ``most`` entries and ``most_bytes`` bytes at most, each with its bytes."""
+    call: list[E] = []
     size = 0
     for entry in entries:
-        if call and (len(call) == most or size + entry.size > most_bytes):
-            yield call
+        bytes_of_entry = len(entry.data) + len(entry.key)
+        if call and (len(call) == most or size + bytes_of_entry > most_bytes):
+            yield call, size
             call, size = [], 0
         call.append(entry)
-        size += entry.size
+        size += bytes_of_entry
     if call:
-        yield call
+        yield call, size

@@ -8,6 +8,7 @@ from stockctl.cli import columns
 from stockctl.cli.boundary import guarded
 from stockctl.cli.confirm import ask, ask_for_name
 from stockctl.cli.context import settings_and_backend
+from stockctl.cli.outbox import outbox_path
 from stockctl.cli.output import Format, Output, Row, emit, write, write_csv, write_table
 from stockctl.cli.terminal import say
 from stockctl.market.jsontext import to_json
@@ -77,8 +78,11 @@ def provision(ctx: typer.Context, *, yes: Yes = False, output: Output = Format.T
 
 def status(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     """Show what is there."""
+    from stockctl.producer.looking import facts
+
     settings, backend = settings_and_backend(ctx)
     report = backend.status()
+    report = report._replace(facts=[*report.facts, *facts(outbox_path(settings))])
     if output is Format.JSON:
         latest = [quote._asdict() for quote in report.latest]
         write("[" + to_json({**dict(report.facts), "latest": latest}) + "]")

@@ -3,25 +3,37 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from threading import Event
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from stockctl.cli.alert_view import AlertLines
-from stockctl.cli.boundary import INTERRUPTED, guarded
+from stockctl.cli.boundary import FAILED, INTERRUPTED, guarded
 from stockctl.cli.context import settings_and_backend
 from stockctl.cli.options import parse_symbols
+from stockctl.cli.outbox import outbox_path
 from stockctl.cli.output import Format, Output
-from stockctl.cli.progress import activity, progress
+from stockctl.cli.progress import Observe, activity, progress
 from stockctl.cli.terminal import counted, say
+from stockctl.errors import StockctlError
 from stockctl.sources.choice import SourceOptions, choose_source
 
 if TYPE_CHECKING:
     from stockctl.backend import Backend
-    from stockctl.producer import Totals
+    from stockctl.config import Settings
+    from stockctl.producer import BufferedProducer, Producer, Totals
     from stockctl.sources.base import Source
+
+
+class WhenClosed(StrEnum):
+    """What a live source does while no market of its symbols is open."""
+
+    WAIT = "wait"
+    CONTINUE = "continue"
+    EXIT = "exit"
 
 
 def register(app: typer.Typer) -> None:
@@ -36,16 +48,25 @@ def stream(
         str | None, typer.Option("--symbols", "-s", help="Such as AAPL,MSFT; a replay takes all without it.")
     ] = None,
     source: Annotated[
-        str | None, typer.Option(help="yahoo, replay or simulate; replay when --file is given.")
+        str | None,
+        typer.Option(help="yahoo, yahoo-live, replay, simulate, ndjson, or one of another package."),
     ] = None,
     file: Annotated[
         list[str] | None,
         typer.Option("--file", "-f", help="(replay) CSV, NDJSON or Parquet, gz too; - is stdin. Repeatable."),
     ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="(ndjson) At the end of the file wait for more.")
+    ] = False,
     timezone: Annotated[
-        str | None, typer.Option(help="(replay) Zone of times without one. [default: America/New_York]")
+        str | None,
+        typer.Option(help="(replay, ndjson) Zone of times without one. [default: America/New_York]"),
     ] = None,
     interval: Annotated[float | None, typer.Option(min=1, help="(yahoo) Seconds between polls.")] = None,
+    when_closed: Annotated[
+        WhenClosed | None,
+        typer.Option(help="(yahoo, yahoo-live) While the markets are closed. [default: wait]"),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="(yahoo) Poll once, then end.")] = False,
     speed: Annotated[
         float | None,
@@ -54,6 +75,9 @@ def stream(
     seed: Annotated[int | None, typer.Option(help="(simulate) The same seed gives the same quotes.")] = None,
     start: Annotated[str | None, typer.Option(help="(simulate) When the market time begins.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Quotes at most; 0 means all.")] = 0,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds to deliver what waits, after the first Ctrl-C or SIGTERM.")
+    ] = 10.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not write alerts as they happen.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
@@ -63,8 +87,10 @@ def stream(
         name=source,
         symbols=parse_symbols(symbols),
         files=file or (),
+        follow=follow,
         timezone=timezone,
         interval=interval,
+        when_closed=when_closed,
         once=once,
         speed=speed,
         seed=seed,
@@ -74,22 +100,63 @@ def stream(
         chosen = choose_source(options, settings, tell)
     if backend.prepare():
         say(f"Made a new home in {backend.place}.")
-    code = _run(chosen, backend, limit=limit, lines=None if quiet else AlertLines(output))
+    way = _Way(settings, backend, limit, grace)
+    code = _run(chosen, way, None if quiet else AlertLines(output))
     if code:
         raise typer.Exit(code)
 
 
-def _run(source: "Source", backend: "Backend", *, limit: int, lines: AlertLines | None) -> int:
-    from stockctl.producer import Producer
+class _Way(NamedTuple):
+    """Where quotes go, and how many and how long."""
 
-    with backend.stream() as sink, progress(source, lines) as observe, stop_signals() as signals:
-        producer = Producer(source, sink, limit=limit, observe=observe)
+    settings: "Settings"
+    backend: "Backend"
+    limit: int
+    grace: float
+
+
+def _run(source: "Source", way: _Way, lines: AlertLines | None) -> int:
+    with (
+        progress(source, lines) as observe,
+        stop_signals() as signals,
+        _producer(source, way, observe) as producer,
+    ):
         try:
             producer.run(signals.stop)
-        finally:
-            totals = producer.totals
-    summarize(totals)
-    return INTERRUPTED if signals.interrupted else 0
+        except StockctlError:
+            _tell_what_waits(producer)
+            raise
+        summarize(producer.totals)
+        left = _tell_what_waits(producer)
+    if signals.interrupted:
+        return INTERRUPTED
+    return FAILED if left and not signals.stop.is_set() else 0
+
+
+@contextmanager
+def _producer(source: "Source", way: _Way, observe: Observe) -> "Iterator[Producer | BufferedProducer]":
+    from stockctl.producer import BufferedProducer, Producer, opened
+
+    if getattr(source, "repeatable", False):
+        with way.backend.stream() as stream:
+            yield Producer(source, stream, limit=way.limit, observe=observe, grace=way.grace)
+        return
+    settings = way.settings.stream
+    path, size = outbox_path(way.settings), settings.outbox_mb << 20
+    with opened(path, limit=size, full=settings.outbox_full) as outbox:
+        yield BufferedProducer(
+            source, way.backend.stream, outbox, limit=way.limit, observe=observe, grace=way.grace
+        )
+
+
+def _tell_what_waits(producer: "Producer | BufferedProducer") -> int:
+    """Say what was not delivered, and return how many quotes that is."""
+    count = producer.undelivered
+    if count and producer.place:
+        say(f"{counted(count, 'quote')} in the outbox {producer.place}: the next run sends what waits first.")
+    elif count:
+        say(f"{counted(count, 'quote')} in hand not delivered: run it again, what has arrived counts once.")
+    return count
 
 
 def summarize(totals: "Totals") -> None:
@@ -101,6 +168,8 @@ def summarize(totals: "Totals") -> None:
         parts.append(f"{totals.repeated:,} were there already")
     if totals.quarantined:
         parts.append(f"{totals.quarantined:,} quarantined")
+    if totals.uncertain:
+        parts.append(f"{totals.uncertain:,} perhaps twice")
     if totals.kept_here:
         parts.append(counted(totals.alerts, "alert"))
     say(", ".join(parts) + ("." if totals.kept_here else "; the pipeline goes on with them."))

@@ -1,12 +1,14 @@
 """The events that Lambda hands to the functions."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from stockctl.aws.aggregated_format import decode, is_aggregated
 from stockctl.aws.items import Item
-from stockctl.pipeline.ports import Record
+from stockctl.market.refusal import Refusal
+from stockctl.pipeline.ports import Record, Rejection
 
 Event: TypeAlias = Mapping[str, Any]
 
@@ -31,11 +33,27 @@ class Inserted(NamedTuple):
     image: Item
 
 
-def kinesis_records(event: Event) -> list[Record]:
-    """Return the records of a Kinesis event, each with shard and sequence number as its origin."""
+def kinesis_records(event: Event) -> list[Record | Rejection]:
+    """Return the records of a Kinesis event in order, those within aggregated ones singly.
+
+    The origin of each is its shard and sequence number; of one that was within an aggregated record, with
+    ``#`` and its index there, from 0 on. An aggregated record that is damaged is one rejection.
+    """
     return [
-        Record(base64.b64decode(record["kinesis"]["data"]), record["eventID"]) for record in event["Records"]
+        unpacked
+        for record in event["Records"]
+        for unpacked in _unpacked(base64.b64decode(record["kinesis"]["data"]), record["eventID"])
     ]
+
+
+def _unpacked(data: bytes, origin: str) -> Sequence[Record | Rejection]:
+    if not is_aggregated(data):
+        return [Record(data, origin)]
+    try:
+        members = decode(data)
+    except Refusal as reason:
+        return [Rejection(data, origin, str(reason))]
+    return [Record(member.data, f"{origin}#{index}") for index, member in enumerate(members)]
 
 
 def insertions(event: Event) -> Iterator[Inserted]:

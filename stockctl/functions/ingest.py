@@ -1,6 +1,7 @@
 """The Lambda function on the Kinesis stream: the ingest stage over S3 and DynamoDB."""
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -14,6 +15,7 @@ from stockctl.aws.objects import OnceBucket
 from stockctl.aws.parallel import Parallel
 from stockctl.aws.quarantine import S3Quarantine
 from stockctl.aws.table import DynamoQuoteTable
+from stockctl.errors import AwsError
 from stockctl.functions.environment import Environment, read_environment
 from stockctl.functions.events import Context, Event, account_of, kinesis_records, now, seconds_left
 from stockctl.market.timestamp import to_datetime
@@ -57,12 +59,30 @@ def handler(event: Event, context: Context) -> None:
 
     A fault that does not pass is raised, so that Lambda hands the whole batch over again. No part of it
     is reported as done: the figures of a quote need all that precede it, and what was stored before the
-    fault is found stored.
+    fault is found stored. That holds for a batch that is too large for the time limit too, as one of
+    aggregated records may be: each time more of it is stored.
     """
     records = kinesis_records(event)
     metrics.add_metric("records", MetricUnit.Count, len(records))
-    done = function.stage(context).run(records)
+    done = Ingested.total(_in_time(function.stage(context).parts(records), context))
     _report(done)
+    if done.records < len(records):
+        raise AwsError(
+            f"No time is left after {done.records} of {len(records)} records; all of them come again.",
+            "Raise functions.memory_mb, which brings more CPU, or lower functions.batch_size.",
+        )
+
+
+def _in_time(parts: Iterable[Ingested], context: Context) -> Iterator[Ingested]:
+    """Yield parts for as long as there is time for another one like the slowest so far."""
+    left = seconds_left(context)
+    slowest = 0.0
+    for part in parts:
+        yield part
+        before, left = left, seconds_left(context)
+        slowest = max(slowest, before - left)
+        if left < slowest:
+            return
 
 
 def _report(done: Ingested) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from stockctl.errors import HomeError
 
 _DATABASE = "stockctl.db"
+_OUTBOX = re.compile(r"outbox\.db(-wal|-shm|-journal|\.lock)?")
 _OBJECT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}\.[0-9]{3}Z\.json")
 _REJECTION = re.compile(r"[0-9a-f]{64}\.json")
 _SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
@@ -23,6 +24,7 @@ class Home:
         <root>/stockctl.db                           quotes, alerts (SQLite, WAL)
         <root>/raw-data/<symbol>/<timestamp>.json    the raw archive, one quote a file
         <root>/quarantine/<sha256>.json              records that could not be read
+        <root>/outbox.db                             quotes that wait for their delivery (SQLite, WAL)
     """
 
     def __init__(self, root: Path) -> None:
@@ -30,6 +32,7 @@ class Home:
         self.database = root / _DATABASE
         self.archive = root / "raw-data"
         self.quarantine = root / "quarantine"
+        self.outbox = root / "outbox.db"
 
     def database_files(self) -> list[Path]:
         """Return the files of the database that exist, the main one last."""
@@ -37,6 +40,10 @@ class Home:
             self.database.with_name(_DATABASE + suffix) for suffix in ("-wal", "-shm", "-journal", "")
         ]
         return [*_own_files(self.root, _PARTIAL), *(path for path in candidates if is_file(path))]
+
+    def outbox_files(self) -> Iterator[Path]:
+        """Yield the files of the outbox, its lock among them."""
+        yield from _own_files(self.root, _OUTBOX)
 
     def archive_files(self) -> Iterator[Path]:
         """Yield the raw objects."""

@@ -1,5 +1,7 @@
 """The embedded stream: a batch goes through both stages at once, in one transaction."""
 
+import errno
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,8 +16,19 @@ from stockctl.local.table import SqliteQuoteTable
 from stockctl.market.alert import Alert
 from stockctl.market.rules import Rules
 from stockctl.pipeline.ingest import IngestStage
-from stockctl.pipeline.ports import Receipt, Record, Rejection
+from stockctl.pipeline.ports import Receipt, Record, Rejection, Undelivered
 from stockctl.pipeline.trend import Clock, TrendStage
+
+BATCH_RECORDS = 500
+
+_PASSING_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EBUSY, errno.ENOMEM,
+}  # fmt: skip
+_PASSING_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
+
+
+class NotStored(Undelivered, HomeError):
+    """The home took nothing of a batch: it is busy, full, torn down, damaged or cannot be written."""
 
 
 class LogIsEnough:
@@ -32,6 +45,8 @@ class EmbeddedStream:
     records, sent again, find in place.
     """
 
+    batch_records = BATCH_RECORDS
+
     def __init__(
         self, home: Home, database: Database, rules: Rules, max_age: timedelta | None, clock: Clock
     ) -> None:
@@ -44,8 +59,12 @@ class EmbeddedStream:
         self._clock = clock
 
     def send(self, records: Sequence[Record]) -> Receipt:
-        """Take one batch through both stages."""
-        with _file_faults(self._home), self._database.transaction() as connection:
+        """Take one batch through both stages, or nothing of it.
+
+        Raises:
+            NotStored: the home cannot be written; the same batch again is safe.
+        """
+        with _undelivered(records), _file_faults(self._home), self._database.transaction() as connection:
             table = SqliteQuoteTable(connection)
             ingest = IngestStage(self._archive, self._quarantine, table, self._rules)
             done = ingest.run(records)
@@ -53,8 +72,12 @@ class EmbeddedStream:
         return Receipt(len(records), len(done.stored), done.repeated, done.quarantined, alerts)
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
-        """Quarantine what a source could not read."""
-        with _file_faults(self._home), self._database.transaction():
+        """Quarantine what a source could not read.
+
+        Raises:
+            NotStored: the home cannot be written.
+        """
+        with _undelivered(()), _file_faults(self._home), self._database.transaction():
             self._quarantine.put(rejections)
 
     def raise_alert(self, alert: Alert) -> None:
@@ -64,6 +87,21 @@ class EmbeddedStream:
 
     def _trend(self, log: SqliteAlertLog) -> TrendStage:
         return TrendStage(log, LogIsEnough(), self._rules, self._max_age, self._clock)
+
+
+@contextmanager
+def _undelivered(records: Sequence[Record]) -> Iterator[None]:
+    try:
+        yield
+    except HomeError as error:
+        cause = error.__cause__
+        raise NotStored(error.message, error.hint, records=records, passing=_passes(cause)) from cause
+
+
+def _passes(cause: BaseException | None) -> bool:
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _PASSING_CODES
+    return isinstance(cause, OSError) and cause.errno in _PASSING_ERRORS
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The first stage: raw records in; archived, enriched and stored quotes out."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -14,13 +14,28 @@ from stockctl.market.rules import Rules
 from stockctl.market.stored_quote import Precedent, StoredQuote
 from stockctl.pipeline.ports import Archive, Quarantine, QuoteTable, RawObject, Record, Rejection
 
+PART_QUOTES = 1000
+
 
 class Ingested(NamedTuple):
-    """What became of a batch. ``stored`` is ordered by time, then symbol."""
+    """What became of a batch, or of a part of one. ``stored`` is ordered by time, then symbol."""
 
     stored: Sequence[StoredQuote]
     repeated: int
     quarantined: int
+
+    @property
+    def records(self) -> int:
+        """How many records that is."""
+        return len(self.stored) + self.repeated + self.quarantined
+
+    @classmethod
+    def total(cls, parts: Iterable["Ingested"]) -> "Ingested":
+        """Return what became of several parts."""
+        parts = list(parts)
+        stored = [quote for part in parts for quote in part.stored]
+        stored.sort(key=attrgetter("timestamp", "symbol"))
+        return cls(stored, sum(part.repeated for part in parts), sum(part.quarantined for part in parts))
 
 
 class IngestStage:
@@ -28,32 +43,54 @@ class IngestStage:
 
     Right whether a batch comes once, again, or again in part: quotes that are stored already are
     dropped before any write, and the archive and the quarantine keep what they have.
+
+    ``part`` is how many quotes are archived and stored together, at most.
     """
 
-    def __init__(self, archive: Archive, quarantine: Quarantine, table: QuoteTable, rules: Rules) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        quarantine: Quarantine,
+        table: QuoteTable,
+        rules: Rules,
+        *,
+        part: int = PART_QUOTES,
+    ) -> None:
         self._archive = archive
         self._quarantine = quarantine
         self._table = table
         self._rules = rules
+        self._part = part
 
-    def run(self, records: Sequence[Record]) -> Ingested:
-        """Take one batch. A fault of a port is raised, so that the batch can come again."""
+    def run(self, records: Sequence[Record | Rejection]) -> Ingested:
+        """Take one batch. A fault of a port is raised, so that the batch can come again.
+
+        What the caller rejected itself goes to the quarantine as it says.
+        """
+        return Ingested.total(self.parts(records))
+
+    def parts(self, records: Sequence[Record | Rejection]) -> Iterator[Ingested]:
+        """Take one batch like ``run``, and yield what became of each part of it as soon as it is stored.
+
+        First come the records that are no new quotes, then quotes by symbol and time. Who stops between
+        two parts has to let the batch come again.
+        """
         readings, rejections = _read(records)
         if rejections:
             self._quarantine.put(rejections)
         bodies = _first_wins(readings)
-        fresh = self._enrich([reading.quote for reading in bodies.values()])
-        if fresh:
-            self._archive.put(
-                [RawObject(key[0], key[1], bodies[key].body) for key in (quote[:2] for quote in fresh)]
-            )
-            self._table.insert(fresh)
-        return Ingested(fresh, len(readings) - len(fresh), len(rejections))
+        yield Ingested([], len(readings) - len(bodies), len(rejections))
+        quotes = sorted(reading.quote for reading in bodies.values())
+        for start in range(0, len(quotes), self._part):
+            part = quotes[start : start + self._part]
+            fresh = self._enrich(part)
+            if fresh:
+                self._archive.put([RawObject(*quote[:2], bodies[quote[:2]].body) for quote in fresh])
+                self._table.insert(fresh)
+            yield Ingested(fresh, len(part) - len(fresh), 0)
 
-    def _enrich(self, quotes: list[Quote]) -> list[StoredQuote]:
-        if not quotes:
-            return []
-        quotes.sort()
+    def _enrich(self, quotes: Sequence[Quote]) -> list[StoredQuote]:
+        """Return those that are not stored yet, with their figures; ``quotes`` are by symbol and time."""
         by_symbol = {symbol: list(group) for symbol, group in groupby(quotes, attrgetter("symbol"))}
         newest = self._table.newest(by_symbol, self._rules.long - 1)
         fresh: list[StoredQuote] = []
@@ -78,9 +115,12 @@ class IngestStage:
         return [*around, *(precedent for precedent in newest if precedent.timestamp > last)]
 
 
-def _read(records: Sequence[Record]) -> tuple[list[Reading], list[Rejection]]:
+def _read(records: Sequence[Record | Rejection]) -> tuple[list[Reading], list[Rejection]]:
     readings, rejections = [], []
     for record in records:
+        if isinstance(record, Rejection):
+            rejections.append(record)
+            continue
         try:
             readings.append(read_record(record.data))
         except Refusal as reason:

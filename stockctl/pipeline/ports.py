@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from stockctl.errors import StockctlError
 from stockctl.market.alert import Alert
 from stockctl.market.stored_quote import Precedent, StoredQuote
 
@@ -19,6 +20,8 @@ class Record(NamedTuple):
 
     data: bytes
     origin: str
+    key: str = ""
+    """The symbol, when who sends the record knows it; empty: it has to be read out of ``data``."""
 
 
 class Rejection(NamedTuple):
@@ -62,6 +65,39 @@ class Receipt(NamedTuple):
     alerts: Sequence[Alert] = ()
     kept_here: bool = True
     """Whether the figures tell the end of it; a stream that hands records on knows only ``sent``."""
+    retried: int = 0
+    """How many records were sent again, each time counted."""
+    throttled: int = 0
+    """How many of them had been refused because too much came."""
+    uncertain: int = 0
+    """How many had been sent without an answer: they may have arrived already, and arrive twice."""
+
+
+class Undelivered(StockctlError):
+    """A stream did not take all that it was given.
+
+    Args:
+        message: what happened and why.
+        hint: what to do next.
+        records: those that were not taken, in the order in which they were given.
+        receipt: what became of the others.
+        passing: whether trying again later can help (too much came, no answer, a disk is full) or not
+            (no such stream, access denied).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        *,
+        records: Sequence[Record] = (),
+        receipt: Receipt | None = None,
+        passing: bool = False,
+    ) -> None:
+        super().__init__(message, hint)
+        self.records = records
+        self.receipt = Receipt(0) if receipt is None else receipt
+        self.passing = passing
 
 
 class Archive(Protocol):
@@ -157,11 +193,22 @@ class Notifier(Protocol):
 class Stream(Protocol):
     """Where a producer puts records."""
 
+    batch_records: int
+    """How many records one ``send`` should hold at most."""
+
     def send(self, records: Sequence[Record]) -> Receipt:
-        """Take the records, in order for each symbol; all of them, or raise."""
+        """Take the records, in order for each symbol; all of them, or raise.
+
+        Raises:
+            Undelivered: some were not taken; it names them and tells whether to try again.
+        """
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
-        """Quarantine what a source could not read."""
+        """Quarantine what a source could not read.
+
+        Raises:
+            Undelivered: none can be kept now; the same again is safe.
+        """
 
 
 class SqlResult(NamedTuple):

@@ -18,15 +18,16 @@ CORE = {"market", "pipeline", "errors"}
 MAY_IMPORT: dict[str, set[str]] = {
     "market": set(),
     "errors": set(),
-    "pipeline": {"market"},
+    "pipeline": {"market", "errors"},
     "durations": {"market", "errors"},
-    "config": {"market", "errors", "durations"},
+    "recipients": {"errors"},
+    "config": {"market", "errors", "durations", "recipients"},
     "backend": {"market", "pipeline"},
     "queries": {"market", "errors"},
     "sources": CORE | {"config"},
     "producer": CORE | {"sources"},
     "local": CORE | {"backend", "config", "durations", "queries"},
-    "aws": CORE | {"backend", "config", "durations", "queries", "."},
+    "aws": CORE | {"backend", "config", "durations", "queries", "recipients", "."},
     "functions": CORE | {"aws", "."},
 }
 # Rooms that nobody imports but those named.
@@ -41,6 +42,10 @@ FOREIGN = {
     "sqlglot": {"queries"},
     "yfinance": {"sources"},
     "pandas": {"sources"},
+    "exchange_calendars": {"sources"},
+    "websockets": {"sources"},
+    "google": {"sources"},
+    "prometheus_client": {"watching"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

@@ -46,6 +46,17 @@ def test_a_million_quotes_cost_mostly_objects() -> None:
     assert Decimal("5.65") < without_alerts < Decimal("5.80")
 
 
+def test_aggregated_quotes_share_what_kinesis_counts() -> None:
+    """A hundred in a unit of 25 KB; by volume, their bytes instead of a whole kilobyte each."""
+    for mode in ("provisioned", "on-demand"):
+        plain, packed = (
+            estimate(settings(stream={"mode": mode, "aggregate": aggregate})).lines[0].million
+            for aggregate in (False, True)
+        )
+        assert packed < plain / 4
+    assert estimate(settings(stream={"aggregate": True})).lines[0].million == Decimal("0.014") / 100
+
+
 def test_larger_batches_and_less_memory_are_cheaper() -> None:
     """Calls, history reads and log lines go with batches; run time goes with memory."""
     usual = estimate(settings()).million

@@ -1,0 +1,283 @@
+"""A bounded queue on disk between a source and a stream."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Condition
+from typing import Literal, NamedTuple
+
+from stockctl.pipeline.ports import Record
+from stockctl.producer.batches import Batch
+from stockctl.producer.faults import DiskFullError, OutboxError, explained
+from stockctl.producer.gaps import Gaps
+from stockctl.producer.lock import ProcessLock
+from stockctl.producer.outbox_file import OutboxFile, Row
+from stockctl.producer.syncing import Syncer
+
+Policy = Literal["block", "drop-oldest"]
+LOCK_SUFFIX = ".lock"
+
+_CACHED_BATCHES = 64
+_CACHED_BYTES = 8 << 20
+_GLANCE = 0.25
+
+_log = logging.getLogger(__name__)
+
+
+class Parcel(NamedTuple):
+    """Batches that lie one behind the other, taken out together to be delivered."""
+
+    first: int
+    last: int
+    batch: Batch
+    size: int
+
+
+class Outbox:
+    """Quotes that wait for their delivery, in order; they outlive the process.
+
+    One thread puts, another takes. What was put is there after ``kill -9``; a reboot or a power cut can
+    take the last second of it. One process uses an outbox at a time.
+
+    Args:
+        path: of the file; it and its folder are made when they are missing.
+        limit: in bytes; a tick in hand when the run ends is stored beyond it.
+        full: what happens at the limit: ``block`` makes who puts wait, ``drop-oldest`` makes room and
+            writes down what was lost.
+
+    Raises:
+        OutboxError: another process uses it, or it is damaged, newer, or cannot be written.
+    """
+
+    def __init__(self, path: Path, *, limit: int, full: Policy = "block") -> None:
+        self.path = path
+        self._limit = limit
+        self._full = full
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = ProcessLock(path.with_name(path.name + LOCK_SUFFIX), path)
+        try:
+            self._file = OutboxFile(path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._changed = Condition()
+        self._gaps = Gaps(self._file.connection)
+        content = self._file.content()
+        self._quotes, self._size = content.quotes, content.size
+        self._next, self._newest = content.first, content.last
+        self._cache: dict[int, Row] = {}
+        self._cached_bytes = 0
+        self._oldest = content.oldest
+        self._finished = False
+        self._unnoted = 0
+        self._syncer = Syncer(self._file, self._waits_since)
+
+    @property
+    def waiting(self) -> int:
+        """How many quotes wait, with those under way."""
+        return self._quotes
+
+    @property
+    def dropped(self) -> int:
+        """How many quotes were dropped since the start."""
+        return self._gaps.dropped
+
+    @property
+    def syncs(self) -> int:
+        """How often what waits was forced onto the disk."""
+        return self._syncer.syncs
+
+    def synced(self, seconds: float) -> bool:
+        """Wait until what was put is forced onto the disk; return False when it is not in time."""
+        return self._syncer.synced(seconds)
+
+    def put(self, batch: Batch, hurry: Callable[[], bool]) -> None:
+        """Add a batch; at the limit do what the policy says, until ``hurry`` tells to wait no more.
+
+        Raises:
+            OutboxError: it cannot be written.
+        """
+        with self._changed:
+            self._make_room(batch, hurry)
+            self._append(batch, hurry)
+            self._changed.notify_all()
+        self._syncer.note()
+
+    def take(self, most: int, seconds: float) -> Parcel | None:
+        """Return what waits next, ``most`` records at most or one batch; None when nothing comes in time."""
+        with self._changed:
+            if not self._there() and not self._finished:
+                self._changed.wait(seconds)
+            parcel = self._parcel(most) if self._there() else None
+            if parcel is not None:
+                self._oldest = parcel.batch.taken_at
+            return parcel
+
+    def settle(self, parcel: Parcel, left: Sequence[Record]) -> Parcel:
+        """Note that all of ``parcel`` but ``left`` was delivered; return the parcel that remains.
+
+        On a full disk that is noted later; what cannot be noted before the end is delivered again.
+
+        Raises:
+            OutboxError: the file cannot be used.
+        """
+        with self._changed:
+            remains = self._noted(parcel, left)
+            self._quotes -= len(parcel.batch.records) - len(left)
+            self._size -= parcel.size - remains.size
+            if not self._quotes:
+                self._oldest = None
+                self._file.shrink()
+            self._changed.notify_all()
+        if self._oldest is not None:
+            self._syncer.note()
+        return remains
+
+    def _noted(self, parcel: Parcel, left: Sequence[Record]) -> Parcel:
+        first = self._unnoted or parcel.first
+        batch = parcel.batch._replace(records=left)
+        try:
+            if left:
+                row = self._file.replace(first, parcel.last, parcel.first, batch)
+            else:
+                self._file.remove(first, parcel.last)
+        except DiskFullError:
+            self._unnoted = first
+            return parcel._replace(batch=batch) if left else Parcel(first, first, batch, 0)
+        self._unnoted = 0
+        return Parcel(parcel.first, parcel.first, batch, row.size if left else 0)
+
+    def finish(self) -> None:
+        """Note that nothing more is put."""
+        with self._changed:
+            self._finished = True
+            self._changed.notify_all()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is put any more, and all was taken."""
+        with self._changed:
+            return self._finished and not self._there()
+
+    def close(self) -> None:
+        """Close it; what waits stays there."""
+        self._syncer.close()
+        with self._changed:
+            self._file.close()
+        self._lock.release()
+
+    def _there(self) -> bool:
+        return 0 < self._next <= self._newest
+
+    def _waits_since(self) -> float | None:
+        return self._oldest
+
+    def _make_room(self, batch: Batch, hurry: Callable[[], bool]) -> None:
+        if not self._fits(batch):
+            if self._full == "block":
+                self._wait_for_room(batch, hurry)
+            else:
+                self._drop_for(batch)
+        elif self._full == "drop-oldest":
+            self._gaps.room()
+
+    def _fits(self, batch: Batch) -> bool:
+        return self._size == 0 or self._size + _size(batch) <= self._limit
+
+    def _wait_for_room(self, batch: Batch, hurry: Callable[[], bool]) -> None:
+        began = time.monotonic()
+        _log.warning(
+            "The outbox %s is full (%s quotes): the source waits (stream.outbox_full = block).",
+            self.path,
+            f"{self._quotes:,}",
+        )
+        while not self._fits(batch) and not hurry():
+            self._changed.wait(_GLANCE)
+        if self._fits(batch):
+            _log.info("The outbox has room again after %.0f s.", time.monotonic() - began)
+
+    def _drop_for(self, batch: Batch) -> None:
+        while not self._fits(batch) and self._there():
+            row = self._row(self._next)
+            if row is None:
+                break
+            with self._file.transaction():
+                self._file.remove(row.number, row.number)
+                self._gaps.add(row.batch.records)
+            self._advance(row)
+            self._quotes -= len(row.batch.records)
+            self._size -= row.size
+
+    def _append(self, batch: Batch, hurry: Callable[[], bool]) -> None:
+        row = self._written(batch, hurry)
+        self._newest = row.number
+        self._next = self._next or row.number
+        self._quotes += len(batch.records)
+        self._size += row.size
+        self._oldest = batch.taken_at if self._oldest is None else self._oldest
+        if len(self._cache) < _CACHED_BATCHES and self._cached_bytes < _CACHED_BYTES:
+            self._cache[row.number] = row
+            self._cached_bytes += row.size
+
+    def _written(self, batch: Batch, hurry: Callable[[], bool]) -> Row:
+        told = False
+        while True:
+            try:
+                return self._file.append(self._newest + 1, batch)
+            except DiskFullError as error:
+                if hurry():
+                    raise
+                if not told:
+                    _log.warning("%s The source waits for room.", error.message)
+                    told = True
+                self._changed.wait(1.0)
+
+    def _parcel(self, most: int) -> Parcel | None:
+        row = self._row(self._next)
+        if row is None:
+            self._next = self._newest + 1
+            return None
+        self._advance(row)
+        first, last, size = row.number, row.number, row.size
+        if row.batch.rejections or row.batch.length >= most:
+            return Parcel(first, last, row.batch, size)
+        records = list(row.batch.records)
+        while self._there() and (more := self._row(self._next)) is not None:
+            if more.batch.rejections or len(records) + more.batch.length > most:
+                break
+            self._advance(more)
+            records += more.batch.records
+            last, size = more.number, size + more.size
+        return Parcel(first, last, Batch(records, (), row.batch.taken_at), size)
+
+    def _row(self, number: int) -> Row | None:
+        return self._cache.get(number) or self._file.read(number)
+
+    def _advance(self, row: Row) -> None:
+        self._next = row.number + 1
+        if self._cache.pop(row.number, None) is not None:
+            self._cached_bytes -= row.size
+
+
+@contextmanager
+def opened(path: Path, *, limit: int, full: Policy = "block") -> Iterator[Outbox]:
+    """Open an outbox for the time of a block.
+
+    Raises:
+        OutboxError: another process uses it, or it is damaged, newer, or cannot be written.
+    """
+    outbox = Outbox(path, limit=limit, full=full)
+    try:
+        yield outbox
+    finally:
+        outbox.close()
+
+
+def _size(batch: Batch) -> int:
+    return sum(len(item[0]) for item in batch.records) + sum(len(item[0]) for item in batch.rejections)
+
+
+__all__ = ["Outbox", "OutboxError", "Parcel", "Policy", "opened"]

@@ -1,0 +1,353 @@
+"""The outbox: order, restarts, its bound, its lock, and what is wrong with a file."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from feeds import Lines, batch_of, quote
+from hypothesis import given
+from hypothesis import strategies as st
+from quote_strategies import examples
+
+from stockctl.pipeline.ports import Record, Rejection
+from stockctl.producer.batches import Batch
+from stockctl.producer.faults import OutboxError
+from stockctl.producer.gaps import read_gaps
+from stockctl.producer.outbox import Outbox, opened
+from stockctl.producer.outbox_file import reading
+from stockctl.producer.packing import pack, unpack_records, unpack_rejections
+
+LARGE = 1 << 30
+TEXT = st.text(max_size=9) | st.just("\udcff")
+
+
+def never() -> bool:
+    return False
+
+
+def always() -> bool:
+    return True
+
+
+def drained(outbox: Outbox, most: int = 500) -> list[bytes]:
+    """Take and settle all there is."""
+    data = []
+    while parcel := outbox.take(most, 0):
+        data += [item.data for item in (*parcel.batch.records, *parcel.batch.rejections)]
+        outbox.settle(parcel, ())
+    return data
+
+
+def put_all(outbox: Outbox, numbers: range, symbols: int = 1) -> list[bytes]:
+    """Put one batch a number and return the data in order."""
+    data = []
+    for number in numbers:
+        batch = batch_of(*(quote(f"S{symbol}", number) for symbol in range(symbols)))
+        outbox.put(batch, never)
+        data += [record.data for record in batch.records]
+    return data
+
+
+@examples(60)
+@given(st.lists(st.tuples(st.binary(max_size=300), TEXT, TEXT), max_size=20))
+def test_a_batch_survives_being_packed(items: list[tuple[bytes, str, str]]):
+    """Bytes, origins and keys come back as they were, whatever is in them."""
+    records = [Record(*item) for item in items]
+    rejections = [Rejection(*item) for item in items]
+    assert unpack_records(pack(records)) == records
+    assert unpack_rejections(pack(rejections)) == rejections
+
+
+@examples(60)
+@given(st.binary(max_size=200), st.integers(0, 10_000))
+def test_a_batch_that_was_changed_is_noticed(data: bytes, place: int):
+    """One byte that differs, or is missing, is an error and no quote."""
+    blob = bytearray(pack([Record(data, "test", "AAPL")]))
+    place %= len(blob)
+    blob[place] ^= 1
+    for bad in (bytes(blob), bytes(blob[:place])):
+        with pytest.raises(ValueError, match="not what was written"):
+            unpack_records(bad)
+
+
+@pytest.mark.parametrize("batches", [3, 300], ids=["from memory", "from disk"])
+def test_what_is_put_comes_out_in_order(tmp_path: Path, batches: int):
+    """Whether a batch is still in memory or has to be read, its turn is the same."""
+    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+        data = put_all(outbox, range(batches), symbols=7)
+        assert outbox.waiting == batches * 7
+        assert drained(outbox) == data
+        assert (outbox.waiting, outbox.take(1, 0)) == (0, None)
+
+
+def test_small_batches_are_taken_together_and_large_ones_alone(tmp_path: Path):
+    """A parcel holds as many whole batches as fit; what was refused goes alone, in its place."""
+    bad = Batch((), [Rejection(b"x", "feed", "no")], 0.0)
+    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+        put_all(outbox, range(4), symbols=2)
+        outbox.put(bad, never)
+        put_all(outbox, range(4, 6), symbols=2)
+        sizes = []
+        while parcel := outbox.take(5, 0):
+            sizes.append((len(parcel.batch.records), len(parcel.batch.rejections)))
+            outbox.settle(parcel, ())
+    assert sizes == [(4, 0), (4, 0), (0, 1), (4, 0)]
+
+
+def test_what_waits_outlives_the_outbox(tmp_path: Path):
+    """What was taken and not settled, and what was never taken, is there again, in order."""
+    path = tmp_path / "folder" / "o.db"
+    with opened(path, limit=LARGE) as outbox:
+        data = put_all(outbox, range(150), symbols=3)
+        first = outbox.take(3, 0)
+        second = outbox.take(3, 0)
+        assert first is not None
+        assert second is not None
+        outbox.settle(first, ())
+    with opened(path, limit=LARGE) as outbox:
+        assert outbox.waiting == 447
+        assert drained(outbox) == data[3:]
+
+
+def test_of_a_batch_that_was_delivered_in_part_the_rest_remains(tmp_path: Path):
+    """After a restart only what was not delivered comes, before all that is younger."""
+    path = tmp_path / "o.db"
+    with opened(path, limit=LARGE) as outbox:
+        data = put_all(outbox, range(4), symbols=5)
+        parcel = outbox.take(10, 0)
+        assert parcel is not None
+        left = [parcel.batch.records[place] for place in (2, 7, 9)]
+        remains = outbox.settle(parcel, left)
+        assert outbox.waiting == 13
+        outbox.settle(remains, left[1:])
+    with opened(path, limit=LARGE) as outbox:
+        assert outbox.waiting == 12
+        assert drained(outbox) == [left[1].data, left[2].data, *data[10:]]
+
+
+def test_a_full_outbox_makes_the_source_wait(tmp_path: Path, lines: Lines):
+    """With block nothing is lost: who puts waits until there is room, and it is said once."""
+    with opened(tmp_path / "o.db", limit=2000) as outbox:
+        thread = threading.Thread(target=put_all, args=(outbox, range(100)))
+        thread.start()
+        assert "stream.outbox_full = block" in lines.wait_for("is full")
+        taken = []
+        while len(taken) < 100:
+            parcel = outbox.take(1, 5)
+            assert parcel is not None
+            assert outbox.waiting <= 14
+            taken += [record.data for record in parcel.batch.records]
+            outbox.settle(parcel, ())
+        thread.join()
+    assert taken == [batch_of(quote("S0", number)).records[0].data for number in range(100)]
+
+
+def test_a_tick_in_hand_at_the_end_is_stored_beyond_the_bound(tmp_path: Path):
+    """Who is told to hurry does not wait, and loses nothing."""
+    with opened(tmp_path / "o.db", limit=1000) as outbox:
+        for number in range(50):
+            outbox.put(batch_of(quote("AAPL", number)), always)
+        assert outbox.waiting == 50
+
+
+def test_the_oldest_are_dropped_and_written_down(tmp_path: Path, lines: Lines):
+    """With drop-oldest the newest remain, and a gap tells how many of which symbols and times are lost."""
+    path = tmp_path / "o.db"
+    with opened(path, limit=10_000, full="drop-oldest") as outbox:
+        data = put_all(outbox, range(100), symbols=7)
+        kept = drained(outbox)
+        assert kept == data[-len(kept) :]
+        assert len(kept) % 7 == 0
+        assert outbox.dropped == 700 - len(kept) > 0
+    with reading(path) as connection:
+        (gap,) = read_gaps(connection)
+    last = 100 - len(kept) // 7 - 1
+    assert gap == (
+        "2026-01-05T14:00:00.000Z",
+        quote("S0", last).timestamp,
+        gap.quotes,
+        7,
+        "S0, S1, S2, S3, S4",
+    )
+    assert gap.quotes == 700 - len(kept)
+    assert str(gap).startswith(
+        f"{gap.quotes} quotes of S0, S1, S2, S3, S4, ... (2026-01-05T14:00:00.000Z to "
+    )
+    assert sum("drop-oldest" in line for line in lines.text) == 1
+
+
+def test_what_is_under_way_is_not_dropped(tmp_path: Path):
+    """A parcel in the hands of the delivery stays until it is settled."""
+    with opened(tmp_path / "o.db", limit=3000, full="drop-oldest") as outbox:
+        put_all(outbox, range(5))
+        parcel = outbox.take(2, 0)
+        assert parcel is not None
+        put_all(outbox, range(5, 60))
+        remains = outbox.settle(parcel, parcel.batch.records[1:])
+        outbox.settle(remains, ())
+        left = drained(outbox)
+    assert left[-1] == batch_of(quote("S0", 59)).records[0].data
+    assert parcel.batch.records[0].data not in left
+
+
+def test_good_times_cost_no_sync(tmp_path: Path):
+    """Batches that are settled soon are never forced onto the disk, though one always waits."""
+    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+        for number in range(60):
+            outbox.put(batch_of(quote("AAPL", number), taken_at=time.time()), never)
+            if number:
+                parcel = outbox.take(1, 0)
+                assert parcel is not None
+                outbox.settle(parcel, ())
+            assert not outbox.synced(0.02)
+        assert (outbox.waiting, outbox.syncs) == (1, 0)
+
+
+def test_what_waits_is_synced_within_a_second(tmp_path: Path):
+    """Quotes that wait are forced onto the disk soon, together, and then not again."""
+    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+        put_all(outbox, range(200))
+        assert outbox.synced(3.0)
+        assert outbox.syncs == 1
+
+
+def test_the_disk_gets_its_room_back(tmp_path: Path):
+    """When all that an outage made wait is delivered, the file is small again."""
+    path = tmp_path / "o.db"
+    with opened(path, limit=LARGE) as outbox:
+        for number in range(90):
+            outbox.put(Batch([Record(os.urandom(1 << 20), "feed", f"S{number}")], (), 0.0), never)
+        drained(outbox)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 4 << 20
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from stockctl.producer.outbox import Outbox
+outbox = Outbox(Path(sys.argv[1]), limit=1 << 20)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_producer_is_refused_with_the_first_ones_pid(tmp_path: Path):
+    """One process uses an outbox; when it dies, in whatever way, the next one may."""
+    path = tmp_path / "o.db"
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdin is not None
+    with child:
+        assert child.stdout.readline() == "held\n"
+        with pytest.raises(OutboxError, match=rf"is in use by process {child.pid}\.") as refused:
+            Outbox(path, limit=LARGE)
+        assert "stream.outbox" in (refused.value.hint or "")
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    with opened(path, limit=LARGE) as outbox:
+        assert outbox.waiting == 0
+
+
+def spoil_header(path: Path) -> None:
+    path.write_bytes(b"no database at all" * 100)
+
+
+def spoil_middle(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(os.urandom(20_000))
+
+
+def make_newer(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def make_foreign(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE other (x)")
+
+
+def make_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (spoil_header, "is damaged or is none"),
+        (spoil_middle, "is damaged or is none"),
+        (make_newer, "its format is 99, this one knows 1"),
+        (make_foreign, "no outbox of stockctl"),
+        (make_folder, "cannot be written"),
+    ],
+)
+def test_a_file_that_is_no_whole_outbox_is_refused_and_left_alone(tmp_path: Path, spoil, words: str):
+    """Damaged, newer, somebody else's: a sentence, what to do, and not one byte changed."""
+    path = tmp_path / "o.db"
+    with opened(path, limit=LARGE) as outbox:
+        put_all(outbox, range(30), symbols=20)
+    spoil(path)
+    before = path.read_bytes() if path.is_file() else b""
+    with pytest.raises(OutboxError, match=words) as refused:
+        Outbox(path, limit=LARGE)
+    assert str(path) in refused.value.message
+    assert refused.value.hint
+    assert (path.read_bytes() if path.is_file() else b"") == before
+    with pytest.raises(OutboxError, match=words):
+        Outbox(path, limit=LARGE)
+
+
+def test_a_batch_that_rotted_is_named_when_it_is_read(tmp_path: Path):
+    """A row whose bytes changed without SQLite noticing is an error, no wrong quote."""
+    path = tmp_path / "o.db"
+    with opened(path, limit=LARGE) as outbox:
+        put_all(outbox, range(3))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE batches SET body = zeroblob(length(body))")
+        connection.commit()
+    with opened(path, limit=LARGE) as outbox, pytest.raises(OutboxError, match="not what was written"):
+        outbox.take(1, 0)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
+    """A file in the way of the folder is a sentence."""
+    (tmp_path / "way").write_text("")
+    with pytest.raises(OutboxError, match=r"cannot be used: (File exists|Not a directory)"):
+        Outbox(tmp_path / "way" / "o.db", limit=LARGE)
+
+
+def test_a_process_that_died_while_making_it_leaves_nothing_in_the_way(tmp_path: Path):
+    """The file appears whole or not at all."""
+    (tmp_path / f".{os.getpid()}.partial").write_bytes(b"half")
+    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+        assert put_all(outbox, range(2)) == drained(outbox)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.db", "o.db.lock"]
+
+
+def test_a_copy_taken_while_it_works_is_whole(tmp_path: Path):
+    """What a crash of the machine would leave, file and log as they are at some moment, opens again."""
+    path, copy = tmp_path / "o.db", tmp_path / "copy"
+    with opened(path, limit=LARGE) as outbox:
+        data = put_all(outbox, range(20), symbols=30)
+        copy.mkdir()
+        for name in ("o.db", "o.db-wal"):
+            shutil.copy(tmp_path / name, copy / name)
+    log = copy / "o.db-wal"
+    log.write_bytes(log.read_bytes()[: log.stat().st_size * 2 // 3])
+    with opened(copy / "o.db", limit=LARGE) as outbox:
+        found = drained(outbox)
+    assert found == data[: len(found)]
+    assert 0 < len(found) < len(data)
