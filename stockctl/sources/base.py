@@ -1,8 +1,17 @@
-"""The contract of a source of quotes."""
+"""The contract of a source of quotes, for those that come with stockctl and for yours.
 
-from collections.abc import Iterator, Sequence
+A package of yours gives stockctl a source by an entry point::
+
+    [project.entry-points."stockctl.sources"]
+    acme = "acme_quotes.stockctl:make_source"
+
+``make_source`` takes a ``SourceRequest`` and returns a ``Source``; ``stockctl stream --source acme`` runs it.
+``stockctl.sources.contract`` holds the tests that it has to pass.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from stockctl.market.quote import Quote
 from stockctl.pipeline.ports import Rejection
@@ -16,14 +25,23 @@ class Source(Protocol):
 
     A source waits between ticks itself, always with ``stop.wait(seconds)``, and ends soon after ``stop``
     is set. What it has to say to a person (a pause, a retry) it says through ``logging``, below
-    ``stockctl.sources``.
+    ``stockctl.sources``. ``ticks`` is run in the main thread.
     """
 
-    name: str
-    """The value of ``source`` in its quotes."""
+    @property
+    def name(self) -> str:
+        """The value of ``source`` in its quotes: small letters, digits, ``-`` and ``_``."""
 
-    expected: int | None
-    """How many quotes and rejections will come in all, once that is known."""
+    @property
+    def expected(self) -> int | None:
+        """How many quotes and rejections will come in all, once that is known."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it yields the same again when it is run again.
+
+        What another one yields waits on disk until it is delivered, because nobody could ask for it twice.
+        """
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield ticks until there is nothing more, or ``stop`` is set.
@@ -31,3 +49,22 @@ class Source(Protocol):
         Raises:
             SourceError: the source cannot go on.
         """
+
+
+class SourceRequest(NamedTuple):
+    """What a person asks of a source."""
+
+    symbols: Sequence[str]
+    """In canonical form, each once."""
+    interval: float
+    """Seconds between polls, if it polls."""
+    once: bool
+    """Whether to read each symbol once, and end."""
+    files: Sequence[str]
+    """What ``--file`` names."""
+    options: Mapping[str, object]
+    """The table ``source.options`` of the configuration, for whatever else the source wants to know."""
+
+
+SourceFactory = Callable[[SourceRequest], Source]
+"""What an entry point of the group ``stockctl.sources`` names."""

@@ -4,16 +4,20 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from stockctl.errors import UsageError
-from stockctl.sources.base import Source
+from stockctl.sources.base import Source, SourceRequest
+from stockctl.sources.installed import installed, make_installed
 
 if TYPE_CHECKING:
     from stockctl.config import Settings
 
-NAMES = ("yahoo", "replay", "simulate")
+NAMES = ("yahoo", "yahoo-live", "replay", "simulate", "ndjson")
+"""The sources that come with stockctl."""
 _BELONGS_TO = {
-    "files": ("replay",),
-    "timezone": ("replay",),
-    "interval": ("yahoo",),
+    "files": ("replay", "ndjson"),
+    "timezone": ("replay", "ndjson"),
+    "follow": ("ndjson",),
+    "interval": ("yahoo", "yahoo-live"),
+    "when_closed": ("yahoo", "yahoo-live"),
     "once": ("yahoo",),
     "speed": ("replay", "simulate"),
     "seed": ("simulate",),
@@ -28,8 +32,10 @@ class SourceOptions(NamedTuple):
     name: str | None = None
     symbols: Sequence[str] | None = None
     files: Sequence[str] = ()
+    follow: bool = False
     timezone: str | None = None
     interval: float | None = None
+    when_closed: str | None = None
     once: bool = False
     speed: float | None = None
     seed: int | None = None
@@ -47,22 +53,46 @@ def choose_source(
         UsageError: the name is unknown, an option belongs to another source, or a needed one is missing.
         SourceError: a file cannot be replayed.
     """
-    name = options.name or ("replay" if options.files else settings.source.name)
+    name = _name(options, settings)
     if name not in NAMES:
-        raise UsageError(f"--source {name!r} is unknown.", f"Choose one of {', '.join(NAMES)}.")
+        return _of_another_package(name, options, settings)
     _refuse_foreign(options, name)
     if name == "replay":
         return _replay(options, on_progress)
     if name == "simulate":
         return _simulate(options, settings)
-    return _yahoo(options, settings)
+    if name == "ndjson":
+        return _ndjson(options)
+    return _while_open(_yahoo(name, options, settings), options, settings)
+
+
+def _name(options: SourceOptions, settings: "Settings") -> str:
+    if options.name is not None:
+        return options.name
+    if options.files:
+        return "ndjson" if options.follow or settings.source.name == "ndjson" else "replay"
+    return settings.source.name
+
+
+def _of_another_package(name: str, options: SourceOptions, settings: "Settings") -> Source:
+    others = installed()
+    if name not in others:
+        raise UsageError(f"The source {name!r} is unknown.", f"Choose one of {', '.join([*NAMES, *others])}.")
+    request = SourceRequest(
+        options.symbols or settings.symbols,
+        options.interval or settings.source.interval,
+        options.once,
+        options.files,
+        settings.source.options,
+    )
+    return make_installed(others[name], request)
 
 
 def _refuse_foreign(options: SourceOptions, name: str) -> None:
     for field, sources in _BELONGS_TO.items():
         given = getattr(options, field)
         if given is not None and given is not False and given != () and name not in sources:
-            flag = "--file" if field == "files" else f"--{field}"
+            flag = "--file" if field == "files" else f"--{field.replace('_', '-')}"
             raise UsageError(f"{flag} is for --source {' or '.join(sources)}, not for {name}.")
 
 
@@ -83,6 +113,22 @@ def _replay(options: SourceOptions, on_progress: Callable[[str], None] | None) -
     return source
 
 
+def _ndjson(options: SourceOptions) -> Source:
+    from stockctl.market.timestamp import NEW_YORK
+    from stockctl.sources.ndjson import NdjsonSource
+
+    if len(options.files) != 1:
+        raise UsageError(
+            "The source ndjson reads one feed.", "Such as: my-feed | stockctl stream --source ndjson --file -"
+        )
+    return NdjsonSource(
+        options.files[0],
+        follow=options.follow,
+        symbols=options.symbols,
+        timezone=options.timezone or NEW_YORK,
+    )
+
+
 def _simulate(options: SourceOptions, settings: "Settings") -> Source:
     from stockctl.market.refusal import Refusal
     from stockctl.market.timestamp import parse_timestamp
@@ -100,11 +146,22 @@ def _simulate(options: SourceOptions, settings: "Settings") -> Source:
     )
 
 
-def _yahoo(options: SourceOptions, settings: "Settings") -> Source:
+def _yahoo(name: str, options: SourceOptions, settings: "Settings") -> Source:
+    symbols = options.symbols or settings.symbols
+    interval = options.interval or settings.source.interval
+    if name == "yahoo-live":
+        from stockctl.sources.yahoo_live import YahooLiveSource
+
+        return YahooLiveSource(symbols, interval=interval)
     from stockctl.sources.yahoo import YahooSource
 
-    return YahooSource(
-        options.symbols or settings.symbols,
-        interval=options.interval or settings.source.interval,
-        once=options.once,
-    )
+    return YahooSource(symbols, interval=interval, once=options.once)
+
+
+def _while_open(source: Source, options: SourceOptions, settings: "Settings") -> Source:
+    policy = options.when_closed or settings.source.when_closed
+    if options.once or policy == "continue":
+        return source
+    from stockctl.sources.closed import WhenClosed, WhenClosedPolicy
+
+    return WhenClosed(source, options.symbols or settings.symbols, WhenClosedPolicy(policy))

@@ -64,6 +64,7 @@ class SimulateSource:
     """
 
     name = SOURCE
+    repeatable = True
     expected: int | None = None
 
     def __init__(

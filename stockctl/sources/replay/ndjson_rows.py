@@ -1,38 +1,27 @@
 """The rows of an NDJSON file: one JSON object a line."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from threading import Event
-from typing import NoReturn
 
 from stockctl.errors import SourceError
 from stockctl.market.refusal import Refusal
-from stockctl.sources.replay.columns import Picker, Values, find_columns, require_columns
+from stockctl.sources.replay.columns import Values
 from stockctl.sources.replay.inputs import FORMATS_HINT, Input, open_text
-from stockctl.sources.replay.lines import MAX_ROW, read_lines
-
-_MAX_SHAPES = 256  # of objects, by their names; a file has a few
-_TEXTS = frozenset({str, type(None)})
+from stockctl.sources.replay.lines import read_lines
+from stockctl.sources.replay.ndjson_objects import ObjectReader
 
 
 class NdjsonRows:
-    """A file of JSON objects, one a line. Blank lines are no rows.
-
-    Prices and volume are numbers or texts of numbers, and time is a text; null and an absent name say
-    the same. The names of an object are its columns.
-    """
+    """A file of JSON objects, one a line. Blank lines are no rows."""
 
     def __init__(self, source: Input) -> None:
         self._source = source
-        self._shapes: dict[tuple[str, ...], Picker] = {}
-        self._usable = False
-        self._first_reason: Refusal | None = None
-        self._has_previous_close = False
+        self._reader = ObjectReader()
 
     @property
     def lacks_previous_close(self) -> bool:
         """Whether no object of the file has that name; known once the last row was read."""
-        return not self._has_previous_close
+        return not self._reader.has_previous_close
 
     def rows(self, stop: Event) -> Iterator[tuple[Values | Refusal, str]]:
         """Yield the values of each object, or why it has none, with the text of its line.
@@ -46,73 +35,15 @@ class NdjsonRows:
             for line in read_lines(stream, stop):
                 if line.strip():
                     yield self._read(line), line
-        if not self._usable:
+        if not self._reader.usable:
             raise SourceError(
                 f"{self._source.argument} cannot be replayed, no line of it is a JSON object with time, "
-                f"symbol and price: {self._first_reason}.",
+                f"symbol and price: {self._reader.first_reason}.",
                 FORMATS_HINT,
             )
 
     def _read(self, line: str) -> Values | Refusal:
         try:
-            return self._values(line)
+            return self._reader.values(line)
         except Refusal as reason:
-            self._first_reason = self._first_reason or reason
             return reason
-
-    def _values(self, line: str) -> Values:
-        if len(line) > MAX_ROW:
-            raise Refusal(f"row is longer than {MAX_ROW} characters")
-        pairs = _decode(line)
-        if type(pairs) is not tuple:
-            raise Refusal("not a JSON object")
-        names, cells = zip(*pairs, strict=True) if pairs else ((), ())
-        pick = self._shapes.get(names) or self._learn(names)
-        values = pick((*cells, ""))
-        if not _TEXTS.issuperset(map(type, values)):
-            values = _as_texts(values)
-        return [value or "" for value in values]
-
-    def _learn(self, names: tuple[str, ...]) -> Picker:
-        columns = find_columns(names)
-        try:
-            require_columns(columns, names)
-            self._usable = True
-        except Refusal as reason:  # what this object lacks is told with its values
-            self._first_reason = self._first_reason or reason
-        self._has_previous_close |= columns.has("previous_close")
-        if len(self._shapes) < _MAX_SHAPES:
-            self._shapes[names] = columns.pick
-        return columns.pick
-
-
-def _as_texts(values: Sequence[object]) -> Values:
-    """Return ``values`` with texts, which no check passes, in place of booleans, arrays and objects."""
-    if type(values[0]) not in _TEXTS:
-        raise Refusal(f"symbol {_words(values[0])} is not text")
-    return ["" if value is None else _words(value) for value in values]
-
-
-def _words(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else "[...]" if isinstance(value, list) else "{...}"
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise Refusal(f"{name} is not a JSON number")
-
-
-# Numbers stay the text they are; an object becomes a tuple of pairs, so that a name met twice is seen.
-_decode_text = json.JSONDecoder(
-    parse_float=str, parse_int=str, parse_constant=_refuse_constant, object_pairs_hook=tuple
-).decode
-
-
-def _decode(line: str) -> object:
-    try:
-        return _decode_text(line)
-    except json.JSONDecodeError as error:
-        raise Refusal(f"not JSON: {error.msg} at character {error.pos + 1}") from None
-    except RecursionError:
-        raise Refusal("not a quote: nested too deeply") from None

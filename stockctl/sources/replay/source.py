@@ -62,6 +62,7 @@ class ReplaySource:
     """
 
     name = "replay"
+    repeatable = True
 
     def __init__(
         self,

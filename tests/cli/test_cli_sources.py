@@ -1,0 +1,166 @@
+"""Feeds of other programs and sources of other packages, as a user runs them."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import Command, finish
+
+
+def line(minute: int, price: int) -> str:
+    """Return a line of a feed."""
+    fields = {"timestamp": f"2026-01-05T15:{minute:02}:00Z", "symbol": "AAPL", "price": price}
+    return json.dumps(fields) + "\n"
+
+
+def prices(stockctl: Command, symbol: str) -> list[float]:
+    """Return what is stored of a symbol, oldest first."""
+    return [row["price"] for row in stockctl.rows("query", "history", symbol)]
+
+
+def test_any_program_can_be_piped_in(stockctl: Command) -> None:
+    """What a feed writes is stored, what cannot be read is set aside, and the end of the feed ends it."""
+    done = stockctl.run(
+        "stream", "--source", "ndjson", "--file", "-", stdin=line(1, 101) + "oops\n" + line(2, 102)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 quotes sent, 2 stored, 1 quarantined, 0 alerts." in done.stderr
+    assert prices(stockctl, "AAPL") == [101, 102]
+
+
+def test_a_line_is_stored_while_the_feed_goes_on(stockctl: Command) -> None:
+    """A quote is there before the next one comes, and SIGTERM ends the wait for it with nothing lost."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "stockctl", "stream", "--source", "ndjson", "--file", "-", "-o", "json"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=stockctl.environment({"STOCKCTL_INDICATORS__SHORT": "1", "STOCKCTL_INDICATORS__LONG": "2"}),
+        cwd=stockctl.folder,
+        text=True,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    # Up, then down: the third quote raises an alert, which is written once it is stored.
+    for minute, price in enumerate((101, 109, 102)):
+        child.stdin.write(line(minute, price))
+        child.stdin.flush()
+    alert = json.loads(child.stdout.readline())
+    assert (alert["symbol"], alert["kind"], alert["price"]) == ("AAPL", "trend_down", 102)
+    assert prices(stockctl, "AAPL") == [101, 109, 102]
+    code, _, told = finish(child, signal.SIGTERM)
+    assert code == 0, told
+    assert "3 quotes sent" in told
+
+
+def test_a_growing_file_is_followed_until_ctrl_c(stockctl: Command) -> None:
+    """Lines that come later are stored as well; Ctrl-C ends it with its own code."""
+    feed = stockctl.folder / "feed.ndjson"
+    feed.write_text(line(1, 101))
+    child = stockctl.start(
+        "stream", "--file", str(feed), "--follow", "-o", "json",
+        extra={"STOCKCTL_INDICATORS__SHORT": "1", "STOCKCTL_INDICATORS__LONG": "2"},
+    )  # fmt: skip
+    with feed.open("a") as file:
+        file.write(line(2, 105) + line(3, 90))
+    assert child.stdout is not None
+    assert json.loads(child.stdout.readline())["price"] == 90
+    assert finish(child)[0] == 130
+    assert prices(stockctl, "AAPL") == [101, 105, 90]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--source", "ndjson"), "The source ndjson reads one feed."),
+        (("--source", "ndjson", "--file", "a", "--file", "b"), "The source ndjson reads one feed."),
+        (("--source", "ndjson", "--file", "nothing"), "nothing cannot be read: No such file or directory."),
+        (("--source", "ndjson", "--file", "-", "--once"), "--once is for --source yahoo"),
+        (("--source", "yahoo", "--follow"), "--follow is for --source ndjson, not for yahoo."),
+        (("--source", "acme"), "The source 'acme' is unknown."),
+    ],
+)
+def test_what_makes_no_sense_is_refused(stockctl: Command, arguments: tuple[str, ...], words: str) -> None:
+    """Before a home is made, with the reason."""
+    assert words in stockctl.refused("stream", *arguments, code=2)
+    assert not stockctl.home.exists()
+
+
+ACME = """
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from stockctl.market.quote import Quote
+
+
+class Acme:
+    name = "acme"
+    expected = None
+    repeatable = True
+
+    def __init__(self, request):
+        self.request = request
+
+    def ticks(self, stop):
+        start = self.request.options["start"]
+        for number, symbol in enumerate(self.request.symbols):
+            price = Decimal(start + number)
+            figures = (price, None, None, None, None, None)
+            yield [Quote(symbol, "2026-01-05T15:00:00.000Z", *figures, "acme", None)]
+
+
+def make_source(request):
+    return Acme(request)
+
+
+def make_nothing(request):
+    return object()
+"""
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """A folder with an installed package that brings three sources, one of which works."""
+    folder = tmp_path / "site"
+    described = folder / "acme_quotes-1.0.dist-info"
+    described.mkdir(parents=True)
+    (folder / "acme_quotes.py").write_text(ACME)
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-quotes\nVersion: 1.0\n")
+    (described / "entry_points.txt").write_text(
+        "[stockctl.sources]\nacme = acme_quotes:make_source\nabsent = acme_quotes:gone\n"
+        "empty = acme_quotes:make_nothing\n"
+    )
+    return folder
+
+
+def with_packages(stockctl: Command, packages: Path) -> dict[str, str]:
+    """Return the environment in which the package is installed."""
+    found = [str(packages), stockctl.environment().get("PYTHONPATH", "")]
+    return {"PYTHONPATH": ":".join(filter(None, found)), "STOCKCTL_SOURCE__OPTIONS": "{start = 40}"}
+
+
+def test_a_source_of_another_package_is_found_by_its_name(stockctl: Command, packages: Path) -> None:
+    """It gets the symbols and its own options, and its quotes are stored."""
+    stockctl.ok("stream", "--source", "acme", "--symbols", "IBM,T", extra=with_packages(stockctl, packages))
+    rows = stockctl.rows("query", "latest")
+    assert [(row["symbol"], row["price"], row["source"]) for row in rows] == [
+        ("IBM", 40, "acme"),
+        ("T", 41, "acme"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("absent", "The source absent cannot be loaded from acme_quotes:gone"),
+        ("empty", "What acme_quotes:make_nothing makes is no source: it has no name, no expected"),
+    ],
+)
+def test_a_source_that_is_none_is_told(stockctl: Command, packages: Path, name: str, words: str) -> None:
+    """A broken package is named, so that its maintainer can be asked."""
+    told = stockctl.refused("stream", "--source", name, code=1, extra=with_packages(stockctl, packages))
+    assert words in told
+    assert "acme-quotes" in told
