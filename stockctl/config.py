@@ -95,6 +95,10 @@ class SourceSettings(Section):
         description="yahoo, yahoo-live, replay, simulate, ndjson, or one of another package",
     )
     interval: float = Field(30.0, ge=1, le=86_400, description="seconds between polls")
+    parallel: int = Field(4, ge=1, le=16, description="requests to Yahoo at once")
+    requests_per_minute: float = Field(
+        60.0, ge=1, le=6000, description="requests to Yahoo at most, cookies included"
+    )
     when_closed: Literal["wait", "continue", "exit"] = Field(
         "wait", description="what a live source does while its markets are closed: wait, continue or exit"
     )

@@ -2,7 +2,8 @@
 
 The child gets ``HTTPS_PROXY`` at this server and ``SSL_CERT_FILE`` at a throw-away authority. The server
 takes ``CONNECT host:443``, ends TLS as that host, and answers by host and path: a cookie at
-``fc.yahoo.com``, a crumb at ``/v1/test/getcrumb``, quotes at ``/v7/finance/quote``. Quotes are scripted,
+``fc.yahoo.com``, a crumb at ``/v1/test/getcrumb``, quotes at ``/v7/finance/quote``, live ones through
+``streamer`` (see ``yahoo_streamer``). Quotes are scripted,
 request by request, for each list of symbols, so that many scenarios run side by side::
 
     with YahooStandIn() as yahoo:
@@ -11,22 +12,24 @@ request by request, for each list of symbols, so that many scenarios run side by
         assert len(yahoo.polls("AAPL,MSFT")) == 4
 
 The last reply of a script repeats. Mind that yfinance sends every request that got a 4xx or 5xx once
-more, after a change of cookie: one failed poll takes two replies.
+more, after a change of cookie: one failed poll takes two replies. Our session ends at a 429 before that.
 """
 
 import json
 import os
 import ssl
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import SHUT_RDWR
-from threading import Event, Lock, Thread
+from threading import Condition, Event, Lock, Thread
 from typing import NamedTuple, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import trustme
+from yahoo_streamer import Streamer
 
 CRUMB = "crumb.of.the.stand-in"
 COOKIE = "A3=d=standin; Expires=Wed, 01 Jan 2098 00:00:00 GMT; Domain=.yahoo.com; Path=/; Secure"
@@ -100,13 +103,21 @@ HANG = Reply(fault="hang")
 class YahooStandIn:
     """The server; a context manager.
 
-    ``requests`` holds all that was asked, in order; ``crumb`` is what requests for a crumb are answered.
+    ``requests`` holds all that was asked, in order; ``crumb`` is what requests for a crumb are answered,
+    and ``proxy_status`` what a ``CONNECT`` is. With ``gather`` set, a quote request is answered once so many
+    are under way; ``most_at_once`` is how many ever were.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.crumb = Reply(body=CRUMB.encode(), content_type="text/plain")
+        self.proxy_status = 200
+        self.gather = 0
+        self.most_at_once = 0
         self.closing = Event()
+        self._at_once = 0
+        self._gathering = Condition()
+        self.streamer = Streamer(lambda symbols: len(self.polls(symbols)))
         self._scripts: dict[str, tuple[Reply, ...]] = {}
         self._taken: Counter[str] = Counter()
         self._authority = trustme.CA()
@@ -122,6 +133,7 @@ class YahooStandIn:
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
+        self.streamer.close()
         self._server.shutdown()
         self._thread.join()
         with self._lock:
@@ -170,6 +182,22 @@ class YahooStandIn:
             if request.path == "/v7/finance/quote":
                 return self._next_quotes(request.query)
             return status(404)
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Count a quote request while it is answered, and hold it until enough have gathered."""
+        with self._gathering:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            self._gathering.notify_all()
+            self._gathering.wait_for(lambda: self.most_at_once >= self.gather, timeout=10)
+            if self.gather:  # and leave time for one too many to come
+                self._gathering.wait_for(lambda: self._at_once > self.gather, timeout=0.2)
+        try:
+            yield
+        finally:
+            with self._gathering:
+                self._at_once -= 1
 
     def context(self, host: str) -> ssl.SSLContext:
         """Return what is needed to speak TLS as ``host``."""
@@ -233,6 +261,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         self.host = self.path.partition(":")[0]
+        if self.server.yahoo.proxy_status != 200:
+            self.send_error(self.server.yahoo.proxy_status)
+            return
         self.send_response(200, "Connection established")
         self.end_headers()
         self.rfile.close()
@@ -244,8 +275,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = False
 
     def do_GET(self) -> None:
+        if self.headers.get("Upgrade", "").lower() == "websocket":
+            self.close_connection = True
+            self.server.yahoo.streamer.serve(self.tunnel, self.path, self.headers["Sec-WebSocket-Key"])
+            return
         url = urlsplit(self.path)
-        reply = self.server.yahoo.answer(Request(self.host, url.path, dict(parse_qsl(url.query))))
+        yahoo = self.server.yahoo
+        with yahoo.under_way() if url.path == "/v7/finance/quote" else nullcontext():
+            reply = yahoo.answer(Request(self.host, url.path, dict(parse_qsl(url.query))))
+        self.server.yahoo.streamer.polled()
         if reply.fault == "hang":
             self.server.yahoo.closing.wait()
         if reply.fault is not None:

@@ -2,10 +2,14 @@
 
 Standard input holds a JSON list of scenarios: ``name``, ``symbols``, and optionally ``once``,
 ``interval`` (seconds, 0.002 if absent) and ``until``, the market time at whose first quote to stop, or
-``stop_after`` (seconds).
+``stop_after`` (seconds); ``parallel``, ``rarest`` and ``requests_per_minute`` as the source has them;
+``limited``, the seconds for which the breaker is open at first; ``change_to``, the symbols from the first
+tick on.
 Standard output gets one JSON object: for each name its ``ticks`` (encoded quotes, and rejections as
 ``[origin, reason, data]``), its ``log`` (``[level, logger, text]``), its ``error`` (``[message, hint]``,
-or null) and the ``seconds`` it took; and below ``""`` what is true of the process in all.
+or null), the ``seconds`` it took, the ``doubts`` it counted, the ``unknown`` symbols, the ``breaker``
+and the seconds to the limiter's ``next_turn`` in the end; and below ``""`` what is true of the process
+in all.
 """
 
 import json
@@ -19,7 +23,7 @@ from time import monotonic
 from stockctl.errors import SourceError
 from stockctl.market.quote import encode_quote
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.yahoo import YahooSource
+from stockctl.sources.yahoo import RateLimiter, YahooSource
 
 DEADLINE = 20.0
 LATE = [name for name in ("yfinance", "pandas", "curl_cffi", "requests") if name in sys.modules]
@@ -42,15 +46,23 @@ def run(scenario: dict) -> dict:
     deadline.start()
     root = logging.getLogger()
     root.addHandler(log)
+    per_minute = scenario.get("requests_per_minute")
+    limiter = RateLimiter(per_minute) if per_minute else None
     source = YahooSource(
         scenario["symbols"].split(","),
         interval=scenario.get("interval", 0.002),
         once=scenario.get("once", False),
         rng=Random(1),
+        limiter=limiter,
+        **{name: scenario[name] for name in ("parallel", "rarest") if name in scenario},
     )
+    if "limited" in scenario:
+        source.breaker.limited(scenario["limited"])
     try:
         for tick in source.ticks(stop):
             ticks.append([_shown(item) for item in tick])
+            if "change_to" in scenario:
+                source.change_symbols(scenario["change_to"].split(","))
             if any(_is_last(item, scenario) for item in tick):
                 stop.set()
     except SourceError as failure:
@@ -58,7 +70,16 @@ def run(scenario: dict) -> dict:
     finally:
         root.removeHandler(log)
         deadline.cancel()
-    return {"ticks": ticks, "log": log.lines, "error": error, "seconds": monotonic() - begun}
+    return {
+        "ticks": ticks,
+        "log": log.lines,
+        "error": error,
+        "seconds": monotonic() - begun,
+        "doubts": source.doubts,
+        "unknown": source.unknown,
+        "breaker": source.breaker.state,
+        "next_turn": limiter.take() if limiter else 0.0,
+    }
 
 
 def _shown(item: object) -> object:

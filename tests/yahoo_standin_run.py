@@ -40,6 +40,10 @@ class Outcome(NamedTuple):
     log: list[tuple[str, str, str]]
     error: list[str] | None
     seconds: float
+    doubts: dict[str, int]
+    unknown: list[str]
+    breaker: str
+    next_turn: float
     polls: list[Request]
 
     def said(self, level: str = "") -> list[str]:

@@ -85,7 +85,7 @@ def _of_another_package(name: str, options: SourceOptions, settings: "Settings")
         options.files,
         settings.source.options,
     )
-    return make_installed(others[name], request)
+    return _judged(make_installed(others[name], request))
 
 
 def _refuse_foreign(options: SourceOptions, name: str) -> None:
@@ -121,12 +121,13 @@ def _ndjson(options: SourceOptions) -> Source:
         raise UsageError(
             "The source ndjson reads one feed.", "Such as: my-feed | stockctl stream --source ndjson --file -"
         )
-    return NdjsonSource(
+    feed = NdjsonSource(
         options.files[0],
         follow=options.follow,
         symbols=options.symbols,
         timezone=options.timezone or NEW_YORK,
     )
+    return _judged(feed)
 
 
 def _simulate(options: SourceOptions, settings: "Settings") -> Source:
@@ -147,15 +148,26 @@ def _simulate(options: SourceOptions, settings: "Settings") -> Source:
 
 
 def _yahoo(name: str, options: SourceOptions, settings: "Settings") -> Source:
+    from stockctl.sources.yahoo import RateLimiter, YahooSource
+
     symbols = options.symbols or settings.symbols
     interval = options.interval or settings.source.interval
+    limiter = RateLimiter(settings.source.requests_per_minute)
     if name == "yahoo-live":
         from stockctl.sources.yahoo_live import YahooLiveSource
 
-        return YahooLiveSource(symbols, interval=interval)
-    from stockctl.sources.yahoo import YahooSource
+        return YahooLiveSource(symbols, interval=interval, limiter=limiter)
+    parallel = settings.source.parallel
+    return YahooSource(symbols, interval=interval, once=options.once, parallel=parallel, limiter=limiter)
 
-    return YahooSource(symbols, interval=interval, once=options.once)
+
+def _judged(source: Source) -> Source:
+    """Hold the quotes of a live source against what a price can be."""
+    if source.repeatable:
+        return source
+    from stockctl.sources.plausible import PlausibleSource
+
+    return PlausibleSource(source)
 
 
 def _while_open(source: Source, options: SourceOptions, settings: "Settings") -> Source:

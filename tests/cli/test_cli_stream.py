@@ -77,7 +77,7 @@ REFUSED = [
     (("--source", "bloomberg"), "The source 'bloomberg' is unknown"),
     (("--source", "replay"), "A replay needs a file"),
     (("--source", "yahoo", "--file", "x.csv"), "--file is for --source replay or ndjson, not for yahoo"),
-    (("--source", "simulate", "--interval", "5"), "--interval is for --source yahoo or yahoo-live, not for simulate"),
+    (("--source", "simulate", "--interval", "5"), "--interval is for --source yahoo or yahoo-live, not for"),
     (("--source", "yahoo", "--speed", "5"), "--speed is for --source replay or simulate, not for yahoo"),
     (("--source", "yahoo", "--seed", "5"), "--seed is for --source simulate, not for yahoo"),
     (("--source", "simulate", "--start", "noon"), "--start 'noon' is not a UTC time"),

@@ -138,6 +138,17 @@ def test_there_must_be_symbols_and_they_must_be_some() -> None:
         YahooSource(["AAPL", "A,B"])
 
 
+def test_wrong_usage_is_refused_while_running_too() -> None:
+    """No symbols, a symbol that is none, and no request at once; what was asked for stays."""
+    source = YahooSource(["AAPL"])
+    with pytest.raises(UsageError, match="no symbol to ask Yahoo for"):
+        source.change_symbols([])
+    with pytest.raises(Refusal, match="A,B"):
+        source.change_symbols(["A,B"])
+    with pytest.raises(UsageError, match="cannot be 0 requests at once"):
+        YahooSource(["AAPL"], parallel=0)
+
+
 def test_stopping_before_the_first_poll_asks_nothing() -> None:
     """A source that is stopped already ends, and imports nothing for it."""
     stop = Event()

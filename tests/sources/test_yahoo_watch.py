@@ -69,6 +69,13 @@ def test_a_bad_answer_is_rejected_when_it_changes_and_not_at_every_poll(watch: W
     assert found == [1, 0, 1, 1, 0, 0, 1]
 
 
+def test_a_bad_answer_is_remembered_while_its_symbol_is_not_answered_for(watch: Watch) -> None:
+    """A request that failed, or came late, is no reason to reject the same again."""
+    polls = [("AAPL", 0), ("MSFT", 12), ("AAPL", 0)]
+    found = [len(watch.take([good(symbol, price)], [symbol], NOW).rejections) for symbol, price in polls]
+    assert found == [1, 0, 0]
+
+
 def test_nameless_answers_are_told_apart_by_their_bytes(watch: Watch) -> None:
     """Two different ones in a poll are two rejections, and none again when they come again."""
     assert len(watch.take([1, 2, 2], ASKED, NOW).rejections) == 2
@@ -92,7 +99,7 @@ def test_missing_symbols_are_named_once_and_when_they_come_back(
     said = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert [level for level, _ in said] == ["WARNING", "INFO", "INFO"]
     assert said[0][1].startswith(
-        "Yahoo has no quote for AAPL, MSFT, and is asked for it again at every poll."
+        "Yahoo has no quote for AAPL, MSFT, and is asked for it again ever more rarely, hourly in the end."
     )
     assert "BRK-B" in said[0][1]
     assert [text for _, text in said[1:]] == [
@@ -169,6 +176,31 @@ def test_many_symbols_make_one_short_sentence(caplog: pytest.LogCaptureFixture) 
     closed, rejected = [record.getMessage() for record in caplog.records]
     assert "S0, S1, S2, S3, S4 and 495 more" in closed
     assert rejected.endswith("; and 497 more.")
+
+
+def test_symbols_that_are_asked_for_no_more_are_forgotten(
+    watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Back again, a symbol begins anew; one that stays is not sent twice."""
+    watch.take([good("AAPL"), good("IBM")], ASKED, NOW)
+    watch.change(["IBM"])
+    assert symbols(watch.take([good("AAPL"), good("IBM")], ["IBM"], NOW)) == []
+    watch.change(["AAPL", "IBM", "MSFT"])
+    caplog.clear()
+    assert symbols(watch.take([good("AAPL"), good("IBM")], ASKED, NOW)) == ["AAPL"]
+    assert [record.getMessage()[:27] for record in caplog.records] == ["Yahoo has no quote for MSFT"]
+
+
+def test_what_was_known_and_is_missing_is_told_apart_from_the_unknown(
+    watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The one may be back at the next poll, the other is misspelt."""
+    for results in (everything(), [good("AAPL")], everything()):
+        watch.take(results, ASKED, NOW)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Yahoo has no quote for MSFT, IBM any more, and is asked for it again at every poll.",
+        "Yahoo has a quote for MSFT, IBM again.",
+    ]
 
 
 def test_why_a_symbol_gave_no_quote_is_known(watch: Watch) -> None:

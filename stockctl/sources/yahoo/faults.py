@@ -2,8 +2,13 @@
 
     YahooFault
     ├── RateLimited     too many requests from this address
+    │   └── Withheld    not asked at all, because the last answer was that one
     ├── Refused         this address or session is not served
     ├── Unreachable     no connection to Yahoo
+    │   ├── NameFault   its name cannot be found
+    │   ├── ProxyFault  a proxy is in the way
+    │   ├── TlsFault    whoever answers cannot prove to be Yahoo
+    │   └── TimedOut    no answer in time
     ├── ServerFault     Yahoo failed by itself
     ├── Malformed       an answer that nobody can understand
     └── NoQuotes        a sound answer without any of the symbols
@@ -14,8 +19,7 @@ None of them says that a symbol is gone, and all of them may pass.
 from collections.abc import Sequence
 from typing import ClassVar
 
-_SHOWN_SYMBOLS = 5
-_SHOWN_TEXT = 160
+from stockctl.sources.wording import named, one_line
 
 SPELLING = (
     "Check the spelling; Yahoo writes BRK-B for a class of shares, VOD.L for another exchange, ^GSPC for "
@@ -43,8 +47,18 @@ class RateLimited(YahooFault):
         "are not at fault."
     )
 
-    def __init__(self) -> None:
-        super().__init__("Yahoo limits this address: too many requests (HTTP 429)")
+    says: ClassVar[str] = "Yahoo limits this address: too many requests (HTTP 429)"
+
+    def __init__(self, retry_after: float | None = None) -> None:
+        super().__init__(self.says)
+        self.retry_after = retry_after
+        """Seconds that Yahoo asks to wait; None when it does not say."""
+
+
+class Withheld(RateLimited):
+    """A request was not sent, so that Yahoo is left alone for a while."""
+
+    says = "Yahoo is left alone after too many requests (HTTP 429)"
 
 
 class Refused(YahooFault):
@@ -66,8 +80,48 @@ class Unreachable(YahooFault):
     means = "The network, a proxy or a name server is in the way; nothing is known about the symbols"
     hint = "Check the connection and the proxy settings (HTTPS_PROXY), then run the command again."
 
+    cause: ClassVar[str] = ""
+
     def __init__(self, reason: str) -> None:
-        super().__init__(f"Yahoo cannot be reached: {one_line(reason)}")
+        what = f"{self.cause} ({one_line(reason)})" if self.cause else one_line(reason)
+        super().__init__(f"Yahoo cannot be reached: {what}")
+
+
+class NameFault(Unreachable):
+    """No name server gives the address of Yahoo."""
+
+    cause = "its name cannot be found"
+    means = "The network is down, or its name server blocks Yahoo; nothing is known about the symbols"
+    hint = (
+        "Check the connection and the name server (DNS): does finance.yahoo.com open in a browser on this "
+        "machine?"
+    )
+
+
+class ProxyFault(Unreachable):
+    """A proxy cannot be reached, or does not let requests through."""
+
+    cause = "the proxy does not let us through"
+    means = "The proxy is in the way; nothing is known about the symbols"
+    hint = "Check the proxy settings (HTTPS_PROXY, NO_PROXY), and whether the proxy allows finance.yahoo.com."
+
+
+class TlsFault(Unreachable):
+    """The other side cannot prove that it is Yahoo."""
+
+    cause = "no secure connection (TLS)"
+    means = "Something between here and Yahoo opens its connections; nothing is known about the symbols"
+    hint = (
+        "Behind a firewall that does so, set CURL_CA_BUNDLE to the file of its certificate (PEM); otherwise "
+        "check the clock of this machine."
+    )
+
+
+class TimedOut(Unreachable):
+    """Nobody answers in time."""
+
+    cause = "no answer in time"
+    means = "The network or Yahoo is slow or cut off; nothing is known about the symbols"
 
 
 class ServerFault(YahooFault):
@@ -98,16 +152,3 @@ class NoQuotes(YahooFault):
 
     def __init__(self, symbols: Sequence[str]) -> None:
         super().__init__(f"Yahoo answers, but has no quote for {named(symbols)}")
-
-
-def named(symbols: Sequence[str]) -> str:
-    """Return the symbols as they stand in a sentence, however many they are."""
-    if len(symbols) <= _SHOWN_SYMBOLS + 1:
-        return ", ".join(symbols)
-    return f"{', '.join(symbols[:_SHOWN_SYMBOLS])} and {len(symbols) - _SHOWN_SYMBOLS} more"
-
-
-def one_line(text: str) -> str:
-    """Return text of a foreign origin as it may stand in a message: escaped, on one line, not long."""
-    escaped = text.encode("unicode_escape").decode("ascii")
-    return escaped if len(escaped) <= _SHOWN_TEXT else escaped[: _SHOWN_TEXT - 3] + "..."

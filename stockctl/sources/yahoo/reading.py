@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from stockctl.market.plausibility import Doubt
 from stockctl.market.quote import Quote, make_quote
 from stockctl.market.refusal import Refusal, shown
 from stockctl.market.symbol import parse_symbol
@@ -27,6 +28,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CALENDAR_END = 253_402_300_800  # year 10000, in seconds since 1970
 
 
+class _Ahead(Refusal):
+    """A time lies further ahead than any clock is wrong."""
+
+
 class Finding(NamedTuple):
     """What one result comes to: a quote, a rejection, or neither when its price has no known time."""
 
@@ -39,6 +44,8 @@ class Finding(NamedTuple):
     """The market of the symbol is not in its regular session."""
     odd_close: bool = False
     """Yahoo gave a previous close that cannot be right; the quote has none."""
+    doubt: Doubt | None = None
+    """Why it was rejected when it was read; None when that was later."""
 
     @property
     def is_timeless(self) -> bool:
@@ -57,7 +64,8 @@ def read_result(result: object, now: datetime) -> Finding:
         timestamp = market_time(time, now)
         quote = None if timestamp is None else _quote(symbol, timestamp, fields, format_timestamp(now))
     except Refusal as reason:
-        return Finding(symbol, None, _rejection(symbol, result, str(reason)), time, closed)
+        doubt = Doubt.FUTURE if isinstance(reason, _Ahead) else Doubt.UNREADABLE
+        return Finding(symbol, None, rejected(symbol, result, str(reason)), time, closed, doubt=doubt)
     odd_close = quote is not None and quote.previous_close is None and _previous_close(fields) is not None
     return Finding(symbol, quote, None, time, closed, odd_close)
 
@@ -74,7 +82,7 @@ def market_time(value: object, now: datetime) -> str | None:
         raise Refusal(f"regularMarketTime {shown(value)} is not a time in seconds since 1970")
     moment = _EPOCH + timedelta(milliseconds=int(value * 1000))
     if moment > now + MAX_FUTURE:
-        raise Refusal(f"regularMarketTime {shown(value)} lies in the future")
+        raise _Ahead(f"regularMarketTime {shown(value)} lies in the future")
     return format_timestamp(moment)
 
 
@@ -109,6 +117,7 @@ def _previous_close(fields: Mapping[str, object]) -> Decimal | None:
     return known_price(fields.get("regularMarketPreviousClose"))
 
 
-def _rejection(symbol: str | None, result: object, reason: str) -> Rejection:
+def rejected(symbol: str | None, result: object, reason: str) -> Rejection:
+    """Return the rejection of a result, with its bytes."""
     data = json.dumps(result, separators=(",", ":")).encode()
     return Rejection(data, SOURCE if symbol is None else f"{SOURCE}:{symbol}", reason)

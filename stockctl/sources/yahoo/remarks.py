@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import NamedTuple
 
-from stockctl.sources.yahoo.faults import SPELLING, named
+from stockctl.sources.wording import named
+from stockctl.sources.yahoo.faults import SPELLING
 
 _log = logging.getLogger(__name__)
 
@@ -20,8 +21,13 @@ class Remark(NamedTuple):
 
 MISSING = Remark(
     logging.WARNING,
-    f"Yahoo has no quote for %s, and is asked for it again at every poll. {SPELLING}",
+    f"Yahoo has no quote for %s, and is asked for it again ever more rarely, hourly in the end. {SPELLING}",
     "Yahoo has a quote for %s now.",
+)
+VANISHED = Remark(
+    logging.WARNING,
+    "Yahoo has no quote for %s any more, and is asked for it again at every poll.",
+    "Yahoo has a quote for %s again.",
 )
 TIMELESS = Remark(
     logging.WARNING,
@@ -60,3 +66,8 @@ class Remarks:
             _log.info(remark.ends, named(ended))
         before.difference_update(ended)
         before.update(begun)
+
+    def forget_all_but(self, symbols: Collection[str]) -> None:
+        """Let no remark hold of other symbols any more, without a word."""
+        for holding in self._holding.values():
+            holding.intersection_update(symbols)

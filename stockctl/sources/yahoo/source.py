@@ -3,36 +3,40 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from random import Random
 from threading import Event
 
 from stockctl.errors import SourceError, UsageError
+from stockctl.market.plausibility import Doubt, Plausibility
 from stockctl.market.symbol import parse_symbol
 from stockctl.sources.base import Tick
+from stockctl.sources.wording import named
 from stockctl.sources.yahoo.backoff import Backoff
+from stockctl.sources.yahoo.breaker import LONGEST_WAIT, Breaker
 from stockctl.sources.yahoo.caller import Caller, Stopped
 from stockctl.sources.yahoo.client import YahooClient
-from stockctl.sources.yahoo.faults import NoQuotes, YahooFault, named
+from stockctl.sources.yahoo.course import Course, tell_change
+from stockctl.sources.yahoo.faults import RateLimited, YahooFault
+from stockctl.sources.yahoo.limiter import RateLimiter
+from stockctl.sources.yahoo.polling import Outcome, Poller, Results
 from stockctl.sources.yahoo.reading import SOURCE
-from stockctl.sources.yahoo.urls import split
+from stockctl.sources.yahoo.roster import RAREST, Roster
 from stockctl.sources.yahoo.watch import News, Watch
 
-LONGEST_WAIT = 300.0
-"""Seconds between two tries at most, however long Yahoo has not answered."""
+PARALLEL = 4
+"""Requests at once, unless said otherwise."""
 ONCE_TRIES = 3
 ONCE_WAIT = 0.5
 """Seconds of the first wait when a single poll fails, or the interval if that is less."""
+ONCE_PATIENCE = 10.0
+"""Seconds that a single poll waits for its next try at most."""
 POLITE_INTERVAL = 5.0
 
 _UNUSABLE = (
     "Try again while the market is open, and check the spelling of what is unknown (BRK-B, VOD.L, ^GSPC)."
 )
-
-Outcome = tuple[News, YahooFault | None]
-"""What a poll brought, and the fault that broke it off, if one did."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,22 +44,29 @@ _log = logging.getLogger(__name__)
 class YahooSource:
     """Polls Yahoo for the newest quote of each symbol.
 
-    A quote is yielded when its market time is newer than that of the one before. A fault makes the next
-    poll wait, five minutes at most, and never makes a symbol be forgotten.
+    A quote is yielded when its market time is newer than that of the one before. A fault of one request
+    costs the others nothing; when none is answered the next poll waits, five minutes at most, and no fault
+    ever makes a symbol be forgotten. After a 429 nothing is asked while the breaker is open.
 
     Args:
-        symbols: what to ask for, all in one request as long as they fit into a URL.
+        symbols: what to ask for, in as few requests as fit into a URL each.
         interval: seconds from the start of a poll to the start of the next.
         once: poll once (with two more tries when that fails), and end.
+        parallel: how many requests are under way at once at most.
+        breaker: decides whether Yahoo may be asked; to be shared with all else that asks it.
+        limiter: decides how often; to be shared as well. Without it nothing is held back.
+        plausibility: judges the quotes; to be shared with a source that this one stands in for.
+        rarest: seconds between two requests for a symbol that Yahoo does not know.
         clock: the time of day, for ``observed_at``.
         rng: where the jitter of the waits after faults comes from.
 
     Raises:
-        UsageError: there is no symbol, or the interval is not above zero.
+        UsageError: there is no symbol, or a number is not above zero.
         Refusal: a symbol has characters that no symbol has.
     """
 
     name = SOURCE
+    repeatable = False
     expected: int | None = None
 
     def __init__(
@@ -64,22 +75,50 @@ class YahooSource:
         *,
         interval: float = 30.0,
         once: bool = False,
+        parallel: int = PARALLEL,
+        breaker: Breaker | None = None,
+        limiter: RateLimiter | None = None,
+        plausibility: Plausibility | None = None,
+        rarest: float = RAREST,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: Random | None = None,
     ) -> None:
-        if not symbols:
-            raise UsageError("There is no symbol to ask Yahoo for.", "Name some: --symbols AAPL,MSFT.")
-        if not (math.isfinite(interval) and interval > 0):
-            raise UsageError(f"The interval of {interval:g} s is not above zero.", "Try --interval 30.")
-        self._symbols = list(dict.fromkeys(map(parse_symbol, symbols)))
-        self._requests = split(self._symbols)
+        _check(symbols, interval, parallel)
+        self._symbols = _unique(symbols)
         self._interval = interval
         self._once = once
-        self._clock = clock
+        self._parallel = parallel
         self._rng = Random() if rng is None else rng  # noqa: S311 - jitter is no secret
-        self._client = YahooClient()
-        self._watch = Watch(self._symbols)
+        self._first_wait = min(ONCE_WAIT, interval) if once else interval
+        self.breaker = Breaker(self._first_wait, rng=self._rng) if breaker is None else breaker
+        self._limiter = limiter
+        self._roster = Roster(self._symbols, interval=interval, rarest=rarest)
+        self._watch = Watch(self._symbols, plausibility)
+        self._poller = Poller(YahooClient(self.breaker, limiter), self._roster, self._watch, clock)
+        self._wanted = self._symbols
         self._quotes = 0
+        self._unread: dict[str, str] = {}
+        self._course = Course()
+
+    @property
+    def doubts(self) -> Mapping[Doubt, int]:
+        """How many quotes were refused, dropped or flagged so far, by the reason; any thread may ask."""
+        return self._watch.plausibility.counts
+
+    @property
+    def unknown(self) -> Sequence[str]:
+        """The symbols that Yahoo does not know so far; any thread may ask."""
+        return self._roster.unknown
+
+    def change_symbols(self, symbols: Sequence[str]) -> None:
+        """Ask for these symbols from the next poll on, and for no others; any thread may say so.
+
+        Raises:
+            UsageError: there is none.
+            Refusal: one has characters that no symbol has; nothing is changed.
+        """
+        _check(symbols, self._interval, self._parallel)
+        self._wanted = _unique(symbols)
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield what is new at each poll.
@@ -87,11 +126,10 @@ class YahooSource:
         Raises:
             SourceError: ``once`` was asked for and no symbol could be read, or yfinance is unfit.
         """
-        caller: Caller[list[object]] = Caller()
-        poll = partial(self._poll, caller, stop)
+        caller: Caller[Results] = Caller(self._parallel)
         self._announce()
         try:
-            yield from self._single(poll, stop) if self._once else self._endless(poll, stop)
+            yield from self._single(caller, stop) if self._once else self._endless(caller, stop)
         except Stopped:
             return
         finally:
@@ -99,80 +137,117 @@ class YahooSource:
 
     def _announce(self) -> None:
         how_often = "once" if self._once else f"every {self._interval:g} s"
-        requests = "one request" if len(self._requests) == 1 else f"{len(self._requests)} requests a poll"
+        count = len(self._roster.requests())
+        requests = "one request" if count == 1 else f"{count} requests a poll"
         _log.info("Asking Yahoo for %s %s, in %s.", named(self._symbols), how_often, requests)
-        if not self._once and self._interval < POLITE_INTERVAL:
+        if self._once:
+            return
+        if self._interval < POLITE_INTERVAL:
             _log.warning("Yahoo may limit an address that asks more often than every %g s.", POLITE_INTERVAL)
+        if self._limiter is not None and (least := 60.0 * count / self._limiter.per_minute) > self._interval:
+            _log.warning(
+                "At %g requests a minute a poll takes %.3g s, longer than the interval of %g s.",
+                self._limiter.per_minute,
+                least,
+                self._interval,
+            )
 
-    def _endless(self, poll: Callable[[], Outcome], stop: Event) -> Iterator[Tick]:
-        backoff = Backoff(self._interval, LONGEST_WAIT, self._rng)
+    def _endless(self, caller: Caller[Results], stop: Event) -> Iterator[Tick]:
+        backoff = Backoff(self._first_wait, LONGEST_WAIT, self._rng)
         due = time.monotonic()
         while not stop.wait(max(0.0, due - time.monotonic())):
-            news, fault = poll()
-            if news.quotes or news.rejections:
-                yield [*news.rejections, *news.quotes]
-            if fault is not None:
-                due = time.monotonic() + _rest(fault, backoff)
+            self._take_change()
+            outcome = yield from self._poll(caller, stop)
+            if outcome.fault is not None and (outcome.is_limited or not outcome.is_partial):
+                due = time.monotonic() + self._rest(outcome.fault, backoff)
                 continue
-            if faults := backoff.reset():
-                _log.info("Yahoo answers again after %d failed polls.", faults)
+            backoff.reset()
+            self._course.goes_on(outcome)
             due = next_start(due, self._interval, time.monotonic())
 
-    def _single(self, poll: Callable[[], Outcome], stop: Event) -> Iterator[Tick]:
-        backoff = Backoff(min(ONCE_WAIT, self._interval), LONGEST_WAIT, self._rng)
+    def _single(self, caller: Caller[Results], stop: Event) -> Iterator[Tick]:
+        backoff = Backoff(self._first_wait, LONGEST_WAIT, self._rng)
         while True:
-            news, fault = poll()
-            if news.quotes or news.rejections:
-                yield [*news.rejections, *news.quotes]
-            if news.quotes:
+            before = self._quotes
+            outcome = yield from self._poll(caller, stop)
+            fault = outcome.fault
+            if self._quotes > before:
                 _admit(fault)
                 return
             if fault is None:
-                reasons = [f"{symbol} ({reason})" for symbol, reason in news.unread.items()]
+                reasons = [f"{symbol} ({reason})" for symbol, reason in self._unread.items()]
                 raise SourceError(f"Yahoo answers, but no price can be used: {named(reasons)}.", _UNUSABLE)
-            if backoff.faults == ONCE_TRIES - 1:
-                raise SourceError(f"{fault.what}. {fault.means}.", fault.hint) from fault
-            if stop.wait(_rest(fault, backoff)):
+            if self._course.failed == ONCE_TRIES - 1:
+                raise _given_up(fault)
+            if stop.wait(self._rest(fault, backoff)):
                 return
 
-    def _poll(self, caller: Caller[list[object]], stop: Event) -> Outcome:
-        """Ask once for all symbols. What came before a fault counts."""
-        results: list[object] = []
-        asked: list[str] = []
-        fault: YahooFault | None = None
-        for request in self._requests:
-            try:
-                results += caller.call(partial(self._client.quotes, request), stop)
-            except YahooFault as error:
-                fault = error
-                break
-            asked += request
-        if not results:
-            return News((), (), {}), fault or NoQuotes(self._symbols)
-        news = self._watch.take(results, asked, self._clock())
-        self._tell(news)
-        return news, fault
+    def _poll(self, caller: Caller[Results], stop: Event) -> Generator[Tick, None, Outcome]:
+        """Yield what a poll brings, and return how it ended."""
+        outcome = Outcome()
+        self._unread = {}
+        for outcome in self._poller.poll(caller, stop):
+            self._unread |= outcome.news.unread
+            yield from self._told(outcome.news)
+        return outcome
 
-    def _tell(self, news: News) -> None:
+    def _take_change(self) -> None:
+        before, self._symbols = self._symbols, self._wanted
+        if before == self._symbols:
+            return
+        self._roster.change(self._symbols)
+        self._watch.change(self._symbols)
+        tell_change(before, self._symbols)
+
+    def _rest(self, fault: YahooFault, backoff: Backoff) -> float:
+        """Return the seconds to wait after a fault, having said why.
+
+        Raises:
+            SourceError: a single poll would have to wait for longer than anybody does.
+        """
+        wait = self._limit_left() if isinstance(fault, RateLimited) else backoff.wait()
+        if self._once and wait > ONCE_PATIENCE:
+            raise _given_up(fault)
+        self._course.waits(fault, wait)
+        return wait
+
+    def _limit_left(self) -> float:
+        """Return the seconds until Yahoo may be asked; not 0 while the request of another is to find out."""
+        return self.breaker.left or self._first_wait
+
+    def _told(self, news: News) -> Iterator[Tick]:
+        """Yield news as a tick, if there is any, having mentioned the first."""
         if news.quotes and not self._quotes:
             _log.info("First quotes: %s.", named([quote.symbol for quote in news.quotes]))
         self._quotes += len(news.quotes)
         _log.debug("New quotes: %d, and %d in all.", len(news.quotes), self._quotes)
+        if news.quotes or news.rejections:
+            yield [*news.rejections, *news.quotes]
+
+
+def _check(symbols: Sequence[str], interval: float, parallel: int) -> None:
+    if not symbols:
+        raise UsageError("There is no symbol to ask Yahoo for.", "Name some: --symbols AAPL,MSFT.")
+    if not (math.isfinite(interval) and interval > 0):
+        raise UsageError(f"The interval of {interval:g} s is not above zero.", "Try --interval 30.")
+    if parallel < 1:
+        raise UsageError(f"There cannot be {parallel} requests at once.", f"Try {PARALLEL}.")
+
+
+def _unique(symbols: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(map(parse_symbol, symbols)))
 
 
 def _admit(fault: YahooFault | None) -> None:
-    """Say that a poll which brought quotes was broken off all the same."""
+    """Say that a poll which brought quotes lacks some all the same."""
     if fault is not None:
         _log.warning("%s. %s. The rest of the symbols was not read.", fault.what, fault.means)
 
 
-def _rest(fault: YahooFault, backoff: Backoff) -> float:
-    """Return the seconds to wait after a fault, having said why."""
-    wait = backoff.wait()
-    _log.warning(
-        "%s. %s. Next try in %.3g s (%d failed in a row).", fault.what, fault.means, wait, backoff.faults
-    )
-    return wait
+def _given_up(fault: YahooFault) -> SourceError:
+    error = SourceError(f"{fault.what}. {fault.means}.", fault.hint)
+    error.__cause__ = fault
+    return error
 
 
 def next_start(due: float, interval: float, now: float) -> float:

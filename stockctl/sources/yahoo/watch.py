@@ -5,10 +5,20 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from stockctl.market.plausibility import Action, Doubt, Plausibility
 from stockctl.market.quote import Quote
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.yahoo.reading import Finding, read_result
-from stockctl.sources.yahoo.remarks import BACKWARDS, CLOSED, MISSING, ODD_CLOSE, TIMELESS, Remark, Remarks
+from stockctl.sources.yahoo.reading import Finding, read_result, rejected
+from stockctl.sources.yahoo.remarks import (
+    BACKWARDS,
+    CLOSED,
+    MISSING,
+    ODD_CLOSE,
+    TIMELESS,
+    VANISHED,
+    Remark,
+    Remarks,
+)
 
 _SHOWN_REJECTIONS = 3
 
@@ -21,6 +31,8 @@ class News(NamedTuple):
     quotes: Sequence[Quote]
     rejections: Sequence[Rejection]
     unread: dict[str, str]
+    missing: Collection[str] = frozenset()
+    """Symbols that were asked for, and of which the answer has no result."""
 
 
 class Watch:
@@ -28,25 +40,56 @@ class Watch:
 
     Args:
         symbols: all that may be asked for, in canonical form.
+        plausibility: judges the quotes that are not known yet.
     """
 
-    def __init__(self, symbols: Collection[str]) -> None:
+    def __init__(self, symbols: Collection[str], plausibility: Plausibility | None = None) -> None:
+        self.plausibility = Plausibility() if plausibility is None else plausibility
         self._symbols = frozenset(symbols)
+        self._answered: set[str] = set()
         self._sent: dict[str, str] = {}
-        self._refused: set[tuple[object, ...]] = set()
+        self._refused: set[tuple[object, str]] = set()
         self._remarks = Remarks()
         self.backwards = 0
         """How many quotes were older than one of their symbol that was sent before."""
 
+    def change(self, symbols: Collection[str]) -> None:
+        """Let these symbols, and no others, be asked for; the others are forgotten."""
+        self._symbols = frozenset(symbols)
+        self._answered &= self._symbols
+        self._remarks.forget_all_but(self._symbols)
+        self._sent = {symbol: time for symbol, time in self._sent.items() if symbol in self._symbols}
+        self._refused = {key for key in self._refused if key[0] is None or key[0] in self._symbols}
+
     def take(self, results: Iterable[object], asked: Collection[str], now: datetime) -> News:
         """Return the news in ``results``, the answer that came at ``now`` for the symbols ``asked``."""
-        findings = [finding for result in results if self._is_ours(finding := read_result(result, now))]
-        quotes = [finding.quote for finding in findings if finding.quote is not None]
-        older = {quote.symbol for quote in quotes if quote.timestamp < self._sent.get(quote.symbol, "")}
+        older: set[str] = set()
+        findings = []
+        for result in results:
+            finding = read_result(result, now)
+            if self._is_ours(finding):
+                findings.append(self._judged(finding, result, older, now))
         self.backwards += len(older)
+        quotes = [finding.quote for finding in findings if finding.quote is not None]
+        missing = set(asked) - {finding.symbol for finding in findings}
         unread = _unread(findings, asked)
-        self._say(findings, older, asked)
-        return News(self._newer(quotes), self._new_rejections(findings), unread)
+        self._say(findings, older, asked, missing)
+        return News(self._newer(quotes, older), self._new_rejections(findings), unread, missing)
+
+    def _judged(self, finding: Finding, result: object, older: set[str], now: datetime) -> Finding:
+        """Return a finding without its quote if that cannot be true; note its symbol in ``older`` if late."""
+        quote = finding.quote
+        if quote is None or quote.timestamp == self._sent.get(quote.symbol):
+            return finding
+        verdict = self.plausibility.judge(quote, now)
+        if verdict.doubt is Doubt.RESCALED:
+            _log.warning("%s: %s.", quote.symbol, verdict.reason)
+        if verdict.action is Action.REFUSE:
+            rejection = rejected(quote.symbol, result, verdict.reason)
+            return finding._replace(quote=None, rejection=rejection)
+        if verdict.action is Action.DROP:
+            older.add(quote.symbol)
+        return finding
 
     def _is_ours(self, finding: Finding) -> bool:
         if finding.symbol is None or finding.symbol in self._symbols:
@@ -54,10 +97,10 @@ class Watch:
         _log.debug("Yahoo answers for %s, which was not asked for.", finding.symbol)
         return False
 
-    def _newer(self, quotes: Sequence[Quote]) -> list[Quote]:
+    def _newer(self, quotes: Sequence[Quote], older: Collection[str]) -> list[Quote]:
         newer = []
         for quote in quotes:
-            if quote.timestamp > self._sent.get(quote.symbol, ""):
+            if quote.symbol not in older and quote.timestamp > self._sent.get(quote.symbol, ""):
                 self._sent[quote.symbol] = quote.timestamp
                 newer.append(quote)
         return newer
@@ -67,20 +110,33 @@ class Watch:
 
         Other fields of a result (bid, ask) change all the time, and are no reason to reject it again.
         """
-        refused = {}
+        refused: dict[tuple[object, str], Finding] = {}
         for finding in findings:
             if (rejection := finding.rejection) is not None:
                 what = rejection.data if finding.symbol is None else (finding.time, rejection.reason)
-                refused[(finding.symbol, repr(what))] = rejection
-        fresh = [rejection for key, rejection in refused.items() if key not in self._refused]
-        self._refused = set(refused)
-        _tell(fresh)
-        return fresh
+                refused[(finding.symbol, repr(what))] = finding
+        fresh = [finding for key, finding in refused.items() if key not in self._refused]
+        read = {None, *(finding.symbol for finding in findings)}
+        self._refused = {key for key in self._refused if key[0] not in read} | set(refused)
+        for finding in fresh:
+            if finding.doubt is not None:
+                self.plausibility.count(finding.doubt)
+        rejections = [finding.rejection for finding in fresh if finding.rejection is not None]
+        _tell(rejections)
+        return rejections
 
-    def _say(self, findings: Sequence[Finding], older: Collection[str], asked: Collection[str]) -> None:
-        of_whom = {finding.symbol for finding in findings}
-        answered = [symbol for symbol in asked if symbol in of_whom]
-        self._remarks.note(MISSING, set(asked) - of_whom, asked)
+    def _say(
+        self,
+        findings: Sequence[Finding],
+        older: Collection[str],
+        asked: Collection[str],
+        missing: Collection[str],
+    ) -> None:
+        answered = [symbol for symbol in asked if symbol not in missing]
+        vanished = {symbol for symbol in missing if symbol in self._answered}
+        self._remarks.note(MISSING, set(missing) - vanished, asked)
+        self._remarks.note(VANISHED, vanished, asked)
+        self._answered.update(answered)
         holds: dict[Remark, Collection[object]] = {
             TIMELESS: {finding.symbol for finding in findings if finding.is_timeless},
             BACKWARDS: older,

@@ -1,0 +1,166 @@
+"""What a live source does while no market of its symbols is open: wait, end, or go on."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
+from threading import Event
+from typing import Protocol, runtime_checkable
+
+from stockctl.market.symbol import parse_symbol
+from stockctl.sources.base import Source, Tick
+from stockctl.sources.hours import FOREVER, Hours
+from stockctl.sources.wording import named
+
+AFTER_CLOSE = timedelta(minutes=20)
+"""How long a source goes on after the close: some quotes come delayed, and closing auctions take a while."""
+LONGEST_NAP = 60.0
+"""Seconds between two looks at the time of day, which may be set, or jump while a machine is suspended."""
+
+_log = logging.getLogger(__name__)
+
+
+class WhenClosedPolicy(StrEnum):
+    """The values of ``--when-closed``."""
+
+    WAIT = "wait"
+    CONTINUE = "continue"
+    EXIT = "exit"
+
+
+@runtime_checkable
+class ChangingSource(Protocol):
+    """A source whose symbols can be changed while it runs, from any thread."""
+
+    def change_symbols(self, symbols: Sequence[str]) -> None:
+        """Take these symbols from now on, and no others.
+
+        Raises:
+            Refusal: one has characters that no symbol has; nothing is changed.
+        """
+
+
+class WhenClosed:
+    """A source that rests while the markets of all its symbols are closed.
+
+    With ``wait`` it runs the source from each open until ``AFTER_CLOSE`` past the close; with ``exit`` it
+    ends there, or at once when no market is open to begin with. A break at noon is no close.
+
+    Args:
+        source: what to run; it is run anew for each session, so it must be able to tick more than once.
+        symbols: whose markets count.
+        policy: what to do while they are closed.
+        hours: knows them.
+        clock: the time of day.
+        zone: the zone to say times in beside UTC; the machine's own by default.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        symbols: Sequence[str],
+        policy: WhenClosedPolicy,
+        *,
+        hours: Hours | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        zone: tzinfo | None = None,
+    ) -> None:
+        self.source = source
+        self.name = source.name
+        self.repeatable = source.repeatable
+        self._symbols = tuple(map(parse_symbol, symbols))
+        self._policy = policy
+        self._hours = Hours() if hours is None else hours
+        self._clock = clock
+        self._zone = zone
+
+    @property
+    def expected(self) -> int | None:
+        """What the source expects."""
+        return self.source.expected
+
+    def change_symbols(self, symbols: Sequence[str]) -> None:
+        """Let the markets of these symbols count, and hand them to a source that can change its own.
+
+        Raises:
+            Refusal: one has characters that no symbol has; nothing is changed.
+        """
+        self._symbols = tuple(map(parse_symbol, symbols))
+        if isinstance(self.source, ChangingSource):
+            self.source.change_symbols(symbols)
+
+    def ticks(self, stop: Event) -> Iterator[Tick]:
+        """Yield what the source yields while a market is open.
+
+        Raises:
+            SourceError: the source cannot go on, or market hours cannot be read.
+        """
+        if self._policy is WhenClosedPolicy.CONTINUE:
+            yield from self.source.ticks(stop)
+            return
+        while not stop.is_set():
+            until = self._closes()
+            if until is not None:
+                session = _StopAt(stop, until, self._clock)
+                yield from self.source.ticks(session)
+                if not session.is_over:
+                    return
+            elif not self._rest(stop):
+                return
+
+    def _closes(self) -> datetime | None:
+        """Return until when to run now, or None when no market is open."""
+        end = self._hours.session_end(self._symbols, self._clock())
+        return end if end in (None, FOREVER) else end + AFTER_CLOSE
+
+    def _rest(self, stop: Event) -> bool:
+        """Say that all markets are closed; sleep until one opens, and return whether to go on then."""
+        opens = self._hours.next_open(self._symbols, self._clock())
+        if opens is None:
+            return not stop.wait(LONGEST_NAP)
+        markets = f"The market of {named(self._symbols)} is closed"
+        if self._policy is WhenClosedPolicy.EXIT:
+            _log.info("%s until %s: ending here, as --when-closed exit asks.", markets, self._shown(opens))
+            return False
+        _log.info("%s. Waiting until %s; --when-closed continue does not.", markets, self._shown(opens))
+        asked = self._symbols
+        while self._symbols == asked and (left := (opens - self._clock()).total_seconds()) > 0:
+            if stop.wait(min(left, LONGEST_NAP)):
+                return False
+        return True
+
+    def _shown(self, moment: datetime) -> str:
+        utc = moment.astimezone(UTC)
+        local = moment.astimezone(self._zone)
+        if local.utcoffset() == utc.utcoffset():
+            return f"{utc:%a %Y-%m-%d %H:%M} UTC"
+        return f"{local:%a %Y-%m-%d %H:%M %Z} ({utc:%a %H:%M} UTC)"
+
+
+class _StopAt(Event):
+    """A wish to stop that another event or a moment brings."""
+
+    def __init__(self, stop: Event, moment: datetime, clock: Callable[[], datetime]) -> None:
+        super().__init__()
+        self._stop = stop
+        self._moment = moment
+        self._clock = clock
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the moment has come, and nothing else asks to stop."""
+        return self._left() <= 0 and not self._stop.is_set()
+
+    def is_set(self) -> bool:
+        return self._stop.is_set() or self._left() <= 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        left = float("inf") if timeout is None else timeout
+        while not self.is_set() and left > 0:
+            nap = min(left, self._left(), LONGEST_NAP)
+            self._stop.wait(nap)
+            left -= nap
+        return self.is_set()
+
+    def _left(self) -> float:
+        return (self._moment - self._clock()).total_seconds()

@@ -1,0 +1,186 @@
+"""The live source: what its threads bring, each quote once, in order for each symbol."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from random import Random
+from threading import Event, Thread
+
+from stockctl.errors import SourceError, UsageError
+from stockctl.market.plausibility import Doubt, Plausibility
+from stockctl.market.quote import Quote
+from stockctl.market.symbol import parse_symbol
+from stockctl.pipeline.ports import Rejection
+from stockctl.sources.base import Tick
+from stockctl.sources.hours import Hours
+from stockctl.sources.yahoo import Breaker, RateLimiter
+from stockctl.sources.yahoo.reading import SOURCE
+from stockctl.sources.yahoo_live.counters import Counters
+from stockctl.sources.yahoo_live.fallback import Fallback
+from stockctl.sources.yahoo_live.inbox import Closed, Inbox
+from stockctl.sources.yahoo_live.newest import Arrival, Newest
+from stockctl.sources.yahoo_live.reader import Reader
+from stockctl.sources.yahoo_live.supervisor import Pace, Supervisor
+
+INBOX_LIMIT = 50_000
+"""Quotes that may wait for the reader before the connection is slowed down."""
+LOOK = 0.5
+"""Seconds between two looks at ``stop`` while nothing arrives."""
+_FAREWELL = 0.5
+"""Seconds to wait for a thread that is to end; one that is held up by the network is left alone."""
+
+Item = Arrival | Rejection
+
+
+class YahooLiveSource:
+    """Quotes of Yahoo's live connection, and of polls as long as it is down.
+
+    ``ticks`` may run again after it ended, and goes on where it left off.
+
+    Args:
+        symbols: what to subscribe to.
+        interval: seconds between polls while the connection is down.
+        hours: when silence is a fault, and which quotes are of a regular session.
+        breaker: decides whether Yahoo may be asked; to be shared with all else that asks it.
+        limiter: decides how often it is polled; to be shared as well. Without it nothing is held back.
+        pace: times of the connection.
+        clock: the time of day.
+        rng: where the jitter of waits comes from.
+
+    Raises:
+        UsageError: there is no symbol, or the interval is not above zero.
+        Refusal: a symbol has characters that no symbol has.
+    """
+
+    name = SOURCE
+    repeatable = False
+    expected: int | None = None
+
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        *,
+        interval: float = 30.0,
+        hours: Hours | None = None,
+        breaker: Breaker | None = None,
+        limiter: RateLimiter | None = None,
+        pace: Pace | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        rng: Random | None = None,
+    ) -> None:
+        if not (math.isfinite(interval) and interval > 0):
+            raise UsageError(f"The interval of {interval:g} s is not above zero.", "Try --interval 30.")
+        self._symbols = _parsed(symbols)
+        self._interval = interval
+        self._hours = Hours() if hours is None else hours
+        self._pace = Pace() if pace is None else pace
+        self._clock = clock
+        self._rng = Random() if rng is None else rng  # noqa: S311 - jitter is no secret
+        self.counters = Counters()
+        self.breaker = Breaker(interval, rng=self._rng) if breaker is None else breaker
+        self._limiter = limiter
+        self._plausibility = Plausibility()
+        self._newest = Newest(self.counters, self._plausibility, clock)
+
+    @property
+    def doubts(self) -> Mapping[Doubt, int]:
+        """How many quotes were refused, dropped or flagged so far, by the reason; any thread may ask."""
+        return self._plausibility.counts
+
+    def change_symbols(self, symbols: Sequence[str]) -> None:
+        """Take these symbols from now on, and no others; from any thread, or a signal's handler.
+
+        The connection learns of it at its next message, a heartbeat later at most.
+
+        Raises:
+            UsageError: there is no symbol.
+            Refusal: one has characters that no symbol has; nothing is changed.
+        """
+        self._symbols = _parsed(symbols)
+
+    def ticks(self, stop: Event) -> Iterator[Tick]:
+        """Yield what is new, as it comes.
+
+        Raises:
+            SourceError: yfinance is unfit, or market hours cannot be read.
+        """
+        if stop.is_set():
+            return
+        inbox: Inbox[Item] = Inbox(INBOX_LIMIT)
+        fallback = Fallback(
+            lambda tick: inbox.put(_arrivals(tick, polled=True)),
+            self.counters,
+            interval=self._interval,
+            breaker=self.breaker,
+            limiter=self._limiter,
+            clock=self._clock,
+            rng=self._rng,
+        )
+        reader = Reader(
+            lambda tick: inbox.put(_arrivals(tick, polled=False)),
+            self.counters,
+            hours=self._hours,
+            clock=self._clock,
+        )
+        supervisor = Supervisor(
+            lambda: self._symbols,
+            reader,
+            fallback,
+            self.counters,
+            breaker=self.breaker,
+            pace=self._pace,
+            hours=self._hours,
+            clock=self._clock,
+            rng=self._rng,
+        )
+        threads = [
+            Thread(target=_run, args=(work, inbox), name=f"stockctl-yahoo-{name}", daemon=True)
+            for name, work in (("polls", fallback.work), ("live", supervisor.work))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield from self._read(inbox, stop)
+        finally:
+            inbox.close()
+            fallback.close()
+            supervisor.close()
+            for thread in threads:
+                thread.join(_FAREWELL)
+
+    def _read(self, inbox: Inbox[Item], stop: Event) -> Iterator[Tick]:
+        while not stop.is_set():
+            try:
+                items = inbox.take(LOOK)
+            except Closed:
+                raise RuntimeError("a thread of the live source has died") from None
+            if tick := [one for item in items if (one := self._fresh(item)) is not None]:
+                yield tick
+
+    def _fresh(self, item: Item) -> Quote | Rejection | None:
+        if isinstance(item, Rejection):
+            self._plausibility.count(Doubt.UNREADABLE)
+            return item
+        return self._newest.take(item)
+
+
+def _parsed(symbols: Sequence[str]) -> tuple[str, ...]:
+    if not symbols:
+        raise UsageError("There is no symbol to ask Yahoo for.", "Name some: --symbols AAPL,MSFT.")
+    return tuple(dict.fromkeys(map(parse_symbol, symbols)))
+
+
+def _arrivals(tick: Tick, *, polled: bool) -> list[Item]:
+    return [item if isinstance(item, Rejection) else Arrival(item, polled) for item in tick]
+
+
+def _run(work: Callable[[], None], inbox: Inbox[Item]) -> None:
+    """Do a thread's work; what it fails with, the reader of the inbox learns."""
+    try:
+        work()
+    except SourceError as error:
+        inbox.close(error)
+    except Closed:
+        return
+    finally:
+        inbox.close()

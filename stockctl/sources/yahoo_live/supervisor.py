@@ -1,0 +1,183 @@
+"""Keep a connection to Yahoo's live quotes: open, subscribe, read, notice its end, and begin again."""
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from random import Random
+from threading import Event
+from time import monotonic
+from typing import NamedTuple
+
+from websockets.sync.client import ClientConnection
+
+from stockctl.sources.hours import Hours
+from stockctl.sources.wording import named
+from stockctl.sources.yahoo.backoff import Backoff
+from stockctl.sources.yahoo.breaker import Breaker
+from stockctl.sources.yahoo_live.counters import Counters
+from stockctl.sources.yahoo_live.fallback import Fallback
+from stockctl.sources.yahoo_live.lost import is_limit, why
+from stockctl.sources.yahoo_live.reader import Reader, Unusable
+from stockctl.sources.yahoo_live.watchdog import Watchdog
+from stockctl.sources.yahoo_live.wire import FAULTS, Yahoo, load, open_connection, requests
+
+_log = logging.getLogger(__name__)
+
+
+class Pace(NamedTuple):
+    """Times of the connection, in seconds."""
+
+    heartbeat: float = 15.0
+    """Between two subscriptions of the same symbols, without which Yahoo falls silent; as yfinance does."""
+    silence: float = 60.0
+    """Without a message, while a market is open, before the connection is taken for dead."""
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+    """Before a new connection, at least and at most."""
+
+
+class Supervisor:
+    """Keeps the connection in ``work``, which is to run in a thread of its own.
+
+    Args:
+        symbols: returns what to be subscribed to; asked again at each turn of the loop.
+        reader: takes the messages.
+        fallback: polls while the connection is down.
+        breaker: keeps a new connection waiting while Yahoo wants to be left alone.
+    """
+
+    def __init__(
+        self,
+        symbols: Callable[[], Sequence[str]],
+        reader: Reader,
+        fallback: Fallback,
+        counters: Counters,
+        *,
+        breaker: Breaker,
+        pace: Pace,
+        hours: Hours,
+        clock: Callable[[], datetime],
+        rng: Random,
+    ) -> None:
+        self._symbols = symbols
+        self._reader = reader
+        self._fallback = fallback
+        self._counters = counters
+        self._breaker = breaker
+        self._pace = pace
+        self._hours = hours
+        self._clock = clock
+        self._backoff = Backoff(pace.first_wait, pace.longest_wait, rng)
+        self._watchdog = Watchdog(pace.silence)
+        self._closed = Event()
+        self._connection: ClientConnection | None = None
+        self._subscribed: Sequence[str] = ()
+        self._wanted: Collection[str] = ()
+        self._told = ""
+        self._up_since = 0.0
+
+    def close(self) -> None:
+        """Let ``work`` end soon."""
+        self._closed.set()
+        if (connection := self._connection) is not None:
+            connection.close()
+
+    def work(self) -> None:
+        """Keep a connection until closed.
+
+        Raises:
+            SourceError: yfinance is unfit, or market hours cannot be read.
+        """
+        yahoo = load()
+        while not self._closed.is_set():
+            reason = self._connect(yahoo)
+            self._connection = None
+            if self._counters.connected and monotonic() - self._up_since > self._pace.longest_wait:
+                self._backoff.reset()
+            self._counters.connected = False
+            if self._closed.is_set():
+                return
+            self._counters.failures += 1
+            self._fallback.begin(self._symbols())
+            wait = max(self._backoff.wait(), self._breaker.left)
+            self._tell_lost(reason, wait)
+            self._closed.wait(wait)
+
+    def _connect(self, yahoo: Yahoo) -> str:
+        """Make a connection, use it as long as it lasts, and return why it ended."""
+        try:
+            with open_connection(yahoo.url) as connection:
+                self._connection = connection
+                self._subscribe(connection)
+                self._tell_up()
+                self._listen(connection, yahoo)
+        except FAULTS as error:
+            if is_limit(error):
+                self._breaker.limited()
+            return why(error)
+        except Unusable as error:
+            return str(error)
+        return "The live connection to Yahoo was closed here"
+
+    def _listen(self, connection: ClientConnection, yahoo: Yahoo) -> None:
+        """Read until the connection fails or is closed here, asleep while nothing comes."""
+        self._watchdog.begin(monotonic())
+        heartbeat = monotonic() + self._pace.heartbeat
+        while not self._closed.is_set():
+            self._counters.wakeups += 1
+            try:
+                message = connection.recv(timeout=max(0.0, heartbeat - monotonic()))
+            except TimeoutError:
+                self._watch()
+            else:
+                self._watchdog.heard(monotonic())
+                if self._reader.read(message, yahoo.decode, self._wanted):
+                    self._backoff.reset()
+            if self._symbols() is not self._subscribed:
+                self._change(connection)
+            if (now := monotonic()) >= heartbeat:
+                self._subscribe(connection)
+                heartbeat = now + self._pace.heartbeat
+
+    def _watch(self) -> None:
+        is_open = self._hours.any_open(self._subscribed, self._clock())
+        if (silent := self._watchdog.alarm(monotonic(), is_open)) is not None:
+            raise Unusable(
+                f"Yahoo's live connection has been silent for {silent:.3g} s while a market is open"
+            )
+
+    def _subscribe(self, connection: ClientConnection) -> None:
+        self._subscribed = self._symbols()
+        self._wanted = frozenset(self._subscribed)
+        for request in requests("subscribe", self._subscribed):
+            connection.send(request)
+
+    def _change(self, connection: ClientConnection) -> None:
+        before = self._subscribed
+        self._subscribe(connection)
+        for request in requests("unsubscribe", [one for one in before if one not in self._wanted]):
+            connection.send(request)
+        self._fallback.catch_up(self._subscribed)
+        _log.info("Live quotes of %s from now on.", named(self._subscribed))
+
+    def _tell_up(self) -> None:
+        self._counters.connections += 1
+        self._counters.connected = True
+        self._up_since = monotonic()
+        again = " again" if self._counters.connections > 1 else ""
+        _log.info("Live quotes of %s%s.", named(self._subscribed), again)
+        self._told = ""
+        self._fallback.catch_up(self._subscribed)
+
+    def _tell_lost(self, reason: str, wait: float) -> None:
+        """Say why there is no connection: at once, when the reason changes, and then ever more seldom."""
+        faults = self._backoff.faults
+        tell = reason != self._told or faults & (faults - 1) == 0
+        self._told = reason
+        _log.log(
+            logging.WARNING if tell else logging.DEBUG,
+            "%s. Polling until it is back; next try in %.3g s (%d failed in a row).",
+            reason,
+            wait,
+            faults,
+        )

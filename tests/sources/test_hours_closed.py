@@ -1,0 +1,181 @@
+"""What a source does while markets are closed, with a time of day that moves only while somebody waits."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from threading import Event
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from stockctl.market.quote import Quote
+from stockctl.market.refusal import Refusal
+from stockctl.sources.base import Source, Tick
+from stockctl.sources.closed import WhenClosed, WhenClosedPolicy
+from stockctl.sources.hours import Hours
+
+HOURS = Hours()
+WAIT, EXIT, CONTINUE = WhenClosedPolicy.WAIT, WhenClosedPolicy.EXIT, WhenClosedPolicy.CONTINUE
+
+
+class Day(Event):
+    """A wish to stop, and the time of day: a wait passes the time at once, up to the end of the test."""
+
+    def __init__(self, now: str, until: str) -> None:
+        super().__init__()
+        self.now = datetime.fromisoformat(now).replace(tzinfo=UTC)
+        self.until = datetime.fromisoformat(until).replace(tzinfo=UTC)
+        self.naps: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        assert timeout > 0
+        self.naps.append(timeout)
+        self.now += timedelta(seconds=timeout)
+        if self.now >= self.until:
+            self.set()
+        return self.is_set()
+
+    def clock(self) -> datetime:
+        """Return the time of day."""
+        return self.now
+
+
+class HalfHourly:
+    """A source with a quote every thirty minutes, until it is told to stop or has given ``most``."""
+
+    name, repeatable, expected = "half-hourly", False, None
+
+    def __init__(self, day: Day, most: int = 1000) -> None:
+        self.day, self.most = day, most
+        self.runs: list[str] = []
+        self.symbols: Sequence[str] = ()
+
+    def ticks(self, stop: Event) -> Iterator[Tick]:
+        """Yield a tick of one quote at a time."""
+        self.runs.append(f"{self.day.now:%d %H:%M}")
+        for _ in range(self.most):
+            yield [Quote("AAPL", f"{self.day.now:%d %H:%M}", Decimal(1), *[None] * 5, self.name, None)]
+            if stop.wait(1800):
+                return
+
+    def change_symbols(self, symbols: Sequence[str]) -> None:
+        """Note what was asked for."""
+        self.symbols = symbols
+
+
+def times(
+    source: Source, day: Day, policy: WhenClosedPolicy = WAIT, symbols: Sequence[str] = ("AAPL",)
+) -> list[str]:
+    """Return day and time of all quotes that come until the end of the test."""
+    wrapped = WhenClosed(
+        source, symbols, policy, hours=HOURS, clock=day.clock, zone=ZoneInfo("Europe/Berlin")
+    )
+    return [item.timestamp for tick in wrapped.ticks(day) for item in tick]
+
+
+def test_it_waits_for_the_open_and_until_the_next_one(caplog: pytest.LogCaptureFixture) -> None:
+    """From before Thanksgiving over the half day to Monday; twenty minutes past the close are its own."""
+    caplog.set_level(logging.INFO, "stockctl")
+    day = Day("2026-11-25T20:00", "2026-11-30T16:00")
+    source = HalfHourly(day)
+    found = times(source, day)
+    wednesday = ["25 20:00", "25 20:30", "25 21:00"]
+    friday = [f"27 {hour}:{minute}" for hour in range(14, 19) for minute in ("00", "30")][1:-1]
+    assert found == [*wednesday, *friday, "30 14:30", "30 15:00", "30 15:30"]
+    assert source.runs == ["25 20:00", "27 14:30", "30 14:30"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"The market of AAPL is closed. Waiting until {opens}; --when-closed continue does not."
+        for opens in ("Fri 2026-11-27 15:30 CET (Fri 14:30 UTC)", "Mon 2026-11-30 15:30 CET (Mon 14:30 UTC)")
+    ]
+
+
+def test_it_sleeps_in_short_naps() -> None:
+    """The time of day may be set, and a machine may be suspended: nobody sleeps for days at a time."""
+    day = Day("2026-11-28T00:00", "2026-11-28T05:00")
+    assert times(HalfHourly(day), day) == []
+    assert max(day.naps) <= 60
+
+
+def test_with_exit_it_ends_after_the_close(caplog: pytest.LogCaptureFixture) -> None:
+    """And says when the market opens again."""
+    caplog.set_level(logging.INFO, "stockctl")
+    day = Day("2026-11-27T17:45", "2026-12-24T00:00")
+    assert times(HalfHourly(day), day, EXIT) == ["27 17:45", "27 18:15"]
+    assert f"{day.now:%d %H:%M}" == "27 18:20"
+    assert [record.getMessage() for record in caplog.records] == [
+        "The market of AAPL is closed until Mon 2026-11-30 15:30 CET (Mon 14:30 UTC): ending here, as "
+        "--when-closed exit asks."
+    ]
+
+
+def test_with_exit_a_closed_market_ends_it_at_once() -> None:
+    """The source is not run at all."""
+    day = Day("2026-11-26T15:00", "2026-12-24T00:00")
+    source = HalfHourly(day)
+    assert times(source, day, EXIT) == []
+    assert source.runs == []
+
+
+def test_with_continue_hours_do_not_matter() -> None:
+    """On a holiday, too."""
+    day = Day("2026-11-26T15:00", "2026-11-26T16:30")
+    assert times(HalfHourly(day), day, CONTINUE) == ["26 15:00", "26 15:30", "26 16:00"]
+
+
+def test_a_source_that_ends_by_itself_is_not_run_again() -> None:
+    """It had nothing more to give."""
+    day = Day("2026-11-25T15:00", "2026-12-24T00:00")
+    source = HalfHourly(day, most=2)
+    assert len(times(source, day)) == 2
+    assert len(source.runs) == 1
+
+
+def test_a_wish_to_stop_ends_it_in_a_session_and_outside() -> None:
+    """Both waits listen to it."""
+    for now in ("2026-11-25T15:00", "2026-11-26T15:00"):
+        day = Day(now, "2026-12-24T00:00")
+        day.set()
+        assert times(HalfHourly(day), day) == []
+
+
+def test_a_coin_keeps_it_running() -> None:
+    """One market that never closes is enough."""
+    day = Day("2026-11-28T00:00", "2026-11-28T01:00")
+    assert times(HalfHourly(day), day, WAIT, ["AAPL", "BTC-USD"]) == ["28 00:00", "28 00:30"]
+
+
+def test_the_break_at_noon_does_not_end_it() -> None:
+    """Tokyo trades from nine to half past three, with an hour of rest, and has one run."""
+    day = Day("2026-11-24T00:00", "2026-11-24T08:00")
+    source = HalfHourly(day)
+    assert times(source, day, WAIT, ["7203.T"])[-1] == "24 06:30"
+    assert source.runs == ["24 00:00"]
+
+
+def test_changed_symbols_reach_the_source_and_end_a_wait() -> None:
+    """A coin that is added on a holiday is streamed within a minute."""
+    day = Day("2026-11-26T15:00", "2026-11-26T17:00")
+    source = HalfHourly(day)
+    wrapped = WhenClosed(source, ["AAPL"], WAIT, hours=HOURS, clock=day.clock)
+    rest = day.wait
+
+    def change_after_ten_naps(timeout: float | None = None) -> bool:
+        if len(day.naps) == 10:
+            wrapped.change_symbols(["AAPL", "BTC-USD"])
+        return rest(timeout)
+
+    day.wait = change_after_ten_naps
+    first, *_ = [item.timestamp for tick in wrapped.ticks(day) for item in tick]
+    assert first == "26 15:11"
+    assert source.symbols == ["AAPL", "BTC-USD"]
+    with pytest.raises(Refusal, match="A B"):
+        wrapped.change_symbols(["A B"])
+
+
+def test_the_wrapper_looks_like_its_source() -> None:
+    """Name, expectation and repeatability are those of what it runs."""
+    source = HalfHourly(Day("2026-11-26T15:00", "2026-11-26T17:00"))
+    wrapped = WhenClosed(source, ["AAPL"], WAIT)
+    assert (wrapped.name, wrapped.expected, wrapped.repeatable) == ("half-hourly", None, False)
