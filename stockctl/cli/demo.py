@@ -14,7 +14,8 @@ from stockctl.cli.alert_view import AlertLines, alert_columns, alert_rows
 from stockctl.cli.boundary import INTERRUPTED, guarded
 from stockctl.cli.output import Format, write, write_table
 from stockctl.cli.progress import progress
-from stockctl.cli.stream import stop_signals, summarize
+from stockctl.cli.signals import stop_signals
+from stockctl.cli.stream import summarize
 from stockctl.cli.terminal import say
 from stockctl.market.alert import Alert
 

@@ -1,11 +1,8 @@
 """stream: from a source into the pipeline."""
 
-import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from threading import Event
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -17,6 +14,8 @@ from stockctl.cli.options import parse_symbols
 from stockctl.cli.outbox import outbox_path
 from stockctl.cli.output import Format, Output
 from stockctl.cli.progress import Observe, activity, progress
+from stockctl.cli.reloading import symbol_reload
+from stockctl.cli.signals import reload_signal, stop_signals
 from stockctl.cli.terminal import counted, say
 from stockctl.errors import StockctlError
 from stockctl.sources.choice import SourceOptions, choose_source
@@ -100,25 +99,28 @@ def stream(
         chosen = choose_source(options, settings, tell)
     if backend.prepare():
         say(f"Made a new home in {backend.place}.")
-    way = _Way(settings, backend, limit, grace)
+    reload = symbol_reload(ctx, chosen, given=symbols is not None)
+    way = _Way(settings, backend, limit, grace, reload)
     code = _run(chosen, way, None if quiet else AlertLines(output))
     if code:
         raise typer.Exit(code)
 
 
 class _Way(NamedTuple):
-    """Where quotes go, and how many and how long."""
+    """Where quotes go, how many and how long, and what SIGHUP does."""
 
     settings: "Settings"
     backend: "Backend"
     limit: int
     grace: float
+    reload: Callable[[], None] | None
 
 
 def _run(source: "Source", way: _Way, lines: AlertLines | None) -> int:
     with (
         progress(source, lines) as observe,
         stop_signals() as signals,
+        reload_signal(way.reload, signals),
         _producer(source, way, observe) as producer,
     ):
         try:
@@ -173,30 +175,3 @@ def summarize(totals: "Totals") -> None:
     if totals.kept_here:
         parts.append(counted(totals.alerts, "alert"))
     say(", ".join(parts) + ("." if totals.kept_here else "; the pipeline goes on with them."))
-
-
-class StopSignals:
-    """SIGINT and SIGTERM as a wish to stop after the batch in hand; a second SIGINT stops at once."""
-
-    def __init__(self) -> None:
-        self.stop = Event()
-        self.interrupted = False
-
-    def handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal module's form
-        """Take one signal."""
-        if self.stop.is_set():
-            raise KeyboardInterrupt
-        self.stop.set()
-        self.interrupted = number == signal.SIGINT
-
-
-@contextmanager
-def stop_signals() -> Iterator[StopSignals]:
-    """Handle signals as wishes to stop while the block runs."""
-    signals = StopSignals()
-    before = {number: signal.signal(number, signals.handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -40,6 +40,16 @@ class ChangingSource(Protocol):
         """
 
 
+def changing(source: Source) -> ChangingSource | None:
+    """Return who changes the symbols of ``source``, or of what it wraps; None when nobody can."""
+    innermost: object = source
+    while not isinstance(innermost, ChangingSource) or isinstance(innermost, WhenClosed):
+        if not hasattr(innermost, "source"):
+            return None
+        innermost = innermost.source
+    return source if isinstance(source, WhenClosed) else innermost
+
+
 class WhenClosed:
     """A source that rests while the markets of all its symbols are closed.
 

@@ -112,8 +112,26 @@ class Acme:
             yield [Quote(symbol, "2026-01-05T15:00:00.000Z", *figures, "acme", None)]
 
 
+class Changing(Acme):
+    repeatable = False
+
+    def change_symbols(self, symbols):
+        self.request = self.request._replace(symbols=symbols)
+
+    def ticks(self, stop):
+        told = ()
+        while not stop.wait(0.01):
+            if self.request.symbols != told:
+                told = self.request.symbols
+                yield from super().ticks(stop)
+
+
 def make_source(request):
     return Acme(request)
+
+
+def make_changing(request):
+    return Changing(request)
 
 
 def make_nothing(request):
@@ -123,15 +141,15 @@ def make_nothing(request):
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
-    """A folder with an installed package that brings three sources, one of which works."""
+    """A folder with an installed package that brings four sources, two of which work."""
     folder = tmp_path / "site"
     described = folder / "acme_quotes-1.0.dist-info"
     described.mkdir(parents=True)
     (folder / "acme_quotes.py").write_text(ACME)
     (described / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-quotes\nVersion: 1.0\n")
     (described / "entry_points.txt").write_text(
-        "[stockctl.sources]\nacme = acme_quotes:make_source\nabsent = acme_quotes:gone\n"
-        "empty = acme_quotes:make_nothing\n"
+        "[stockctl.sources]\nacme = acme_quotes:make_source\nchanging = acme_quotes:make_changing\n"
+        "absent = acme_quotes:gone\nempty = acme_quotes:make_nothing\n"
     )
     return folder
 
@@ -150,6 +168,41 @@ def test_a_source_of_another_package_is_found_by_its_name(stockctl: Command, pac
         ("IBM", 40, "acme"),
         ("T", 41, "acme"),
     ]
+
+
+def hang_up(stockctl: Command, packages: Path, *arguments: str) -> tuple[list[str], str]:
+    """Change the configuration of a running stream, send it SIGHUP, and return what is stored and said."""
+    configuration = stockctl.folder / "stockctl.toml"
+    configuration.write_text('symbols = ["IBM"]')
+    child = stockctl.start(
+        "stream", "--source", "changing", "-o", "json", *arguments, extra=with_packages(stockctl, packages)
+    )
+    assert child.stderr is not None
+    told = child.stderr.readline()
+    while not stockctl.home.exists() or not stockctl.rows("query", "latest"):
+        assert child.poll() is None, told
+    configuration.write_text('symbols = ["IBM", "T"]')
+    child.send_signal(signal.SIGHUP)
+    told += child.stderr.readline()
+    while "Read the configuration again" in told and len(stockctl.rows("query", "latest")) < 2:
+        assert child.poll() is None, told
+    code, _, rest = finish(child, signal.SIGTERM)
+    assert code == 0, rest
+    return [row["symbol"] for row in stockctl.rows("query", "latest")], told
+
+
+def test_sighup_reads_the_symbols_again(stockctl: Command, packages: Path) -> None:
+    """A stream that runs for months takes a new symbol without an end."""
+    stored, told = hang_up(stockctl, packages)
+    assert stored == ["IBM", "T"]
+    assert "Read the configuration again: 2 symbols." in told
+
+
+def test_sighup_leaves_symbols_of_the_command_line(stockctl: Command, packages: Path) -> None:
+    """What was named on the command line stays, and that is said."""
+    stored, told = hang_up(stockctl, packages, "--symbols", "AAPL")
+    assert stored == ["AAPL"]
+    assert "given with --symbols" in told
 
 
 @pytest.mark.parametrize(
