@@ -69,4 +69,5 @@ def _bar(lines: "AlertLines | None") -> "Progress":
         TimeElapsedColumn(),
         console=lines.console if lines is not None and shared else Console(stderr=True),
         transient=True,
+        redirect_stdout=shared,
     )

@@ -1,6 +1,6 @@
 """The symbols of a running stream, read again from the configuration."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from stockctl.sources.base import Source
 
 
-def symbol_reload(ctx: typer.Context, source: "Source", *, given: bool) -> Callable[[], None] | None:
+def symbol_reload(
+    ctx: typer.Context, source: "Source", keep: Callable[[Sequence[str]], None], *, given: bool
+) -> Callable[[], None] | None:
     """Return what reads the symbols again and hands them to ``source``; None where it cannot change them.
 
-    With ``given`` the command line named the symbols, and they stay.
+    Whoever shows symbols is told by ``keep``. With ``given`` the command line named them, and they stay.
     """
     from stockctl.sources.closed import changing
 
@@ -34,6 +36,7 @@ def symbol_reload(ctx: typer.Context, source: "Source", *, given: bool) -> Calla
             say(f"The symbols stay as they are: {error.message}")
             return
         changeable.change_symbols(symbols)
+        keep(symbols)
         say(f"Read the configuration again: {len(symbols)} symbols.")
 
     return reload

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -13,10 +14,11 @@ from stockctl.cli.context import settings_and_backend
 from stockctl.cli.options import parse_symbols
 from stockctl.cli.outbox import outbox_path
 from stockctl.cli.output import Format, Output
-from stockctl.cli.progress import Observe, activity, progress
+from stockctl.cli.progress import activity
 from stockctl.cli.reloading import symbol_reload
 from stockctl.cli.signals import reload_signal, stop_signals
 from stockctl.cli.terminal import counted, say
+from stockctl.cli.watching import Watching, Wishes
 from stockctl.errors import StockctlError
 from stockctl.sources.choice import SourceOptions, choose_source
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from stockctl.backend import Backend
     from stockctl.config import Settings
     from stockctl.producer import BufferedProducer, Producer, Totals
-    from stockctl.sources.base import Source
 
 
 class WhenClosed(StrEnum):
@@ -77,6 +78,17 @@ def stream(
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds to deliver what waits, after the first Ctrl-C or SIGTERM.")
     ] = 10.0,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Serve Prometheus metrics on 127.0.0.1; 0 finds a free port."),
+    ] = None,
+    health_file: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="A file that is rewritten every 10 s as long as all is well, for a supervisor.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not write alerts as they happen.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
@@ -99,9 +111,9 @@ def stream(
         chosen = choose_source(options, settings, tell)
     if backend.prepare():
         say(f"Made a new home in {backend.place}.")
-    reload = symbol_reload(ctx, chosen, given=symbols is not None)
-    way = _Way(settings, backend, limit, grace, reload)
-    code = _run(chosen, way, None if quiet else AlertLines(output))
+    watching = Watching(chosen, None if quiet else AlertLines(output), Wishes(metrics_port, health_file))
+    reload = symbol_reload(ctx, chosen, watching.watch.board.keep, given=symbols is not None)
+    code = _run(_Way(settings, backend, limit, grace, reload), watching)
     if code:
         raise typer.Exit(code)
 
@@ -116,15 +128,15 @@ class _Way(NamedTuple):
     reload: Callable[[], None] | None
 
 
-def _run(source: "Source", way: _Way, lines: AlertLines | None) -> int:
+def _run(way: _Way, watching: Watching) -> int:
     with (
-        progress(source, lines) as observe,
         stop_signals() as signals,
         reload_signal(way.reload, signals),
-        _producer(source, way, observe) as producer,
+        _producer(way, watching) as producer,
     ):
         try:
-            producer.run(signals.stop)
+            with watching.following(producer):
+                producer.run(signals.stop)
         except StockctlError:
             _tell_what_waits(producer)
             raise
@@ -136,18 +148,19 @@ def _run(source: "Source", way: _Way, lines: AlertLines | None) -> int:
 
 
 @contextmanager
-def _producer(source: "Source", way: _Way, observe: Observe) -> "Iterator[Producer | BufferedProducer]":
+def _producer(way: _Way, watching: Watching) -> "Iterator[Producer | BufferedProducer]":
     from stockctl.producer import BufferedProducer, Producer, opened
 
-    if getattr(source, "repeatable", False):
-        with way.backend.stream() as stream:
-            yield Producer(source, stream, limit=way.limit, observe=observe, grace=way.grace)
+    source, open_stream = watching.watch.source, watching.watch.stream(way.backend.stream)
+    if source.repeatable:
+        with open_stream() as stream:
+            yield Producer(source, stream, limit=way.limit, observe=watching.observe, grace=way.grace)
         return
     settings = way.settings.stream
     path, size = outbox_path(way.settings), settings.outbox_mb << 20
     with opened(path, limit=size, full=settings.outbox_full) as outbox:
         yield BufferedProducer(
-            source, way.backend.stream, outbox, limit=way.limit, observe=observe, grace=way.grace
+            source, open_stream, outbox, limit=way.limit, observe=watching.observe, grace=way.grace
         )
 
 

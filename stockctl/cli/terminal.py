@@ -30,7 +30,9 @@ def counted(number: int, noun: str) -> str:
 
 def say(text: str) -> None:
     """Say something that is no data, on stderr."""
-    print(safe(text), file=sys.stderr, flush=True)  # noqa: T201 - this is the output
+    # One write, so that lines of two threads never run into each other.
+    sys.stderr.write(safe(text) + "\n")
+    sys.stderr.flush()
 
 
 def complain(text: str) -> None:

@@ -83,6 +83,8 @@ class WhenClosed:
         self._hours = Hours() if hours is None else hours
         self._clock = clock
         self._zone = zone
+        self.closed_until: datetime | None = None
+        """When it goes on, while it rests."""
 
     @property
     def expected(self) -> int | None:
@@ -133,6 +135,13 @@ class WhenClosed:
             _log.info("%s until %s: ending here, as --when-closed exit asks.", markets, self._shown(opens))
             return False
         _log.info("%s. Waiting until %s; --when-closed continue does not.", markets, self._shown(opens))
+        self.closed_until = opens
+        try:
+            return self._sleep(opens, stop)
+        finally:
+            self.closed_until = None
+
+    def _sleep(self, opens: datetime, stop: Event) -> bool:
         asked = self._symbols
         while self._symbols == asked and (left := (opens - self._clock()).total_seconds()) > 0:
             if stop.wait(min(left, LONGEST_NAP)):

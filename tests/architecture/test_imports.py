@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "queries": {"market", "errors"},
     "sources": CORE | {"config"},
     "producer": CORE | {"sources"},
+    "watching": CORE | {"sources", "producer"},
     "local": CORE | {"backend", "config", "durations", "queries"},
     "aws": CORE | {"backend", "config", "durations", "queries", "recipients", "."},
     "functions": CORE | {"aws", "."},

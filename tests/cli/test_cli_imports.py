@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"boto3", "botocore", "pandas", "yfinance", "duckdb", "pyathena", "sqlglot"}
+HEAVY = {"prometheus_client", "boto3", "botocore", "pandas", "yfinance", "duckdb", "pyathena", "sqlglot"}
 PROGRAM = """
 import sys
 from stockctl.cli.main import run

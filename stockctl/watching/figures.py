@@ -1,0 +1,76 @@
+"""The figures of one moment, out of all that knows some of them."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from stockctl.producer.meter import Snapshot, Totals
+from stockctl.watching.board import Sums
+from stockctl.watching.conditions import BREAKER, CONNECTION, DELIVERY, HEALTH, MARKET, State
+from stockctl.watching.telling import Told
+from stockctl.watching.vitals import Verdict
+
+
+class Producing(Protocol):
+    """A producer, as far as it can be watched."""
+
+    @property
+    def totals(self) -> Totals:
+        """What was done so far."""
+
+    def snapshot(self) -> Snapshot:
+        """Return the figures of this moment; any thread may ask."""
+
+
+class Figures(NamedTuple):
+    """What there is to show."""
+
+    source: str
+    started_at: float
+    """In seconds since 1970."""
+    delivery: Snapshot
+    alerts: int
+    board: Sums
+    told: Told
+    verdict: Verdict
+
+    def states(self) -> dict[str, State]:
+        """Return how it stands with the delivery, the health, and what the source tells of."""
+        fault, told, verdict = self.delivery.fault, self.told, self.verdict
+        states = {DELIVERY: State("waiting", fault) if fault else State("delivering")}
+        if told.breaker is not None:
+            states[BREAKER] = State(told.breaker, None, told.breaker_until)
+        if told.rests is not None:
+            states[MARKET] = State("closed", None, told.rests_until) if told.rests else State("open")
+        if told.connected is not None:
+            states[CONNECTION] = State("up" if told.connected else "down")
+        states[HEALTH] = State("healthy") if verdict.healthy else State("hung", verdict.reason)
+        return states
+
+    def fields(self) -> Mapping[str, object]:
+        """Return the figures by the names that the log and the health file have for them.
+
+        Lags are in seconds, null where nothing was delivered lately; ``symbols`` is how many there were
+        quotes of, ``received`` how many quotes the source gave.
+        """
+        delivery = self.delivery
+        return {
+            "source": self.source,
+            **{subject: state.name for subject, state in self.states().items()},
+            "symbols": self.board.symbols,
+            "received": self.board.quotes,
+            "sent": delivery.sent,
+            "waiting": delivery.waiting,
+            "retried": delivery.retried,
+            "refused": delivery.refused,
+            "throttled": delivery.throttled,
+            "uncertain": delivery.uncertain,
+            "dropped": delivery.dropped,
+            "alerts": self.alerts,
+            "reconnects": self.told.reconnects,
+            "lag_p50": _rounded(delivery.lag_p50),
+            "lag_p99": _rounded(delivery.lag_p99),
+        }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

@@ -1,0 +1,74 @@
+"""Jobs beside the work."""
+
+from threading import Event
+
+import pytest
+
+from stockctl.watching.rounds import Job, Rounds
+
+
+class Clock:
+    """A time that stands still until it is told to go on."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_each_job_is_done_at_its_period():
+    """The first time after a period, and no sooner."""
+    clock, done = Clock(), []
+    rounds = Rounds([Job(10, lambda: done.append("ten")), Job(25, lambda: done.append("more"))], clock)
+    left = []
+    for now in (0, 9, 10, 20, 24, 25):
+        clock.now = now
+        left.append(rounds.turn())
+        done.append(now)
+    assert done == [0, 9, "ten", 10, "ten", 20, 24, "more", 25]
+    assert left == [10, 1, 10, 5, 1, 5]
+
+
+def test_who_is_late_does_not_catch_up():
+    """After a suspended hour each job is done once."""
+    clock, done = Clock(), []
+    rounds = Rounds([Job(1, lambda: done.append(clock.now))], clock)
+    clock.now = 3600
+    assert rounds.turn() == 0
+    rounds.turn()
+    clock.now = 3600.5
+    assert rounds.turn() == 0.5
+    assert done == [3600, 3600]
+
+
+def test_rounds_begin_and_end():
+    """Jobs run beside the work until closed, and a job that runs is finished."""
+    seen = Event()
+    rounds = Rounds([Job(0.001, seen.set)])
+    rounds.begin()
+    assert seen.wait(30)
+    rounds.close()
+    seen.clear()
+    assert not seen.wait(0.02)
+
+
+def test_no_jobs_need_no_thread():
+    """Closing what did nothing is fine."""
+    rounds = Rounds([])
+    rounds.begin()
+    rounds.close()
+
+
+def test_a_job_that_fails_comes_out():
+    """A fault is neither swallowed nor lost in a thread."""
+    begun = Event()
+
+    def work() -> None:
+        begun.set()
+        raise ValueError("broken")
+
+    rounds = Rounds([Job(0.001, work)])
+    rounds.begin()
+    assert begun.wait(30)
+    with pytest.raises(ValueError, match="broken"):
+        rounds.close()
