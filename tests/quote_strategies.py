@@ -1,5 +1,6 @@
 """Quotes and deliveries for tests by property, and the settings these share."""
 
+import os
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -9,8 +10,9 @@ ANY_NUMBER_OF_EXAMPLES = settings(deadline=None, database=None, suppress_health_
 
 
 def examples(count: int) -> settings:
-    """Return settings for ``count`` examples, nothing kept between runs."""
-    return settings(ANY_NUMBER_OF_EXAMPLES, max_examples=count)
+    """Return settings for ``count`` examples, or ``STOCKCTL_EXAMPLES`` times as many; nothing is kept."""
+    times = float(os.environ.get("STOCKCTL_EXAMPLES", "0.5"))
+    return settings(ANY_NUMBER_OF_EXAMPLES, max_examples=max(1, round(count * times)))
 
 
 SYMBOLS = st.from_regex(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}", fullmatch=True)

@@ -18,12 +18,11 @@ from stockctl.cli.progress import activity
 from stockctl.cli.reloading import symbol_reload
 from stockctl.cli.signals import reload_signal, stop_signals
 from stockctl.cli.terminal import counted, say
-from stockctl.cli.watching import Watching, Wishes
 from stockctl.errors import StockctlError
-from stockctl.sources.choice import SourceOptions, choose_source
 
 if TYPE_CHECKING:
     from stockctl.backend import Backend
+    from stockctl.cli.watching import Watching
     from stockctl.config import Settings
     from stockctl.producer import BufferedProducer, Producer, Totals
 
@@ -93,6 +92,9 @@ def stream(
     output: Output = Format.TABLE,
 ) -> None:
     """Send quotes through the pipeline; alerts go to stdout as they happen, all else to stderr."""
+    from stockctl.cli.watching import Watching, Wishes
+    from stockctl.sources.choice import SourceOptions, choose_source
+
     settings, backend = settings_and_backend(ctx)
     options = SourceOptions(
         name=source,
@@ -128,7 +130,7 @@ class _Way(NamedTuple):
     reload: Callable[[], None] | None
 
 
-def _run(way: _Way, watching: Watching) -> int:
+def _run(way: _Way, watching: "Watching") -> int:
     with (
         stop_signals() as signals,
         reload_signal(way.reload, signals),
@@ -148,7 +150,7 @@ def _run(way: _Way, watching: Watching) -> int:
 
 
 @contextmanager
-def _producer(way: _Way, watching: Watching) -> "Iterator[Producer | BufferedProducer]":
+def _producer(way: _Way, watching: "Watching") -> "Iterator[Producer | BufferedProducer]":
     from stockctl.producer import BufferedProducer, Producer, opened
 
     source, open_stream = watching.watch.source, watching.watch.stream(way.backend.stream)
