@@ -11,8 +11,10 @@ from aws_stacks import connect, open_pipeline, quiet, yes
 
 from stockctl.aws.triggers import switch
 
-STARTS = 5
-FUNCTIONS = {"Ingest": "stock-market-ingest", "Trend": "stock-market-trend"}
+STARTS = 20
+# MiniStack ends the processes of functions of the same name in all accounts when a stack is changed in one.
+PROJECT = "roles"
+FUNCTIONS = {"Ingest": f"{PROJECT}-stock-market-ingest", "Trend": f"{PROJECT}-stock-market-trend"}
 
 
 class Grant(NamedTuple):
@@ -38,10 +40,10 @@ GRANTS = [
 @pytest.fixture
 def deployed(aws_account: str) -> dict[str, str]:
     """A pipeline whose triggers rest, and the names of its roles by stage."""
-    pipeline = open_pipeline(alerts={"max_age": "0"})
+    pipeline = open_pipeline(project={"name": PROJECT}, alerts={"max_age": "0"})
     pipeline.provision(yes, quiet)
     switch(connect().client("lambda"), pipeline.names, quiet, pipeline._pace, on=False)
-    stack = connect().client("cloudformation").list_stack_resources(StackName="stockctl")
+    stack = connect().client("cloudformation").list_stack_resources(StackName=pipeline.names.stack)
     physical_ids = {
         each["LogicalResourceId"]: each["PhysicalResourceId"] for each in stack["StackResourceSummaries"]
     }
@@ -77,7 +79,7 @@ def invoke(stage: str, symbol: str) -> str | None:
     for _ in range(STARTS):
         answer = functions.invoke(FunctionName=FUNCTIONS[stage], Payload=event)
         payload = answer["Payload"].read().decode()
-        if "Worker process exited" not in payload:
+        if "Worker process" not in payload:
             break
     if "FunctionError" in answer:
         return payload
