@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -19,20 +18,13 @@ from stockctl.cli.reloading import symbol_reload
 from stockctl.cli.signals import reload_signal, stop_signals
 from stockctl.cli.terminal import counted, say
 from stockctl.errors import StockctlError
+from stockctl.sources.policy import WhenClosedPolicy
 
 if TYPE_CHECKING:
     from stockctl.backend import Backend
     from stockctl.cli.watching import Watching
     from stockctl.config import Settings
     from stockctl.producer import BufferedProducer, Producer, Totals
-
-
-class WhenClosed(StrEnum):
-    """What a live source does while no market of its symbols is open."""
-
-    WAIT = "wait"
-    CONTINUE = "continue"
-    EXIT = "exit"
 
 
 def register(app: typer.Typer) -> None:
@@ -63,7 +55,7 @@ def stream(
     ] = None,
     interval: Annotated[float | None, typer.Option(min=1, help="(yahoo) Seconds between polls.")] = None,
     when_closed: Annotated[
-        WhenClosed | None,
+        WhenClosedPolicy | None,
         typer.Option(help="(yahoo, yahoo-live) While the markets are closed. [default: wait]"),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="(yahoo) Poll once, then end.")] = False,

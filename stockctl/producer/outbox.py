@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from stockctl.pipeline.ports import Record
 from stockctl.producer.batches import Batch
-from stockctl.producer.faults import DiskFullError, OutboxError, explained
+from stockctl.producer.faults import DiskFullError, explained
 from stockctl.producer.gaps import Gaps
 from stockctl.producer.lock import ProcessLock
 from stockctl.producer.outbox_file import OutboxFile, Row
@@ -278,6 +278,3 @@ def opened(path: Path, *, limit: int, full: Policy = "block") -> Iterator[Outbox
 
 def _size(batch: Batch) -> int:
     return sum(len(item[0]) for item in batch.records) + sum(len(item[0]) for item in batch.rejections)
-
-
-__all__ = ["Outbox", "OutboxError", "Parcel", "Policy", "opened"]

@@ -174,6 +174,7 @@ def _while_open(source: Source, options: SourceOptions, settings: "Settings") ->
     policy = options.when_closed or settings.source.when_closed
     if options.once or policy == "continue":
         return source
-    from stockctl.sources.closed import WhenClosed, WhenClosedPolicy
+    from stockctl.sources.closed import WhenClosed
+    from stockctl.sources.policy import WhenClosedPolicy
 
     return WhenClosed(source, options.symbols or settings.symbols, WhenClosedPolicy(policy))

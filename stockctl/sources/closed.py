@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from enum import StrEnum
 from threading import Event
 from typing import Protocol, runtime_checkable
 
 from stockctl.market.symbol import parse_symbol
 from stockctl.sources.base import Source, Tick
 from stockctl.sources.hours import FOREVER, Hours
+from stockctl.sources.policy import WhenClosedPolicy
 from stockctl.sources.wording import named
 
 AFTER_CLOSE = timedelta(minutes=20)
@@ -18,14 +18,6 @@ LONGEST_NAP = 60.0
 """Seconds between two looks at the time of day, which may be set, or jump while a machine is suspended."""
 
 _log = logging.getLogger(__name__)
-
-
-class WhenClosedPolicy(StrEnum):
-    """The values of ``--when-closed``."""
-
-    WAIT = "wait"
-    CONTINUE = "continue"
-    EXIT = "exit"
 
 
 @runtime_checkable

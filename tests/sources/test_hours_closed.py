@@ -12,8 +12,9 @@ import pytest
 from stockctl.market.quote import Quote
 from stockctl.market.refusal import Refusal
 from stockctl.sources.base import Source, Tick
-from stockctl.sources.closed import WhenClosed, WhenClosedPolicy
+from stockctl.sources.closed import WhenClosed
 from stockctl.sources.hours import Hours
+from stockctl.sources.policy import WhenClosedPolicy
 
 HOURS = Hours()
 WAIT, EXIT, CONTINUE = WhenClosedPolicy.WAIT, WhenClosedPolicy.EXIT, WhenClosedPolicy.CONTINUE

@@ -6,7 +6,8 @@ from threading import Event
 import pytest
 
 from stockctl.market.plausibility import Doubt
-from stockctl.sources.closed import WhenClosed, WhenClosedPolicy
+from stockctl.sources.closed import WhenClosed
+from stockctl.sources.policy import WhenClosedPolicy
 from stockctl.sources.simulate import SimulateSource
 from stockctl.sources.yahoo import YahooSource
 from stockctl.sources.yahoo_live.counters import Counters

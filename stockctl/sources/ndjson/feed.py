@@ -2,18 +2,17 @@
 
 import logging
 import os
-import select
 import stat
-import sys
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 from threading import Event
 
 from stockctl.errors import SourceError, UsageError
+from stockctl.sources.replay.inputs import STANDARD_INPUT, standard_input
 from stockctl.sources.replay.lines import MAX_ROW
+from stockctl.sources.replay.stopped import Stopped
 
-STANDARD_INPUT = "-"
 _BLOCK = 1 << 16
 _PATIENCE = 0.25
 """Seconds between two looks at a file that has no more, or at a wish to stop."""
@@ -51,11 +50,13 @@ class LineFeed:
         Raises:
             SourceError: the feed cannot be read.
         """
-        blocks = self._piped(stop) if self._path == STANDARD_INPUT else self._filed(stop)
+        blocks = standard_input(stop) if self._path == STANDARD_INPUT else self._filed(stop)
         try:
             for block in blocks:
                 if complete := self._complete(block):
                     yield complete
+        except Stopped:
+            return
         except OSError as error:
             raise SourceError(f"{self.label} cannot be read: {error.strerror or error}.") from error
         if self._rest and not stop.is_set():
@@ -65,18 +66,6 @@ class LineFeed:
         ended, newline, self._rest = (self._rest + block).rpartition(b"\n")
         self._rest = self._rest[:_KEPT]
         return [_text(line) for line in ended.split(b"\n")] if newline else []
-
-    def _piped(self, stop: Event) -> Iterator[bytes]:
-        if sys.stdin is None:
-            raise UsageError("There is no standard input to read.")
-        descriptor = sys.stdin.fileno()
-        while not stop.is_set():
-            # A read of a silent pipe would not see the wish to stop. Windows cannot wait for a pipe.
-            if os.name == "posix" and not select.select([descriptor], [], [], _PATIENCE)[0]:
-                continue
-            if not (block := os.read(descriptor, _BLOCK)):
-                return
-            yield block
 
     def _filed(self, stop: Event) -> Iterator[bytes]:
         while not stop.is_set():

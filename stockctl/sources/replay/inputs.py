@@ -97,14 +97,20 @@ def fetch(argument: str, spool: Path, stop: Event) -> Input:
     if argument != STANDARD_INPUT:
         return Input(argument, Path(os.path.abspath(argument)))
     with spool.open("wb") as copy:
-        for block in _standard_input(stop):
+        for block in standard_input(stop):
             copy.write(block)
     return Input(argument, spool)
 
 
-def _standard_input(stop: Event) -> Iterator[bytes]:
+def standard_input(stop: Event) -> Iterator[bytes]:
+    """Yield what comes on standard input, whenever something has come.
+
+    Raises:
+        UsageError: there is no standard input.
+        Stopped: ``stop`` was set.
+    """
     if sys.stdin is None:
-        raise UsageError("There is no standard input to replay.")
+        raise UsageError("There is no standard input to read.")
     stream = sys.stdin.buffer
     try:
         descriptor = stream.fileno()

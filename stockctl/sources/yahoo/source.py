@@ -10,9 +10,9 @@ from threading import Event
 
 from stockctl.errors import SourceError, UsageError
 from stockctl.market.plausibility import Doubt, Plausibility
-from stockctl.market.symbol import parse_symbol
 from stockctl.sources.base import Tick
 from stockctl.sources.wording import named
+from stockctl.sources.yahoo.asked import check_interval, wanted
 from stockctl.sources.yahoo.backoff import Backoff
 from stockctl.sources.yahoo.breaker import LONGEST_WAIT, Breaker
 from stockctl.sources.yahoo.caller import Caller, Stopped
@@ -83,8 +83,9 @@ class YahooSource:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: Random | None = None,
     ) -> None:
-        _check(symbols, interval, parallel)
-        self._symbols = _unique(symbols)
+        self._symbols = wanted(symbols)
+        check_interval(interval)
+        _check_parallel(parallel)
         self._interval = interval
         self._once = once
         self._parallel = parallel
@@ -117,8 +118,7 @@ class YahooSource:
             UsageError: there is none.
             Refusal: one has characters that no symbol has; nothing is changed.
         """
-        _check(symbols, self._interval, self._parallel)
-        self._wanted = _unique(symbols)
+        self._wanted = wanted(symbols)
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield what is new at each poll.
@@ -225,17 +225,9 @@ class YahooSource:
             yield [*news.rejections, *news.quotes]
 
 
-def _check(symbols: Sequence[str], interval: float, parallel: int) -> None:
-    if not symbols:
-        raise UsageError("There is no symbol to ask Yahoo for.", "Name some: --symbols AAPL,MSFT.")
-    if not (math.isfinite(interval) and interval > 0):
-        raise UsageError(f"The interval of {interval:g} s is not above zero.", "Try --interval 30.")
-    if parallel < 1:
-        raise UsageError(f"There cannot be {parallel} requests at once.", f"Try {PARALLEL}.")
-
-
-def _unique(symbols: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(map(parse_symbol, symbols)))
+def _check_parallel(requests: int) -> None:
+    if requests < 1:
+        raise UsageError(f"There cannot be {requests} requests at once.", f"Try {PARALLEL}.")
 
 
 def _admit(fault: YahooFault | None) -> None:

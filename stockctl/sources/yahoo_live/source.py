@@ -1,19 +1,18 @@
 """The live source: what its threads bring, each quote once, in order for each symbol."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from random import Random
 from threading import Event, Thread
 
-from stockctl.errors import SourceError, UsageError
+from stockctl.errors import SourceError
 from stockctl.market.plausibility import Doubt, Plausibility
 from stockctl.market.quote import Quote
-from stockctl.market.symbol import parse_symbol
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import Tick
 from stockctl.sources.hours import Hours
 from stockctl.sources.yahoo import Breaker, RateLimiter
+from stockctl.sources.yahoo.asked import check_interval, wanted
 from stockctl.sources.yahoo.reading import SOURCE
 from stockctl.sources.yahoo_live.counters import Counters
 from stockctl.sources.yahoo_live.fallback import Fallback
@@ -68,9 +67,8 @@ class YahooLiveSource:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: Random | None = None,
     ) -> None:
-        if not (math.isfinite(interval) and interval > 0):
-            raise UsageError(f"The interval of {interval:g} s is not above zero.", "Try --interval 30.")
-        self._symbols = _parsed(symbols)
+        check_interval(interval)
+        self._symbols = tuple(wanted(symbols))
         self._interval = interval
         self._hours = Hours() if hours is None else hours
         self._pace = Pace() if pace is None else pace
@@ -96,7 +94,7 @@ class YahooLiveSource:
             UsageError: there is no symbol.
             Refusal: one has characters that no symbol has; nothing is changed.
         """
-        self._symbols = _parsed(symbols)
+        self._symbols = tuple(wanted(symbols))
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield what is new, as it comes.
@@ -162,12 +160,6 @@ class YahooLiveSource:
             self._plausibility.count(Doubt.UNREADABLE)
             return item
         return self._newest.take(item)
-
-
-def _parsed(symbols: Sequence[str]) -> tuple[str, ...]:
-    if not symbols:
-        raise UsageError("There is no symbol to ask Yahoo for.", "Name some: --symbols AAPL,MSFT.")
-    return tuple(dict.fromkeys(map(parse_symbol, symbols)))
 
 
 def _arrivals(tick: Tick, *, polled: bool) -> list[Item]:
