@@ -85,6 +85,17 @@ def test_a_connection_that_never_comes_leaves_plain_polling(tmp_path: Path) -> N
     assert not outcome.counters["connected"]
 
 
+def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    """TLS stands and nobody speaks: polling begins when the time is over, and the next connection counts."""
+    told = [Told("H", 187.44, second) for second in range(2)]
+    scenario = Scenario("H", [poll(told[0])], [[told[1].live]], told[1].at, {"pace": {"opening": 0.3}})
+    outcome = one(tmp_path, [("H", 1_000_000), ("H", 2)], scenario)
+    assert times(outcome) == ["00.000", "01.000"]
+    assert any("do not answer in time. Polling until it is back" in text for text in outcome.said("WARNING"))
+    assert outcome.counters["failures"] >= 1
+    assert outcome.counters["connections"] == 1
+
+
 def test_quiet_connections_are_left_alone_ever_longer(tmp_path: Path) -> None:
     """Nobody may be trading: each alarm in a row doubles the patience, and polling tells what there is."""
     told = [Told("D", 187.44, second) for second in range(2)]

@@ -8,8 +8,6 @@ from threading import Event
 from time import monotonic
 from typing import NamedTuple
 
-from websockets.sync.client import ClientConnection
-
 from stockctl.sources.hours import Hours
 from stockctl.sources.wording import named
 from stockctl.sources.yahoo.backoff import Backoff
@@ -18,8 +16,9 @@ from stockctl.sources.yahoo_live.counters import Counters
 from stockctl.sources.yahoo_live.fallback import Fallback
 from stockctl.sources.yahoo_live.lost import is_limit, why
 from stockctl.sources.yahoo_live.reader import Reader, Unusable
+from stockctl.sources.yahoo_live.socket import FAULTS, Connection, open_connection
 from stockctl.sources.yahoo_live.watchdog import Watchdog
-from stockctl.sources.yahoo_live.wire import FAULTS, Yahoo, load, open_connection, requests
+from stockctl.sources.yahoo_live.wire import Yahoo, load, requests
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +26,8 @@ _log = logging.getLogger(__name__)
 class Pace(NamedTuple):
     """Times of the connection, in seconds."""
 
+    opening: float = 10.0
+    """For a new connection to come up."""
     heartbeat: float = 15.0
     """Between two subscriptions of the same symbols, without which Yahoo falls silent; as yfinance does."""
     silence: float = 60.0
@@ -70,7 +71,7 @@ class Supervisor:
         self._backoff = Backoff(pace.first_wait, pace.longest_wait, rng)
         self._watchdog = Watchdog(pace.silence)
         self._closed = Event()
-        self._connection: ClientConnection | None = None
+        self._connection: Connection | None = None
         self._subscribed: Sequence[str] = ()
         self._wanted: Collection[str] = ()
         self._told = ""
@@ -106,7 +107,7 @@ class Supervisor:
     def _connect(self, yahoo: Yahoo) -> str:
         """Make a connection, use it as long as it lasts, and return why it ended."""
         try:
-            with open_connection(yahoo.url) as connection:
+            with open_connection(yahoo.url, self._pace.opening) as connection:
                 self._connection = connection
                 self._subscribe(connection)
                 self._tell_up()
@@ -119,14 +120,14 @@ class Supervisor:
             return str(error)
         return "The live connection to Yahoo was closed here"
 
-    def _listen(self, connection: ClientConnection, yahoo: Yahoo) -> None:
+    def _listen(self, connection: Connection, yahoo: Yahoo) -> None:
         """Read until the connection fails or is closed here, asleep while nothing comes."""
         self._watchdog.begin(monotonic())
         heartbeat = monotonic() + self._pace.heartbeat
         while not self._closed.is_set():
             self._counters.wakeups += 1
             try:
-                message = connection.recv(timeout=max(0.0, heartbeat - monotonic()))
+                message = connection.receive(max(0.0, heartbeat - monotonic()))
             except TimeoutError:
                 self._watch()
             else:
@@ -146,13 +147,13 @@ class Supervisor:
                 f"Yahoo's live connection has been silent for {silent:.3g} s while a market is open"
             )
 
-    def _subscribe(self, connection: ClientConnection) -> None:
+    def _subscribe(self, connection: Connection) -> None:
         self._subscribed = self._symbols()
         self._wanted = frozenset(self._subscribed)
         for request in requests("subscribe", self._subscribed):
             connection.send(request)
 
-    def _change(self, connection: ClientConnection) -> None:
+    def _change(self, connection: Connection) -> None:
         before = self._subscribed
         self._subscribe(connection)
         for request in requests("unsubscribe", [one for one in before if one not in self._wanted]):

@@ -1,33 +1,19 @@
-"""The one module that touches yfinance's streaming half and websockets: a connection, and its messages."""
+"""The one module that touches yfinance's streaming half: where it connects to, and what messages mean."""
 
 import base64
 import binascii
 import json
-import logging
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager
 from functools import cache
 from typing import NamedTuple
-
-from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
 
 from stockctl.errors import SourceError
 from stockctl.market.refusal import Refusal, shown
 from stockctl.sources.yahoo_live.frames import Pricing
 
-FAULTS = (OSError, WebSocketException)
-"""What a connection may fail with."""
-OPEN_TIMEOUT = 10.0
-CLOSE_TIMEOUT = 1.0
-"""Seconds for the two handshakes."""
-
 _SYMBOLS_A_MESSAGE = 1000
 """At most; yfinance sends all in one message, which servers refuse beyond 64 KiB."""
 _UNFIT = "Install a release that stockctl was made for: pip install 'yfinance>=1.0,<2'."
-
-_log = logging.getLogger(__name__)
-_log.setLevel(logging.ERROR)  # websockets tells its every step
 
 
 class Yahoo(NamedTuple):
@@ -63,16 +49,6 @@ def load() -> Yahoo:
         return pricing
 
     return Yahoo(url, decode)
-
-
-def open_connection(url: str) -> AbstractContextManager[ClientConnection]:
-    """Return a fresh connection, and close it at the end of the context.
-
-    Raises:
-        OSError: the server cannot be reached.
-        WebSocketException: it, or a proxy, does not agree to a connection.
-    """
-    return connect(url, open_timeout=OPEN_TIMEOUT, close_timeout=CLOSE_TIMEOUT, logger=_log)
 
 
 def read_message(message: str | bytes, decode: Callable[[bytes], Pricing]) -> Pricing:
