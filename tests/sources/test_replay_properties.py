@@ -4,9 +4,7 @@ import gzip
 import random
 from decimal import Decimal
 from pathlib import Path
-from threading import Event, Timer
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +13,6 @@ from replay_files import HEADER, csv_text, quotes_of, replayed, write, write_csv
 
 from stockctl.errors import StockctlError
 from stockctl.market.quote import encode_quote, read_record
-from stockctl.sources.replay.ordering import interrupted_by
 
 _FEW = examples(15)
 _MOMENTS = st.integers(0, 10**7)
@@ -121,17 +118,3 @@ def test_numbers_arrive_exactly(folder: Path, rows: list[tuple[Decimal, Decimal 
     assert rejections == []
     for quote in quotes:
         assert read_record(encode_quote(quote)).quote == quote
-
-
-def test_a_long_statement_is_interrupted_by_a_stop() -> None:
-    """A sort of many rows ends soon after somebody wants to stop."""
-    stop = Event()
-    timer = Timer(0.2, stop.set)
-    timer.start()
-    with (
-        duckdb.connect() as database,
-        interrupted_by(stop, database),
-        pytest.raises(duckdb.InterruptException),
-    ):
-        database.execute("SELECT count(*) FROM range(100000000000) a(i) WHERE i % 7 = hash(i) % 11")
-    timer.join()

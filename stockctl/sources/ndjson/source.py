@@ -13,6 +13,7 @@ from stockctl.market.timestamp import NEW_YORK, format_timestamp
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import Tick
 from stockctl.sources.ndjson.feed import LineFeed
+from stockctl.sources.replay.columns import Values
 from stockctl.sources.replay.lines import MAX_ROW
 from stockctl.sources.replay.moments import moment_reader
 from stockctl.sources.replay.ndjson_objects import ObjectReader
@@ -81,15 +82,15 @@ class NdjsonSource:
 
     def _item(self, line: str, observed_at: str) -> Quote | Rejection | None:
         try:
-            staged = self._check.staged(self._objects.values(line))
+            values = self._check.checked(self._objects.values(line))
         except Refusal as reason:
             data = line[:MAX_ROW].encode("utf-8", "surrogateescape")
             return Rejection(data, f"{self.name}:{self._feed.label}#{self._line}", str(reason))
-        return None if staged is None else _quote(staged, observed_at)
+        return None if values is None else _quote(values, observed_at)
 
 
-def _quote(staged: str, observed_at: str) -> Quote:
-    symbol, timestamp, price, *figures, volume = staged.split("\t")
+def _quote(values: Values, observed_at: str) -> Quote:
+    symbol, timestamp, price, *figures, volume = values
     previous_close, opening, high, low = (Decimal(figure) if figure else None for figure in figures)
     return Quote(
         symbol,

@@ -1,87 +1,89 @@
-"""Staged rows in order of time, whatever their number."""
+"""Lines of text in order, whatever their number: sorted piece by piece, and merged from disk."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterable
+from contextlib import ExitStack
+from heapq import merge
+from itertools import islice
 from pathlib import Path
-from threading import Event, Thread
-from typing import TypeAlias
+from threading import Event
 
-import duckdb
-
-from stockctl.errors import SourceError
-from stockctl.sources.replay.columns import FIELDS
-from stockctl.sources.replay.engine import connect, first_line, literal
 from stockctl.sources.replay.stopped import Stopped
 
-StagedRow: TypeAlias = tuple[str, int, str, str, str | None, str | None, str | None, str | None, str | None]
-"""Timestamp, number of the file, symbol, price, previous close, open, high, low, volume."""
+RUN_LINES = 50_000
+"""Lines that are sorted in memory, some 10 MB of them."""
+FAN_IN = 64
+"""Files of one size that are merged into one of the next, so that few are open at once."""
 
-_PATIENCE = 0.1  # seconds between two looks at the stop event while DuckDB sorts
-_COLUMNS = {
-    # Numbers stay the text that they are in the file, so that no type of DuckDB's can change them.
-    **dict.fromkeys(FIELDS, "VARCHAR"),
-    "sequence": "BIGINT",
-    "file": "INTEGER",
-}
-_STATEMENT = f"""
-    SELECT timestamp, file, symbol, price, previous_close, open, high, low, volume
-    FROM read_csv(
-        ?, columns = {_COLUMNS}, auto_detect = false, header = false, delim = '\t', quote = '', escape = '',
-        max_line_size = 4096, buffer_size = 1048576
-    )
-    ORDER BY timestamp, sequence
-"""
+_COPIED = 10_000
 
 
-def sorted_rows(staged: Path, folder: Path, chunk: int, stop: Event) -> Iterator[list[StagedRow]]:
-    """Yield the rows of a staged file by timestamp, then by sequence number, ``chunk`` at a time.
+class LineSorter:
+    """An external merge sort of lines by their characters.
 
-    They are sorted by DuckDB, in little memory, with what is larger in ``folder``.
-
-    Raises:
-        SourceError: they cannot be sorted; there may be no room.
-        Stopped: ``stop`` was set while they were being sorted.
+    Args:
+        folder: where sorted lines are put. It holds them once, and twice while files are merged.
+        stop: ends the sorting.
+        run_lines: how many lines are sorted in memory.
+        fan_in: how many files are merged into one.
     """
-    with _sorting(folder), closing(connect(folder, _memory_mb(staged))) as database:
-        database.execute("SET preserve_insertion_order = false")
-        with interrupted_by(stop, database):
-            rows = database.execute(_STATEMENT, [literal(staged)])
-        while batch := rows.fetchmany(chunk):
-            yield batch
 
+    def __init__(
+        self, folder: Path, stop: Event, *, run_lines: int = RUN_LINES, fan_in: int = FAN_IN
+    ) -> None:
+        self._folder = folder
+        self._stop = stop
+        self._run_lines = run_lines
+        self._fan_in = fan_in
+        self._pending: list[str] = []
+        self._levels: list[list[Path]] = []
+        self._files = 0
 
-def _memory_mb(staged: Path) -> int:
-    """Return what a sort needs: DuckDB keeps an account, in memory, of what it has on disk."""
-    return 192 + staged.stat().st_size // 8_000_000
+    def add(self, line: str) -> None:
+        r"""Take a line, which ends with ``\n``.
 
+        Raises:
+            Stopped: the stop event was set.
+            OSError: the folder has no room.
+        """
+        self._pending.append(line)
+        if len(self._pending) >= self._run_lines:
+            self._pending.sort()
+            self._keep(self._pending, 0)
+            self._pending = []
 
-@contextmanager
-def _sorting(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except duckdb.InterruptException:
-        raise Stopped from None
-    except duckdb.Error as error:
-        raise SourceError(
-            f"The rows to replay cannot be sorted in {folder.parent}: {first_line(error)}.",
-            "Make room there, set TMPDIR to a folder that has some, or replay fewer files at once.",
-        ) from error
+    def lines(self) -> Generator[str, None, None]:
+        """Yield all lines in order; nothing is added any more, and they are yielded once.
 
+        Raises:
+            OSError: what was put into the folder cannot be read.
+        """
+        self._pending.sort()
+        return self._merged([path for level in self._levels for path in level], self._pending)
 
-@contextmanager
-def interrupted_by(stop: Event, database: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Interrupt the statement that runs in the block when ``stop`` is set."""
-    done = Event()
+    def _keep(self, lines: Iterable[str], level: int) -> None:
+        """Write sorted lines to a file, and merge the files of its level when they have become many."""
+        while len(self._levels) <= level:
+            self._levels.append([])
+        here = self._levels[level]
+        here.append(self._written(lines))
+        if len(here) == self._fan_in:
+            self._levels[level] = []
+            self._keep(self._merged(here), level + 1)
+            for path in here:
+                path.unlink()
 
-    def watch() -> None:
-        while not done.wait(_PATIENCE):
-            if stop.is_set():
-                database.interrupt()
+    def _written(self, lines: Iterable[str]) -> Path:
+        self._files += 1
+        path = self._folder / f"sorted-{self._files}"
+        rest = iter(lines)
+        with path.open("w", encoding="ascii", newline="\n") as file:
+            while chunk := list(islice(rest, _COPIED)):
+                if self._stop.is_set():
+                    raise Stopped
+                file.writelines(chunk)
+        return path
 
-    watcher = Thread(target=watch, name="replay-sort-watch", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
+    def _merged(self, paths: Iterable[Path], more: Iterable[str] = ()) -> Generator[str, None, None]:
+        with ExitStack() as files:
+            opened = [files.enter_context(path.open(encoding="ascii", newline="\n")) for path in paths]
+            yield from merge(*opened, more)

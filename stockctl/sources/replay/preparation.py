@@ -10,7 +10,7 @@ from typing import NamedTuple
 from stockctl.sources.replay.csv_rows import CsvRows
 from stockctl.sources.replay.inputs import Format, Input, fetch, sniff
 from stockctl.sources.replay.ndjson_rows import NdjsonRows
-from stockctl.sources.replay.parquet_rows import ParquetRows
+from stockctl.sources.replay.ordering import LineSorter
 from stockctl.sources.replay.rows import RowCheck
 from stockctl.sources.replay.spill import RejectionSpill
 from stockctl.sources.replay.staging import RowSource, Staging
@@ -22,9 +22,10 @@ class Prepared(NamedTuple):
     """What is ready to be sent."""
 
     spill: RejectionSpill
-    staged: Path
+    rows: LineSorter
+    """Staged lines."""
     quotes: int
-    """How many rows are in ``staged``."""
+    """How many rows there are."""
     deriving: Collection[int]
     """The numbers of the files whose previous closes come from the session before."""
 
@@ -55,14 +56,12 @@ class Preparation:
             Stopped: the stop event was set.
             OSError: the folder has no room.
         """
-        staged = self._folder / "staged.tsv"
-        with (
-            closing(RejectionSpill(self._folder / "rejected.ndjson")) as spill,
-            closing(Staging(staged, spill, self._check, self._on_progress)) as staging,
-        ):
+        sorter = LineSorter(self._folder, self._stop)
+        with closing(RejectionSpill(self._folder / "rejected.ndjson")) as spill:
+            staging = Staging(sorter, spill, self._check, self._on_progress)
             sources = [self._stage(name, index, staging) for index, name in enumerate(files)]
         self._report(sources, staging, spill)
-        return Prepared(spill, staged, staging.count, staging.deriving)
+        return Prepared(spill, sorter, staging.count, staging.deriving)
 
     def _stage(self, name: str, index: int, staging: Staging) -> Input:
         source = fetch(name, self._folder / f"spooled-{index}", self._stop)
@@ -74,6 +73,8 @@ class Preparation:
     def _rows(self, source: Input, index: int) -> RowSource:
         found = sniff(source)
         if found is Format.PARQUET:
+            from stockctl.sources.replay.parquet_rows import ParquetRows
+
             return ParquetRows(source, self._folder, index)
         return NdjsonRows(source) if found is Format.NDJSON else CsvRows(source)
 

@@ -1,15 +1,14 @@
-"""From sorted rows to quotes."""
+"""From staged lines to quotes."""
 
 from collections.abc import Collection, Iterable
 from decimal import Decimal
 
 from stockctl.market.quote import Quote
-from stockctl.sources.replay.ordering import StagedRow
 from stockctl.sources.replay.sessions import PreviousCloses
 
 
 class QuoteMaker:
-    """Makes quotes of rows that pass in order of time.
+    """Makes quotes of staged lines that pass in order.
 
     Args:
         deriving: the numbers of the files whose rows get their previous close from the session before.
@@ -19,38 +18,28 @@ class QuoteMaker:
         self._deriving = deriving
         self._closes = PreviousCloses()
 
-    def quotes(self, rows: Iterable[StagedRow]) -> list[Quote]:
-        """Return the quotes of the next rows."""
-        return [self._quote(*row) for row in rows]
+    def quotes(self, lines: Iterable[str]) -> list[Quote]:
+        """Return the quotes of the next lines."""
+        return [self._quote(line) for line in lines]
 
-    def _quote(
-        self,
-        timestamp: str,
-        file: int,
-        symbol: str,
-        price_text: str,
-        previous_close: str | None,
-        opening: str | None,
-        high: str | None,
-        low: str | None,
-        volume: str | None,
-    ) -> Quote:
+    def _quote(self, line: str) -> Quote:
+        timestamp, _, file, symbol, price_text, close_text, opening, high, low, volume = line[:-1].split("\t")
         price = Decimal(price_text)
-        close = None if previous_close is None else Decimal(previous_close)
+        close = Decimal(close_text) if close_text else None
         if self._deriving:
             # Every row passes, because one of this file may be the session before one of another.
             derived = self._closes.pass_by(symbol, timestamp, price)
-            if file in self._deriving:
+            if int(file) in self._deriving:
                 close = derived
         return Quote(
             symbol,
             timestamp,
             price,
             close,
-            None if opening is None else Decimal(opening),
-            None if high is None else Decimal(high),
-            None if low is None else Decimal(low),
-            None if volume is None else int(volume),
+            Decimal(opening) if opening else None,
+            Decimal(high) if high else None,
+            Decimal(low) if low else None,
+            int(volume) if volume else None,
             "replay",
             None,
         )

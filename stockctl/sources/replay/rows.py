@@ -20,7 +20,7 @@ _is_plain_volume = re.compile(r"(?:[0-9]{1,18})?").fullmatch
 
 
 class RowCheck:
-    """Turns the values of a row into the cells of a staged line.
+    """Turns the values of a row into canonical ones, texts all the same.
 
     Args:
         symbols: the symbols that are wanted, in canonical form, or None for all.
@@ -34,8 +34,8 @@ class RowCheck:
         self.absent = set(symbols or ())
         """Which of the wanted symbols were not met yet."""
 
-    def staged(self, values: Values) -> str | None:
-        """Return the cells of a row, in the order of ``FIELDS`` and joined by tabs; None if it is unwanted.
+    def checked(self, values: Values) -> Values | None:
+        """Return the values of a row as a quote has them, empty where unknown; None if it is unwanted.
 
         Raises:
             Refusal: a field is missing or breaks the contract of a quote.
@@ -57,7 +57,7 @@ class RowCheck:
             low = _optional(low, "low", parse_number)
         if not _is_plain_volume(volume):
             volume = _volume(volume)
-        return f"{symbol}\t{timestamp}\t{price}\t{previous_close}\t{opening}\t{high}\t{low}\t{volume}"
+        return symbol, timestamp, price, previous_close, opening, high, low, volume
 
     def _read_symbol(self, text: str) -> str | None:
         text = text.strip()

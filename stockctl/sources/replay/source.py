@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -19,7 +19,6 @@ from stockctl.market.timestamp import NEW_YORK
 from stockctl.sources.base import Tick
 from stockctl.sources.replay.inputs import check_arguments
 from stockctl.sources.replay.moments import moment_reader
-from stockctl.sources.replay.ordering import sorted_rows
 from stockctl.sources.replay.pacing import Pacer, check_speed, paced_ticks
 from stockctl.sources.replay.preparation import Preparation, Prepared
 from stockctl.sources.replay.quotes import QuoteMaker
@@ -136,7 +135,7 @@ class ReplaySource:
         With a speed the quotes of a moment come when they are due, at most ``TICK_ITEMS`` at once.
 
         Raises:
-            UsageError, SourceError: as ``prepare`` does; or the rows cannot be sorted.
+            UsageError, SourceError: as ``prepare`` does; or the temporary folder cannot be read.
         """
         try:
             self.prepare(stop)
@@ -147,27 +146,29 @@ class ReplaySource:
                     if stop.is_set():
                         return
                     yield tick
-        except Stopped:
-            _LOG.debug("stopped while rows were being sorted")
         finally:
             self.close()
 
     def _all_ticks(self, prepared: Prepared, stop: Event) -> Generator[Tick, None, None]:
         yield from prepared.spill.chunks(TICK_ITEMS)
-        if not prepared.quotes:
-            return
-        self._on_progress(f"sorting {prepared.quotes:,} rows")
-        chunks = self._quotes(prepared, stop)
+        chunks = self._quotes(prepared)
         if self._speed:
             pacer = Pacer(self._speed, stop, self._clock)
             yield from paced_ticks(chain.from_iterable(chunks), pacer, TICK_ITEMS)
         else:
             yield from chunks
 
-    def _quotes(self, prepared: Prepared, stop: Event) -> Iterator[list[Quote]]:
+    def _quotes(self, prepared: Prepared) -> Iterator[list[Quote]]:
         maker = QuoteMaker(prepared.deriving)
-        for rows in sorted_rows(prepared.staged, prepared.staged.parent / "sorted", TICK_ITEMS, stop):
-            yield maker.quotes(rows)
+        try:
+            with closing(prepared.rows.lines()) as lines:
+                while quotes := maker.quotes(islice(lines, TICK_ITEMS)):
+                    yield quotes
+        except OSError as error:
+            raise SourceError(
+                f"The rows cannot be read back from the temporary folder: {error.strerror or error}.",
+                "Run the replay again: what has arrived counts once.",
+            ) from error
 
 
 def _wanted(symbol: str) -> str:

@@ -1,8 +1,7 @@
-"""From files of many kinds to one private file of checked rows, and a spill of refused ones."""
+"""From files of many kinds to checked rows in order of time, and a spill of refused ones."""
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from threading import Event
 from typing import Protocol
 
@@ -11,6 +10,7 @@ from stockctl.pipeline.ports import Rejection
 from stockctl.sources.replay.columns import FIELDS, Values
 from stockctl.sources.replay.inputs import Input
 from stockctl.sources.replay.lines import MAX_ROW
+from stockctl.sources.replay.ordering import LineSorter
 from stockctl.sources.replay.rows import RowCheck
 from stockctl.sources.replay.spill import RejectionSpill
 
@@ -29,22 +29,23 @@ class RowSource(Protocol):
 
 
 class Staging:
-    """Writes the rows of one file after the other.
+    """Takes the rows of one file after the other.
 
-    A staged line has cells in the order of ``FIELDS``, where empty means unknown; a sequence number, in
-    the order of the files, then of their rows; and the number of the file; separated by tabs.
+    A staged line has these cells, separated by tabs: the time; a number of fixed width, in the order of the
+    files, then of their rows; the number of the file; and the other fields. So the order of the lines
+    is that of time, then of files and rows.
 
     Args:
-        path: the file to write.
+        sorter: where checked rows go.
         spill: where refused rows go.
         check: the check of a row.
         on_progress: told, now and then, what is being done.
     """
 
     def __init__(
-        self, path: Path, spill: RejectionSpill, check: RowCheck, on_progress: Callable[[str], None]
+        self, sorter: LineSorter, spill: RejectionSpill, check: RowCheck, on_progress: Callable[[str], None]
     ) -> None:
-        self._file = path.open("w", encoding="ascii", newline="\n")
+        self._sorter = sorter
         self._spill = spill
         self._check = check
         self._on_progress = on_progress
@@ -61,31 +62,29 @@ class Staging:
         Raises:
             SourceError: the file is refused.
             Stopped: ``stop`` was set.
+            OSError: the sorter has no room.
         """
         number = 0
-        write, check = self._file.write, self._check.staged
+        put, check = self._sorter.add, self._check.checked
         for number, (values, text) in enumerate(rows.rows(stop), 1):
             if not number % _PROGRESS_ROWS:
                 self._on_progress(f"reading {source.label}: {number:,} rows")
             try:
                 if isinstance(values, Refusal):
                     raise values
-                staged = check(values)
+                checked = check(values)
             except Refusal as reason:
                 self._spill.put(_rejection(values, text, f"replay:{source.label}#{number}", str(reason)))
                 continue
-            if staged is None:
+            if checked is None:
                 self.unwanted += 1
                 continue
             self.count += 1
-            write(f"{staged}\t{self.count}\t{index}\n")
+            symbol, timestamp, *others = checked
+            put("\t".join((timestamp, f"{self.count:012}", str(index), symbol, *others)) + "\n")
         if rows.lacks_previous_close:
             self.deriving.add(index)
         return number
-
-    def close(self) -> None:
-        """End the writing."""
-        self._file.close()
 
 
 def _rejection(values: Values | Refusal, text: str | None, origin: str, reason: str) -> Rejection:
