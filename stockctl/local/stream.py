@@ -12,7 +12,7 @@ from stockctl.local.archive import FileArchive
 from stockctl.local.database import Database
 from stockctl.local.home import Home
 from stockctl.local.quarantine import FileQuarantine
-from stockctl.local.table import SqliteQuoteTable
+from stockctl.local.recent import RecentQuotes
 from stockctl.market.alert import Alert
 from stockctl.market.rules import Rules
 from stockctl.pipeline.ingest import IngestStage
@@ -54,6 +54,7 @@ class EmbeddedStream:
         self._database = database
         self._quarantine = FileQuarantine(home)
         self._archive = FileArchive(home)
+        self._recent = RecentQuotes(rules.long - 1)
         self._rules = rules
         self._max_age = max_age
         self._clock = clock
@@ -64,8 +65,13 @@ class EmbeddedStream:
         Raises:
             NotStored: the home cannot be written; the same batch again is safe.
         """
-        with _undelivered(records), _file_faults(self._home), self._database.transaction() as connection:
-            table = SqliteQuoteTable(connection)
+        with (
+            _undelivered(records),
+            _file_faults(self._home),
+            self._recent.kept(),
+            self._database.transaction() as connection,
+        ):
+            table = self._recent.table(connection)
             ingest = IngestStage(self._archive, self._quarantine, table, self._rules)
             done = ingest.run(records)
             alerts = self._trend(SqliteAlertLog(connection)).run(done.stored)

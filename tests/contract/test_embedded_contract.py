@@ -17,6 +17,7 @@ from stockctl.local.archive import FileArchive
 from stockctl.local.database import Database
 from stockctl.local.home import Home
 from stockctl.local.quarantine import FileQuarantine
+from stockctl.local.recent import RecentQuotes, RememberedTable
 from stockctl.local.stream import EmbeddedStream
 from stockctl.local.table import SqliteQuoteReader, SqliteQuoteTable
 from stockctl.market.alert import Alert
@@ -72,6 +73,18 @@ class TestEmbeddedQuoteTable(Embedded, QuoteTableContract):
     @pytest.fixture
     def other_table(self, other_database: Database) -> SqliteQuoteTable:
         return SqliteQuoteTable(other_database._connection)
+
+
+class TestRememberedQuoteTable(Embedded, QuoteTableContract):
+    """The table that remembers what is asked for by five."""
+
+    @pytest.fixture
+    def table(self, database: Database) -> RememberedTable:
+        return RecentQuotes(5).table(database._connection)
+
+    @pytest.fixture
+    def other_table(self, other_database: Database) -> RememberedTable:
+        return RecentQuotes(5).table(other_database._connection)
 
 
 class TestEmbeddedQuoteReader(Embedded, QuoteReaderContract):

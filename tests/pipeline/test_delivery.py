@@ -1,9 +1,13 @@
 """However quotes are delivered, the same is stored, archived and alerted: by property, on a real home."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from embedded import (
     NOW,
     feed,
@@ -21,6 +25,7 @@ from quote_strategies import cut, examples, plain_quotes
 from real_data import wire
 from reference import Book
 
+from stockctl.local.stream import EmbeddedStream
 from stockctl.market.rules import Rules
 from stockctl.pipeline.ports import Record
 
@@ -34,6 +39,20 @@ def assert_home_is(root: Path, book: Book) -> None:
     assert raised(root) == book.alerts
     assert set(raw_files(root)) == set(book.rows)
     assert partial_files(root) == []
+
+
+@contextmanager
+def interrupted(stream: EmbeddedStream) -> Iterator[None]:
+    """Let a batch be interrupted when its quotes are in the table and its alerts are not yet."""
+
+    def interrupt() -> datetime:
+        raise KeyboardInterrupt
+
+    clock, stream._clock = stream._clock, interrupt
+    try:
+        yield
+    finally:
+        stream._clock = clock
 
 
 @st.composite
@@ -71,12 +90,32 @@ def test_late_quotes_get_figures_from_what_precedes_them(quotes: Quotes, data: s
     book = Book(short=2, long=4)
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        for batch in arrivals:
-            before = stored_rows(root) if book.rows else []
-            assert book.deliver(batch) == len(batch)
-            feed(root, [batch], RULES)
-            after = stored_rows(root)
-            assert [row for row in after if row in before] == before
+        with open_stream(root, RULES) as stream:
+            for batch in arrivals:
+                before = stored_rows(root)
+                assert book.deliver(batch) == len(batch)
+                assert stream.send(records(batch)).stored == len(batch)
+                after = stored_rows(root)
+                assert [row for row in after if row in before] == before
+        assert_home_is(root, book)
+
+
+@given(plain_quotes(), st.data())
+@examples(40)
+def test_several_writers_in_any_turn_bring_the_same_as_one(quotes: Quotes, data: st.DataObject):
+    """Each knows what the others stored, late quotes included, and what a failed batch of its own did not."""
+    arrivals = data.draw(cut(data.draw(st.permutations(quotes))))
+    book = Book(short=2, long=4)
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        with open_stream(root, RULES) as first, open_stream(root, RULES) as second:
+            for batch in arrivals:
+                writer = data.draw(st.sampled_from([first, second]))
+                if data.draw(st.booleans()):
+                    with pytest.raises(KeyboardInterrupt), interrupted(writer):
+                        writer.send(records(batch))
+                book.deliver(batch)
+                assert writer.send(records(batch)).stored == len(batch)
         assert_home_is(root, book)
 
 
