@@ -3,8 +3,8 @@
 A null Kinesis on the loopback, in a process of its own, takes everything and looks at nothing, so that the
 client is what is measured. 10,000 symbols tick as fast as they are taken. In one run, turn by turn:
 
-    put_record         one call a quote, in a loop (fewer quotes, as for async-kinesis)
-    put_records(500)   botocore alone, records made before the clock starts
+    put_record         boto3 alone, one call a quote, in a loop (fewer quotes, as for async-kinesis)
+    put_records(500)   boto3 alone, 500 quotes a call, records made before the clock starts
     producer           source, outbox on disk, pacing, PutRecords, acknowledgement
     aggregated         the same with stream.aggregate
 
@@ -71,8 +71,15 @@ class Market:
             ]  # fmt: skip
 
 
+def plain_client(url: str) -> Any:
+    """Return a client of Kinesis as boto3 makes it."""
+    import boto3
+
+    return boto3.client("kinesis", region_name="eu-west-1", endpoint_url=url)
+
+
 def client(url: str) -> Any:
-    """Return a client of Kinesis as the program makes it."""
+    """Return a client of Kinesis as the program makes it: botocore does not check the parameters."""
     from stockctl.aws.clients import Connection
 
     return Connection("eu-west-1", None, url, attempts=1).client("kinesis")
@@ -87,7 +94,7 @@ def records(quotes: int) -> list[Any]:
 
 def run_put_record(url: str, quotes: int, _: Path) -> None:
     """Send one record a call."""
-    kinesis, made = client(url), records(SYMBOLS)[: quotes // 200]
+    kinesis, made = plain_client(url), records(SYMBOLS)[: quotes // 200]
     with clock(len(made)):
         for record in made:
             kinesis.put_record(StreamName=STREAM, Data=record.data, PartitionKey=record.key)
@@ -95,7 +102,7 @@ def run_put_record(url: str, quotes: int, _: Path) -> None:
 
 def run_put_records(url: str, quotes: int, _: Path) -> None:
     """Send 500 records a call and read the failures."""
-    kinesis, made = client(url), records(quotes)
+    kinesis, made = plain_client(url), records(quotes)
     with clock(len(made)):
         for start in range(0, len(made), CALL):
             call = [

@@ -91,11 +91,14 @@ class KinesisStream:
             NotTaken: some were not delivered; the message names the first of each symbol.
         """
         with_keys = [record if record.key else keyed(record) for record in records]
-        fitting = [record for record in with_keys if self._fits(record)]
+        fitting: list[Record] = []
+        too_large: list[Record] = []
+        for record in with_keys:
+            (fitting if self._fits(record) else too_large).append(record)
         sending = _Sending(fitting, self._put, self._backoff, self._pace, self._aggregator)
         try:
-            if len(fitting) < len(with_keys):
-                self._put_aside([_too_large(record) for record in with_keys if not self._fits(record)])
+            if too_large:
+                self._put_aside([_too_large(record) for record in too_large])
             sending.run()
         except AwsError as error:
             left = sending.left() if sending.begun else with_keys
@@ -107,7 +110,7 @@ class KinesisStream:
                 receipt=sending.receipt(len(records) - len(left)),
                 passing=isinstance(error, _Refused) or verdict(error).passing,
             ) from error.__cause__
-        return sending.receipt(len(records), len(with_keys) - len(fitting))
+        return sending.receipt(len(records), len(too_large))
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
         """Quarantine what a source could not read.
@@ -153,12 +156,13 @@ class _Sending:
         aggregator: Aggregator | None,
     ) -> None:
         self.begun = False
+        """Whether ``left`` knows what is to be sent."""
         self._records = records
         self._put = put
         self._backoff = backoff
         self._pace = pace
         self._aggregator = aggregator
-        self._waiting: Waiting[Entry] = Waiting(records)
+        self._waiting: Waiting[Entry] = Waiting(())
         self._misplaced = False
         self._moves = 0
         self._retried = self._throttled = self._uncertain = 0
@@ -169,14 +173,14 @@ class _Sending:
         Raises:
             AwsError: a call failed, or records were refused too often.
         """
+        self._pack(self._records)
         self.begun = True
-        self._pack()
         while self._waiting:
             refusals: list[str] = []
             for call, size in calls(self._waiting.heads(), self._most(), CALL_BYTES):
                 refusals += self._call(call, size)
                 if self._misplaced:
-                    self._pack()
+                    self._pack(self.left())
                     break
             tries = max(self._waiting.tries, self._moves)
             if refusals and not self._backoff.pause(tries):
@@ -199,10 +203,9 @@ class _Sending:
     def _most(self) -> int:
         return CALL_RECORDS if self._pace is None else self._pace.most
 
-    def _pack(self) -> None:
+    def _pack(self, records: Sequence[Record]) -> None:
         self._misplaced = False
-        if self._aggregator is not None:
-            self._waiting = Waiting(self._aggregator.entries(self.left()))
+        self._waiting = Waiting(records if self._aggregator is None else self._aggregator.entries(records))
 
     def _call(self, call: Sequence[Entry], size: int) -> list[str]:
         """Send one call and return the codes of the records that failed in it."""
