@@ -3,9 +3,9 @@
 from typing import Any
 
 from stockctl.producer.meter import Snapshot
+from stockctl.sources.telling import Told
 from stockctl.watching.board import Sums
 from stockctl.watching.figures import Figures
-from stockctl.watching.telling import Told
 from stockctl.watching.vitals import Verdict
 
 DELIVERY = Snapshot(

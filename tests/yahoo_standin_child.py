@@ -75,7 +75,7 @@ def run(scenario: dict) -> dict:
         "log": log.lines,
         "error": error,
         "seconds": monotonic() - begun,
-        "doubts": source.doubts,
+        "doubts": source.told().doubts,
         "unknown": source.unknown,
         "breaker": source.breaker.state,
         "next_turn": limiter.take() if limiter else 0.0,

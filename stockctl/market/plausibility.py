@@ -124,9 +124,9 @@ class Plausibility:
         self._latest = ""
 
     @property
-    def counts(self) -> Mapping[Doubt, int]:
-        """How many quotes there were of each doubt; all doubts are named."""
-        return dict(self._counts)
+    def counts(self) -> Mapping[str, int]:
+        """How many quotes there were of each ``Doubt``; all doubts are named."""
+        return {str(doubt): count for doubt, count in self._counts.items()}
 
     def count(self, doubt: Doubt, records: int = 1) -> None:
         """Count what a source has met and refused by itself, such as what it could not read."""

@@ -25,7 +25,8 @@ class Source(Protocol):
 
     A source waits between ticks itself, always with ``stop.wait(seconds)``, and ends soon after ``stop``
     is set. What it has to say to a person (a pause, a retry) it says through ``logging``, below
-    ``stockctl.sources``. ``ticks`` is run in the main thread.
+    ``stockctl.sources``. ``ticks`` is run in the main thread. What whoever watches it may want to know (a
+    connection, a limit) it may tell as ``stockctl.sources.telling.Telling`` does.
     """
 
     @property

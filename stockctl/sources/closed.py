@@ -10,6 +10,7 @@ from stockctl.market.symbol import parse_symbol
 from stockctl.sources.base import Source, Tick
 from stockctl.sources.hours import FOREVER, Hours
 from stockctl.sources.policy import WhenClosedPolicy
+from stockctl.sources.telling import Told, told_by
 from stockctl.sources.wording import named
 
 AFTER_CLOSE = timedelta(minutes=20)
@@ -75,13 +76,20 @@ class WhenClosed:
         self._hours = Hours() if hours is None else hours
         self._clock = clock
         self._zone = zone
-        self.closed_until: datetime | None = None
-        """When it goes on, while it rests."""
+        self._opens_at: datetime | None = None
+        self._closes_at: datetime | None = None
 
     @property
     def expected(self) -> int | None:
         """What the source expects."""
         return self.source.expected
+
+    def told(self) -> Told:
+        """Return what the source tells, and until when it rests, or a market is open; any thread may ask."""
+        opens = self._opens_at
+        return told_by(self.source)._replace(
+            rests=opens is not None, rests_until=opens, closes_at=None if opens else self._closes_at
+        )
 
     def change_symbols(self, symbols: Sequence[str]) -> None:
         """Let the markets of these symbols count, and hand them to a source that can change its own.
@@ -115,6 +123,7 @@ class WhenClosed:
     def _closes(self) -> datetime | None:
         """Return until when to run now, or None when no market is open."""
         end = self._hours.session_end(self._symbols, self._clock())
+        self._closes_at = None if end == FOREVER else end
         return end if end in (None, FOREVER) else end + AFTER_CLOSE
 
     def _rest(self, stop: Event) -> bool:
@@ -127,11 +136,11 @@ class WhenClosed:
             _log.info("%s until %s: ending here, as --when-closed exit asks.", markets, self._shown(opens))
             return False
         _log.info("%s. Waiting until %s; --when-closed continue does not.", markets, self._shown(opens))
-        self.closed_until = opens
+        self._opens_at = opens
         try:
             return self._sleep(opens, stop)
         finally:
-            self.closed_until = None
+            self._opens_at = None
 
     def _sleep(self, opens: datetime, stop: Event) -> bool:
         asked = self._symbols

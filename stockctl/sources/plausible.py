@@ -1,7 +1,7 @@
 """Sanity at the edge, for a live source that does not see to it itself: a feed, or another package's."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from threading import Event
 
@@ -9,6 +9,7 @@ from stockctl.market.plausibility import Action, Doubt, Plausibility, Verdict
 from stockctl.market.quote import Quote, encode_quote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import Source, Tick
+from stockctl.sources.telling import Told, told_by
 
 _log = logging.getLogger(__name__)
 
@@ -44,10 +45,9 @@ class PlausibleSource:
         """What the source expects."""
         return self.source.expected
 
-    @property
-    def doubts(self) -> Mapping[Doubt, int]:
-        """How many quotes were refused, dropped or flagged so far, by the reason; any thread may ask."""
-        return self._plausibility.counts
+    def told(self) -> Told:
+        """Return what the source tells, and the doubts; any thread may ask."""
+        return told_by(self.source)._replace(doubts=self._plausibility.counts)
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield what the source yields, judged.

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from stockctl.producer.meter import Snapshot, Totals
+from stockctl.sources.telling import Told
 from stockctl.watching.board import Sums
 from stockctl.watching.conditions import BREAKER, CONNECTION, DELIVERY, HEALTH, MARKET, State
-from stockctl.watching.telling import Told
 from stockctl.watching.vitals import Verdict
 
 
@@ -40,7 +40,8 @@ class Figures(NamedTuple):
         if told.breaker is not None:
             states[BREAKER] = State(told.breaker, None, told.breaker_until)
         if told.rests is not None:
-            states[MARKET] = State("closed", None, told.rests_until) if told.rests else State("open")
+            closed, opened = State("closed", None, told.rests_until), State("open", None, told.closes_at)
+            states[MARKET] = closed if told.rests else opened
         if told.connected is not None:
             states[CONNECTION] = State("up" if told.connected else "down")
         states[HEALTH] = State("healthy") if verdict.healthy else State("hung", verdict.reason)

@@ -7,6 +7,7 @@ from threading import Event
 
 from stockctl.pipeline.ports import Receipt, Record, Rejection, Stream
 from stockctl.sources.base import Source, Tick
+from stockctl.sources.telling import Told, told_by
 from stockctl.watching.board import Board
 from stockctl.watching.vitals import Vitals
 
@@ -27,6 +28,10 @@ class ObservedSource:
         self.repeatable = getattr(source, "repeatable", False)
         self._board = board
         self._vitals = vitals
+
+    def told(self) -> Told:
+        """Return what the source tells."""
+        return told_by(self.source)
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield what the source yields.

@@ -3,10 +3,10 @@
 import time
 
 from stockctl.sources.base import Source
+from stockctl.sources.telling import told_by
 from stockctl.watching.board import Board
 from stockctl.watching.figures import Figures, Producing
 from stockctl.watching.observed import ObservedSource, OpenStream, observed_stream
-from stockctl.watching.telling import told
 from stockctl.watching.vitals import Vitals
 
 
@@ -40,6 +40,6 @@ class Watch:
             snapshot,
             producer.totals.alerts,
             self.board.sums(),
-            told(self.source),
+            told_by(self.source),
             self._vitals.verdict(snapshot.waiting),
         )

@@ -54,7 +54,7 @@ def test_quotes_that_cannot_be_true_do_not_go_on(caplog: pytest.LogCaptureFixtur
     assert refused.reason.startswith("price 7200 is off by a factor of 100 from the last, 72")
     assert read_record(refused.data).quote == wrong
     assert second == [refused, quote(73, 30, close=None)]
-    assert {doubt: count for doubt, count in source.doubts.items() if count} == {
+    assert {doubt: count for doubt, count in source.told().doubts.items() if count} == {
         Doubt.SCALE: 1,
         Doubt.UNREADABLE: 1,
         Doubt.BACKWARDS: 1,

@@ -3,14 +3,15 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from random import Random
 from threading import Event
 
 from stockctl.errors import SourceError, UsageError
-from stockctl.market.plausibility import Doubt, Plausibility
+from stockctl.market.plausibility import Plausibility
 from stockctl.sources.base import Tick
+from stockctl.sources.telling import Told
 from stockctl.sources.wording import named
 from stockctl.sources.yahoo.asked import check_interval, wanted
 from stockctl.sources.yahoo.backoff import Backoff
@@ -101,10 +102,10 @@ class YahooSource:
         self._unread: dict[str, str] = {}
         self._course = Course()
 
-    @property
-    def doubts(self) -> Mapping[Doubt, int]:
-        """How many quotes were refused, dropped or flagged so far, by the reason; any thread may ask."""
-        return self._watch.plausibility.counts
+    def told(self) -> Told:
+        """Return how it stands with the breaker, and the doubts; any thread may ask."""
+        state, until, _ = self.breaker.view()
+        return Told(breaker=state, breaker_until=until, doubts=self._watch.plausibility.counts)
 
     @property
     def unknown(self) -> Sequence[str]:

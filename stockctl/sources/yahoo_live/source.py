@@ -1,6 +1,6 @@
 """The live source: what its threads bring, each quote once, in order for each symbol."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from random import Random
 from threading import Event, Thread
@@ -11,6 +11,7 @@ from stockctl.market.quote import Quote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import Tick
 from stockctl.sources.hours import Hours
+from stockctl.sources.telling import Told
 from stockctl.sources.yahoo import Breaker, RateLimiter
 from stockctl.sources.yahoo.asked import check_interval, wanted
 from stockctl.sources.yahoo.reading import SOURCE
@@ -80,10 +81,16 @@ class YahooLiveSource:
         self._plausibility = Plausibility()
         self._newest = Newest(self.counters, self._plausibility, clock)
 
-    @property
-    def doubts(self) -> Mapping[Doubt, int]:
-        """How many quotes were refused, dropped or flagged so far, by the reason; any thread may ask."""
-        return self._plausibility.counts
+    def told(self) -> Told:
+        """Return how it stands with breaker and connection, and the doubts; any thread may ask."""
+        state, until, _ = self.breaker.view()
+        return Told(
+            breaker=state,
+            breaker_until=until,
+            connected=self.counters.connected,
+            reconnects=self.counters.reconnects,
+            doubts=self._plausibility.counts,
+        )
 
     def change_symbols(self, symbols: Sequence[str]) -> None:
         """Take these symbols from now on, and no others; from any thread, or a signal's handler.

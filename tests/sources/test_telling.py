@@ -1,0 +1,104 @@
+"""What a source tells beside its quotes."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from threading import Event
+
+from stockctl.market.plausibility import Doubt
+from stockctl.sources.base import Tick
+from stockctl.sources.closed import WhenClosed
+from stockctl.sources.plausible import PlausibleSource
+from stockctl.sources.policy import WhenClosedPolicy
+from stockctl.sources.simulate import SimulateSource
+from stockctl.sources.telling import Told, told_by
+from stockctl.sources.yahoo import YahooSource
+from stockctl.sources.yahoo_live import YahooLiveSource
+from stockctl.watching import Watch
+
+SATURDAY = datetime(2026, 11, 28, 12, tzinfo=UTC)
+MONDAY = datetime(2026, 11, 30, 15, tzinfo=UTC)
+
+
+def test_a_source_that_tells_nothing_is_asked_nothing() -> None:
+    """Quotes are all that a source has to give."""
+    assert told_by(SimulateSource(["AAA"])) == Told()
+
+
+def test_the_breaker_and_the_doubts_of_polls_are_told_by_what_stands_around() -> None:
+    """Open with its end after a 429, and closed before."""
+    yahoo = YahooSource(["AAA"])
+    watched = Watch(WhenClosed(yahoo, ["AAA"], WhenClosedPolicy.CONTINUE)).source
+    before = told_by(watched)
+    assert (before.breaker, before.breaker_until, before.connected) == ("closed", None, None)
+    assert before.doubts == {doubt.value: 0 for doubt in Doubt}
+    yahoo.breaker.limited(60.0)
+    after = told_by(watched)
+    assert after.breaker == "open"
+    assert after.breaker_until is not None
+    assert timedelta(seconds=50) < after.breaker_until - datetime.now(UTC) < timedelta(seconds=70)
+
+
+def test_a_live_source_tells_of_its_connection_and_of_its_breaker() -> None:
+    """Up or down, and how often it came up again."""
+    live = YahooLiveSource(["AAA"])
+    assert (told_by(live).connected, told_by(live).reconnects, told_by(live).breaker) == (False, 0, "closed")
+    live.counters.connected, live.counters.connections = True, 3
+    live.breaker.limited(60.0)
+    assert (told_by(live).connected, told_by(live).reconnects, told_by(live).breaker) == (True, 2, "open")
+
+
+class Acme:
+    """A source of another package that tells of itself, and has no quote."""
+
+    name, expected, repeatable = "acme", None, False
+
+    def ticks(self, stop: Event) -> Iterator[Tick]:
+        """Yield nothing."""
+        return iter(())
+
+    def told(self) -> Told:
+        """Tell of a breaker that is open, and of a connection."""
+        return Told(breaker="open", connected=True, reconnects=7)
+
+
+class Rest(Event):
+    """A wish to stop that notes what a source tells while it waits, and ends the wait then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source: object = None
+        self.told: list[Told] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.told.append(told_by(self.source))
+        return True
+
+
+def test_what_a_source_of_another_package_tells_is_added_to() -> None:
+    """Its breaker and its connection come through; the doubts and the hours are those around it."""
+    stop = Rest()
+    stop.source = WhenClosed(
+        PlausibleSource(Acme()), ["AAPL"], WhenClosedPolicy.WAIT, clock=lambda: SATURDAY, zone=UTC
+    )
+    assert list(Watch(stop.source).source.ticks(stop)) == []
+    [resting] = stop.told
+    assert (resting.breaker, resting.connected, resting.reconnects) == ("open", True, 7)
+    assert (resting.rests, resting.closes_at) == (True, None)
+    assert resting.rests_until == datetime(2026, 11, 30, 14, 30, tzinfo=UTC)
+    assert set(resting.doubts) == set(Doubt)
+    assert told_by(stop.source).rests is False
+
+
+def test_while_a_market_is_open_its_close_is_told() -> None:
+    """The exchange's own, without the minutes that are waited for late quotes."""
+    source = WhenClosed(Acme(), ["AAPL"], WhenClosedPolicy.WAIT, clock=lambda: MONDAY)
+    assert list(source.ticks(Event())) == []
+    assert told_by(source).rests is False
+    assert told_by(source).closes_at == datetime(2026, 11, 30, 21, tzinfo=UTC)
+
+
+def test_what_never_closes_has_no_close() -> None:
+    """Coins are traded on Saturdays as well."""
+    source = WhenClosed(Acme(), ["BTC-USD"], WhenClosedPolicy.WAIT, clock=lambda: SATURDAY)
+    assert list(source.ticks(Event())) == []
+    assert (told_by(source).rests, told_by(source).closes_at) == (False, None)
