@@ -52,3 +52,10 @@ def in_words(seconds: float) -> str:
         if seconds >= length:
             return f"{int(seconds // length)}{unit}"
     return f"{int(seconds)}s"
+
+
+def briefly(seconds: float) -> str:
+    """Return a short span in words, such as ``12 ms`` or ``4.5 s``; from a minute on as ``in_words`` does."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 60 else in_words(seconds)

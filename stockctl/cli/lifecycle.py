@@ -1,4 +1,4 @@
-"""plan, provision, status, teardown, and what only AWS has."""
+"""plan, provision and teardown."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,16 +8,13 @@ from stockctl.cli import columns
 from stockctl.cli.boundary import guarded
 from stockctl.cli.confirm import ask, ask_for_name
 from stockctl.cli.context import settings_and_backend
-from stockctl.cli.outbox import outbox_path
-from stockctl.cli.output import Format, Output, Row, emit, write, write_csv, write_table
+from stockctl.cli.output import Format, Output, Row, emit
 from stockctl.cli.terminal import say
-from stockctl.market.jsontext import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stockctl.backend import Plan, Status, Step
-    from stockctl.config import Settings
+    from stockctl.backend import Plan, Step
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 KeepData = Annotated[bool, typer.Option("--keep-data", help="Keep the raw archive.")]
@@ -31,7 +28,6 @@ def register(app: typer.Typer) -> None:
     app.command("provision", help="Make what the pipeline needs. Run again it changes nothing.")(
         guarded(provision)
     )
-    app.command("status", help="Show what is there and how fresh it is.")(guarded(status))
     app.command("teardown", help="Remove the pipeline and its data. Asks for the project's name.")(
         guarded(teardown)
     )
@@ -76,22 +72,6 @@ def provision(ctx: typer.Context, *, yes: Yes = False, output: Output = Format.T
         say("Next: stockctl stream --symbols AAPL,MSFT   (or: stockctl demo)")
 
 
-def status(ctx: typer.Context, output: Output = Format.TABLE) -> None:
-    """Show what is there."""
-    from stockctl.producer.looking import facts
-
-    settings, backend = settings_and_backend(ctx)
-    report = backend.status()
-    report = report._replace(facts=[*report.facts, *facts(outbox_path(settings))])
-    if output is Format.JSON:
-        latest = [quote._asdict() for quote in report.latest]
-        write("[" + to_json({**dict(report.facts), "latest": latest}) + "]")
-    elif output is Format.CSV:
-        write_csv(("name", "value"), [*report.facts, *((q.symbol, q.timestamp) for q in report.latest)])
-    else:
-        _show_status(report, settings)
-
-
 def teardown(
     ctx: typer.Context, *, keep_data: KeepData = False, yes: Yes = False, output: Output = Format.TABLE
 ) -> None:
@@ -128,28 +108,3 @@ def show_steps(steps: "Sequence[Step]", output: Format) -> None:
     if any(step.data for step in steps):
         shown.append(columns.text("DATA", "data", style="yellow"))
     emit(rows, Step._fields, shown, output)
-
-
-def _show_status(report: "Status", settings: "Settings") -> None:
-    width = max(len(name) for name, _ in report.facts) + 2
-    for name, value in report.facts:
-        write(f"{name.replace('_', ' ') + ':':<{width}}{_fact(name, value)}")
-    if report.latest:
-        write("")
-        rows: list[Row] = [quote._asdict() for quote in report.latest]
-        write_table(rows, columns.quote_columns(settings.indicators.short, settings.indicators.long))
-
-
-def _fact(name: str, value: str | int) -> str:
-    if isinstance(value, str):
-        return value
-    return _bytes(value) if name.startswith("bytes") else f"{value:,}"
-
-
-def _bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

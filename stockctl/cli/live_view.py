@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stockctl.cli.output import Cell
 from stockctl.cli.terminal import safe
-from stockctl.durations import in_words
+from stockctl.durations import briefly, in_words
 from stockctl.market.alert import readable_price
 from stockctl.market.timestamp import to_datetime
 from stockctl.watching.board import Board, Line
@@ -212,11 +212,7 @@ def _counted(name: str, count: int, style: str) -> Cell:
 
 
 def _lag(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 60 else in_words(seconds)
+    return "–" if seconds is None else briefly(seconds)
 
 
 def present() -> datetime:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stockctl import __version__
-from stockctl.cli import alerts, cloud, configure, demo, lifecycle, query, stream
+from stockctl.cli import alerts, cloud, configure, demo, lifecycle, query, status, stream
 from stockctl.cli.context import Globals
 from stockctl.cli.terminal import set_up_logging
 
@@ -50,6 +50,7 @@ def _globals(
 demo.register(app)
 configure.register(app)
 lifecycle.register(app)
+status.register(app)
 stream.register(app)
 app.add_typer(query.app, name="query", help="Query quotes, alerts and the raw archive.")
 app.add_typer(alerts.app, name="alerts", help="Follow, list and test alerts.")

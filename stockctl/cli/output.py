@@ -105,6 +105,19 @@ def write_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
         say(f"(narrow terminal: {hidden} not shown; -o json has all)")
 
 
+def write_facts(facts: Sequence[tuple[str, Cell]]) -> None:
+    """Write named facts, one below the other; a long one goes on in its column."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, cell in facts:
+        table.add_row(f"{name}:", Text(safe(cell.text), cell.style))
+    _print(data_console(), table)
+
+
 def _print(console: "Console", table: "Table") -> None:
     if console.is_terminal:
         console.print(table)

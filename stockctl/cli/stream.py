@@ -105,7 +105,8 @@ def stream(
         chosen = choose_source(options, settings, tell)
     if backend.prepare():
         say(f"Made a new home in {backend.place}.")
-    watching = Watching(chosen, None if quiet else AlertLines(output), Wishes(metrics_port, health_file))
+    wishes = Wishes(metrics_port, health_file, None if chosen.repeatable else outbox_path(settings))
+    watching = Watching(chosen, None if quiet else AlertLines(output), wishes)
     reload = symbol_reload(ctx, chosen, watching.watch.board.keep, given=symbols is not None)
     code = _run(_Way(settings, backend, limit, grace, reload), watching)
     if code:

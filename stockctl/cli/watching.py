@@ -1,4 +1,4 @@
-"""From what is asked for to who watches: the live view, the log, the metrics, the health file."""
+"""From what is asked for to who watches: the live view, the log, the metrics, the files."""
 
 import os
 import sys
@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stockctl.cli.progress import Observe, progress
 from stockctl.cli.terminal import say
+from stockctl.errors import StockctlError
 from stockctl.watching.conditions import Conditions
 from stockctl.watching.figures import Figures, Producing
 from stockctl.watching.health import PERIOD as HEALTH_PERIOD
 from stockctl.watching.health import HealthFile
 from stockctl.watching.journal import Journal
 from stockctl.watching.rounds import Job, Rounds
+from stockctl.watching.state import PERIOD as STATE_PERIOD
+from stockctl.watching.state import StateFile
 from stockctl.watching.supervisor import Supervisor
 from stockctl.watching.watch import Watch
 
@@ -36,6 +39,8 @@ class Wishes(NamedTuple):
 
     metrics_port: int | None = None
     health_file: Path | None = None
+    outbox: Path | None = None
+    """Beside which to leave the figures for ``stockctl status``; None: nowhere."""
 
 
 class Watching:
@@ -70,15 +75,30 @@ class Watching:
             return self.watch.figures(producer)
 
         health = None if self._wishes.health_file is None else HealthFile(self._wishes.health_file)
-        with ExitStack() as stack:
+        with self._told_to_status(figures) as jobs, ExitStack() as stack:
             self._serve(figures, stack)
-            jobs = [*self._supervised(figures, health, stack), *self._shown(figures, stack)]
+            jobs += [*self._supervised(figures, health, stack), *self._shown(figures, stack)]
             rounds = Rounds(jobs)
             stack.callback(rounds.close)
             rounds.begin()
             yield
         if health is not None:
             health.remove()
+
+    @contextmanager
+    def _told_to_status(self, figures: Callable[[], Figures]) -> Iterator[list[Job]]:
+        """Leave the figures where ``status`` finds them: at once, by the job given, and when a run fails."""
+        if self._wishes.outbox is None:
+            yield []
+            return
+        state = StateFile(self._wishes.outbox)
+        state.write(figures())
+        try:
+            yield [Job(STATE_PERIOD, lambda: state.write(figures()))]
+        except StockctlError as error:
+            state.fail(figures(), error.message)
+            raise
+        state.remove()
 
     def _write(self, receipt: "Receipt") -> None:
         if self._lines is not None and receipt.alerts:

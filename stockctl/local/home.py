@@ -9,7 +9,9 @@ from pathlib import Path
 from stockctl.errors import HomeError
 
 _DATABASE = "stockctl.db"
-_OUTBOX = re.compile(r"outbox\.db(-wal|-shm|-journal|\.lock)?")
+_OUTBOX = re.compile(
+    r"outbox\.db(-wal|-shm|-journal|\.lock|\.state\.json)?|\.outbox\.db\.state\.json\.[0-9]+\.partial"
+)
 _OBJECT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}\.[0-9]{3}Z\.json")
 _REJECTION = re.compile(r"[0-9a-f]{64}\.json")
 _SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
@@ -25,6 +27,7 @@ class Home:
         <root>/raw-data/<symbol>/<timestamp>.json    the raw archive, one quote a file
         <root>/quarantine/<sha256>.json              records that could not be read
         <root>/outbox.db                             quotes that wait for their delivery (SQLite, WAL)
+        <root>/outbox.db.state.json                  the figures of the producer that uses it
     """
 
     def __init__(self, root: Path) -> None:
@@ -42,7 +45,7 @@ class Home:
         return [*_own_files(self.root, _PARTIAL), *(path for path in candidates if is_file(path))]
 
     def outbox_files(self) -> Iterator[Path]:
-        """Yield the files of the outbox, its lock among them."""
+        """Yield the files of the outbox, its lock and its producer's state among them."""
         yield from _own_files(self.root, _OUTBOX)
 
     def archive_files(self) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,15 +14,20 @@ if sys.platform == "win32":
     # A byte that is locked cannot be read: it lies far behind the process id.
     _LOCKED_BYTE = 1 << 30
 
-    def _lock(descriptor: int) -> None:
+    def _lock(descriptor: int, *, shared: bool = False) -> None:  # noqa: ARG001 - there are no shared ones
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _lock(descriptor: int, *, shared: bool = False) -> None:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+
+_PAUSES = (0.0, 0.02, 0.05, 0.1)
+"""Seconds before each try to take the lock: whoever looks at it holds it for a moment."""
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class ProcessLock:
@@ -38,12 +44,9 @@ class ProcessLock:
     """
 
     def __init__(self, path: Path, guarded: Path) -> None:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         with explained(guarded):
-            descriptor = os.open(path, flags, 0o600)
-        try:
-            _lock(descriptor)
-        except OSError:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
+        if not _locked(descriptor):
             holder = _text(descriptor)
             os.close(descriptor)
             who = f"process {holder}" if holder.isdigit() else "another process"
@@ -51,7 +54,7 @@ class ProcessLock:
                 f"The outbox {guarded} is in use by {who}.",
                 "One producer uses an outbox at a time: stop that one, or give this one another file "
                 "with stream.outbox (or STOCKCTL_STREAM__OUTBOX).",
-            ) from None
+            )
         self._descriptor: int | None = descriptor
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -64,6 +67,40 @@ class ProcessLock:
                 os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def holder(path: Path, guarded: Path) -> str | None:
+    """Return the process id of whoever holds the lock, empty when it is not known; None when nobody does.
+
+    Args:
+        path: of the lock.
+        guarded: what it is for, to be named in the error.
+
+    Raises:
+        OutboxError: the lock cannot be looked at.
+    """
+    with explained(guarded):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+        except FileNotFoundError:
+            return None
+        try:
+            _lock(descriptor, shared=True)
+        except OSError:
+            return _text(descriptor)
+        finally:
+            os.close(descriptor)
+    return None
+
+
+def _locked(descriptor: int) -> bool:
+    """Take the lock, and return whether that went well."""
+    for pause in _PAUSES:
+        time.sleep(pause)
+        with suppress(OSError):
+            _lock(descriptor)
+            return True
+    return False
 
 
 def _text(descriptor: int) -> str:

@@ -6,10 +6,16 @@ from typing import NamedTuple
 
 DELIVERY, BREAKER, MARKET, CONNECTION, HEALTH = "delivery", "breaker", "market", "connection", "health"
 """What has a condition; the middle three only where a source tells of them."""
+SUBJECTS = (DELIVERY, BREAKER, MARKET, CONNECTION, HEALTH)
 
 _BAD = {
     (DELIVERY, "waiting"), (BREAKER, "open"), (BREAKER, "half-open"), (CONNECTION, "down"), (HEALTH, "hung"),
 }  # fmt: skip
+
+
+def is_bad(subject: str, name: str) -> bool:
+    """Return whether somebody may have to look at a condition of this name."""
+    return (subject, name) in _BAD
 
 
 class State(NamedTuple):
@@ -32,7 +38,7 @@ class Condition(NamedTuple):
     @property
     def is_bad(self) -> bool:
         """Whether somebody may have to look."""
-        return (self.subject, self.name) in _BAD
+        return is_bad(self.subject, self.name)
 
 
 class Change(NamedTuple):

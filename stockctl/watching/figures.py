@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from stockctl.market.timestamp import format_timestamp
 from stockctl.producer.meter import Snapshot, Totals
 from stockctl.sources.telling import Told
 from stockctl.watching.board import Sums
@@ -50,13 +51,14 @@ class Figures(NamedTuple):
     def fields(self) -> Mapping[str, object]:
         """Return the figures by the names that the log and the health file have for them.
 
-        Lags are in seconds, null where nothing was delivered lately; ``symbols`` is how many there were
-        quotes of, ``received`` how many quotes the source gave.
+        A condition has its ``<condition>_until`` beside it where that is known. Lags are in seconds, null
+        where nothing was delivered lately; ``symbols`` is how many there were quotes of, ``received`` how
+        many quotes the source gave.
         """
         delivery = self.delivery
         return {
             "source": self.source,
-            **{subject: state.name for subject, state in self.states().items()},
+            **self._conditions(),
             "symbols": self.board.symbols,
             "received": self.board.quotes,
             "sent": delivery.sent,
@@ -71,6 +73,14 @@ class Figures(NamedTuple):
             "lag_p50": _rounded(delivery.lag_p50),
             "lag_p99": _rounded(delivery.lag_p99),
         }
+
+    def _conditions(self) -> Mapping[str, object]:
+        fields: dict[str, object] = {}
+        for subject, state in self.states().items():
+            fields[subject] = state.name
+            if state.until is not None:
+                fields[f"{subject}_until"] = format_timestamp(state.until)
+        return fields
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -1,0 +1,171 @@
+"""stockctl status beside a stream that runs, was killed, has failed, or has ended well."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import SECONDS, Command, finish
+from yahoo_standin import YahooStandIn, status
+
+pytest_plugins = ["yahoo_standin_fixtures"]
+
+LINE = '{"timestamp": "2026-01-05T15:01:00Z", "symbol": "AAPL", "price": 101, "previous_close": 100}\n'
+
+
+@contextmanager
+def streaming(
+    stockctl: Command, *arguments: str, extra: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a stream whose standard input stays open."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "stockctl", "stream", "--quiet", *arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=stockctl.environment(extra), cwd=stockctl.folder, text=True,
+    )  # fmt: skip
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            child.kill()
+        child.communicate()
+
+
+@contextmanager
+def fed(stockctl: Command) -> Iterator[subprocess.Popen[str]]:
+    """Run a stream of a feed that has written a line, and goes on."""
+    with streaming(stockctl, "--source", "ndjson", "--file", "-") as child:
+        assert child.stdin is not None
+        child.stdin.write(LINE)
+        child.stdin.flush()
+        yield child
+
+
+def seen(
+    stockctl: Command, child: subprocess.Popen[str], enough: Callable[[dict[str, Any]], object]
+) -> dict[str, Any]:
+    """Return what status tells, as soon as that is enough."""
+    deadline = time.monotonic() + SECONDS
+    found: dict[str, Any] = {}
+    while not enough(found):
+        assert time.monotonic() < deadline, found
+        assert child.poll() is None, child.communicate()
+        done = stockctl.run("status", "-o", "json")
+        found = json.loads(done.stdout)[0] if done.returncode == 0 else {}
+    return found
+
+
+def test_a_running_stream_is_seen_and_a_clean_end_leaves_nothing(stockctl: Command):
+    """As flat facts and in the table; nothing of it is left after SIGTERM."""
+    with fed(stockctl) as child:
+        facts = seen(stockctl, child, lambda found: found.get("producer_sent"))
+        table = stockctl.ok("status")
+        flat = dict(line.split(",", 1) for line in stockctl.ok("status", "-o", "csv").splitlines())
+        code, _, err = finish(child, signal.SIGTERM)
+    assert code == 0, err
+    assert (facts["producer"], facts["producer_pid"], facts["producer_source"]) == (
+        "running", child.pid, "ndjson",
+    )  # fmt: skip
+    assert (facts["producer_delivery"], facts["producer_health"]) == ("delivering", "healthy")
+    assert (facts["producer_sent"], facts["producer_waiting"]) == (1, 0)
+    since = datetime.fromisoformat(facts["producer_since"])
+    assert timedelta(0) <= datetime.now(UTC) - since < timedelta(seconds=SECONDS)
+    assert 0 <= facts["producer_age"] < 15
+    assert "producer_breaker" not in facts
+    assert f"producer:      running, process {child.pid}\n  source:      ndjson\n" in table
+    assert re.search(r"\n  figures: +\d+s old\n", table)
+    assert (flat["producer"], flat["producer_sent"]) == ("running", "1")
+    assert "producer" not in stockctl.ok("status")
+    assert not list(stockctl.home.glob("*state*"))
+
+
+def test_a_stream_that_was_killed_has_died(stockctl: Command):
+    """Its figures are no longer shown; the next clean end clears it away, and so does a teardown."""
+    with fed(stockctl) as child:
+        seen(stockctl, child, lambda found: found.get("producer_sent"))
+        finish(child, signal.SIGKILL)
+    (facts,) = stockctl.rows("status")
+    of_producer = {name for name in facts if name.startswith("producer")}
+    assert of_producer == {
+        "producer", "producer_pid", "producer_source", "producer_since", "producer_seen", "producer_age",
+    }  # fmt: skip
+    assert (facts["producer"], facts["producer_pid"]) == ("died", child.pid)
+    assert f"died: process {child.pid} has gone without an end; it was last seen " in stockctl.ok("status")
+    stockctl.ok("stream", "--source", "ndjson", "--file", "-", stdin=LINE)
+    assert "producer" not in stockctl.ok("status")
+    with fed(stockctl) as child:
+        seen(stockctl, child, lambda found: found.get("producer_sent"))
+        finish(child, signal.SIGKILL)
+    stockctl.ok("teardown", "--yes")
+    assert not stockctl.home.exists()
+
+
+def test_the_breaker_is_shown_while_yahoo_wants_to_be_left_alone(
+    stockctl: Command, yahoo: YahooStandIn, yahoo_environment: dict[str, str]
+):
+    """After a 429 it is open, with the time at which Yahoo may be asked again."""
+    yahoo.script("AAPL", status(429)._replace(headers=(("Retry-After", "1800"),)))
+    arguments = ("--symbols", "AAPL", "--when-closed", "continue")
+    with streaming(stockctl, *arguments, extra=yahoo_environment) as child:
+        facts = seen(stockctl, child, lambda found: found.get("producer_breaker") == "open")
+        table = stockctl.ok("status")
+        finish(child, signal.SIGTERM)
+    until = datetime.fromisoformat(facts["producer_breaker_until"])
+    assert timedelta(minutes=28) < until - datetime.now(UTC) < timedelta(minutes=34)
+    assert re.search(
+        r"\n  breaker: +open until 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC, in (29|3[0-3])m\n", table
+    )
+
+
+def test_a_stream_that_failed_is_seen_to_have(stockctl: Command, tmp_path: Path):
+    """With its own words, that went to a log that nobody read."""
+    environment = {"STOCKCTL_STREAM__OUTBOX": str(tmp_path / "outbox.db")}
+    with streaming(stockctl, "--source", "ndjson", "--file", "-", extra=environment) as child:
+        assert child.stdin is not None
+        child.stdin.write(LINE)
+        child.stdin.flush()
+        while not (stockctl.home.exists() and stockctl.rows("query", "latest")):
+            assert child.poll() is None
+        stockctl.ok("teardown", "--yes")
+        child.stdin.write(LINE.replace("15:01", "15:02"))
+        child.stdin.flush()
+        _, told = child.communicate(timeout=SECONDS)
+    assert child.returncode == 1, told
+    stockctl.ok("provision")
+    done = stockctl.run("status", extra=environment)
+    [words] = re.findall(r"\nproducer: +failed \d+s ago: (.*)\n", done.stdout)
+    assert f"error: {words}" in told
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff{", b'{"pid": "x"}', b"[" * 60_000])
+def test_a_damaged_file_is_named_and_everything_else_shown(stockctl: Command, content: bytes):
+    """With what to do about it, and no traceback."""
+    stockctl.ok("stream", "--source", "ndjson", "--file", "-", stdin=LINE)
+    (stockctl.home / "outbox.db.state.json").write_bytes(content)
+    table = stockctl.ok("status")
+    assert f"producer:      unknown: {stockctl.home}/outbox.db.state.json cannot be read: it" in table
+    assert "Remove it" in table
+    assert "AAPL" in table
+    assert stockctl.rows("status")[0]["producer"] == "unknown"
+
+
+def test_what_a_foreign_file_says_cannot_move_the_cursor(stockctl: Command):
+    """Control characters in it are shown escaped."""
+    stockctl.ok("stream", "--source", "ndjson", "--file", "-", stdin=LINE)
+    document = {"pid": 7, "time": 2, "seconds": 1, "source": "\x1b[2Jx"}
+    (stockctl.home / "outbox.db.state.json").write_text(json.dumps(document))
+    assert "\\x1b[2Jx" in stockctl.ok("status")
+
+
+def test_a_replay_leaves_nothing_behind(stockctl: Command):
+    """It has no outbox, and can be run again."""
+    stockctl.ok("stream", "--file", "-", stdin="timestamp,symbol,price\n2026-01-05T15:00:00Z,AAPL,101.5\n")
+    assert "producer" not in stockctl.ok("status")
