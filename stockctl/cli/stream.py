@@ -1,7 +1,7 @@
 """stream: from a source into the pipeline."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stockctl.cli.watching import Watching
     from stockctl.config import Settings
     from stockctl.producer import BufferedProducer, Producer, Totals
+    from stockctl.sources.memory import PriceMemory
 
 
 def register(app: typer.Typer) -> None:
@@ -86,6 +87,8 @@ def stream(
     """Send quotes through the pipeline; alerts go to stdout as they happen, all else to stderr."""
     from stockctl.cli.watching import Watching, Wishes
     from stockctl.sources.choice import SourceOptions, choose_source
+    from stockctl.sources.memory import PERIOD, PriceMemory
+    from stockctl.watching.rounds import Job
 
     settings, backend = settings_and_backend(ctx)
     options = SourceOptions(
@@ -101,23 +104,26 @@ def stream(
         seed=seed,
         start=start,
     )
+    memory = PriceMemory(outbox_path(settings))
     with activity() as tell:
-        chosen = choose_source(options, settings, tell)
+        chosen = choose_source(options, settings, tell, memory)
     if backend.prepare():
         say(f"Made a new home in {backend.place}.")
     wishes = Wishes(metrics_port, health_file, None if chosen.repeatable else outbox_path(settings))
-    watching = Watching(chosen, None if quiet else AlertLines(output), wishes)
+    jobs = [Job(PERIOD, memory.save)]
+    watching = Watching(chosen, None if quiet else AlertLines(output), wishes, jobs)
     reload = symbol_reload(ctx, chosen, watching.watch.board.keep, given=symbols is not None)
-    code = _run(_Way(settings, backend, limit, grace, reload), watching)
+    code = _run(_Way(settings, backend, memory, limit, grace, reload), watching)
     if code:
         raise typer.Exit(code)
 
 
 class _Way(NamedTuple):
-    """Where quotes go, how many and how long, and what SIGHUP does."""
+    """Where quotes go, by what they are judged, how many and how long, and what SIGHUP does."""
 
     settings: "Settings"
     backend: "Backend"
+    memory: "PriceMemory"
     limit: int
     grace: float
     reload: Callable[[], None] | None
@@ -153,7 +159,7 @@ def _producer(way: _Way, watching: "Watching") -> "Iterator[Producer | BufferedP
         return
     settings = way.settings.stream
     path, size = outbox_path(way.settings), settings.outbox_mb << 20
-    with opened(path, limit=size, full=settings.outbox_full) as outbox:
+    with opened(path, limit=size, full=settings.outbox_full) as outbox, closing(way.memory):
         yield BufferedProducer(
             source, open_stream, outbox, limit=way.limit, observe=watching.observe, grace=way.grace
         )

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -50,12 +50,16 @@ class Watching:
         source: where quotes come from; the producer is to read ``watch.source`` instead.
         lines: writes alerts; None when nobody wants them.
         wishes: what else was asked for.
+        jobs: what else is to be done now and then.
     """
 
-    def __init__(self, source: "Source", lines: "AlertLines | None", wishes: Wishes) -> None:
+    def __init__(
+        self, source: "Source", lines: "AlertLines | None", wishes: Wishes, jobs: Sequence[Job] = ()
+    ) -> None:
         self.watch = Watch(source)
         self._lines = lines
         self._wishes = wishes
+        self._jobs = jobs
         self._conditions = Conditions()
         self._observe: Observe = self._write
 
@@ -77,7 +81,7 @@ class Watching:
         health = None if self._wishes.health_file is None else HealthFile(self._wishes.health_file)
         with self._told_to_status(figures) as jobs, ExitStack() as stack:
             self._serve(figures, stack)
-            jobs += [*self._supervised(figures, health, stack), *self._shown(figures, stack)]
+            jobs += [*self._jobs, *self._supervised(figures, health, stack), *self._shown(figures, stack)]
             rounds = Rounds(jobs)
             stack.callback(rounds.close)
             rounds.begin()

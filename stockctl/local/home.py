@@ -10,7 +10,7 @@ from stockctl.errors import HomeError
 
 _DATABASE = "stockctl.db"
 _OUTBOX = re.compile(
-    r"outbox\.db(-wal|-shm|-journal|\.lock|\.state\.json)?|\.outbox\.db\.state\.json\.[0-9]+\.partial"
+    r"outbox\.db(-wal|-shm|-journal|\.lock|\.prices(-journal)?|\.state\.json)?|\.outbox\.db\.state\.json\.[0-9]+\.partial"
 )
 _OBJECT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}\.[0-9]{3}Z\.json")
 _REJECTION = re.compile(r"[0-9a-f]{64}\.json")
@@ -27,6 +27,7 @@ class Home:
         <root>/raw-data/<symbol>/<timestamp>.json    the raw archive, one quote a file
         <root>/quarantine/<sha256>.json              records that could not be read
         <root>/outbox.db                             quotes that wait for their delivery (SQLite, WAL)
+        <root>/outbox.db.prices                      the last prices that its producer took (SQLite)
         <root>/outbox.db.state.json                  the figures of the producer that uses it
     """
 
@@ -45,7 +46,7 @@ class Home:
         return [*_own_files(self.root, _PARTIAL), *(path for path in candidates if is_file(path))]
 
     def outbox_files(self) -> Iterator[Path]:
-        """Yield the files of the outbox, its lock and its producer's state among them."""
+        """Yield the files of the outbox, its lock and what its producer keeps among them."""
         yield from _own_files(self.root, _OUTBOX)
 
     def archive_files(self) -> Iterator[Path]:

@@ -19,6 +19,9 @@ Four things are judged, in this order:
    The quotes refused in the meantime are lost to the table, and kept with the reason by whoever asks.
 4. A quote without a previous close is flagged. Its previous close stays unknown; it is not made up.
 
+What an earlier run knew is judged by as well, where a ``Memory`` has it: the last price, and a level that was
+doubted. A quote older than that price is not judged by it, for it may have been read again on purpose.
+
 What is no number, not finite, zero or negative does not become a ``Quote`` in the first place. A replay
 and a simulation are not judged: their quotes are old, or invented.
 """
@@ -28,7 +31,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from stockctl.market.decimals import plain
 from stockctl.market.quote import Quote
@@ -82,7 +85,7 @@ class Verdict(NamedTuple):
         return self.action in (Action.TAKE, Action.FLAG)
 
 
-class _Level(NamedTuple):
+class Level(NamedTuple):
     """A price that is doubted, since when, and how often it has been confirmed."""
 
     price: Decimal
@@ -91,12 +94,22 @@ class _Level(NamedTuple):
     confirmations: int
 
 
-class _Known(NamedTuple):
+class Known(NamedTuple):
     """The last quote taken of a symbol, and the level that is doubted, if one is."""
 
     price: Decimal
     timestamp: str
-    doubted: _Level | None = None
+    doubted: Level | None = None
+
+
+class Memory(Protocol):
+    """Remembers over the end of a run what was known of symbols."""
+
+    def recall(self, symbol: str) -> Known | None:
+        """Return what an earlier run knew; asked once for each symbol, before anything is noted of it."""
+
+    def note(self, symbol: str, known: Known) -> None:
+        """Remember what is known now."""
 
 
 _SOUND = Verdict(Action.TAKE)
@@ -113,12 +126,20 @@ class Plausibility:
     Args:
         tolerance: how far ahead of ``now`` a time may be.
         most_symbols: how many symbols are remembered.
+        memory: what earlier runs knew, and who is told for later ones.
     """
 
-    def __init__(self, *, tolerance: timedelta = CLOCK_TOLERANCE, most_symbols: int = MOST_SYMBOLS) -> None:
+    def __init__(
+        self,
+        *,
+        tolerance: timedelta = CLOCK_TOLERANCE,
+        most_symbols: int = MOST_SYMBOLS,
+        memory: Memory | None = None,
+    ) -> None:
+        self._memory = memory
         self._tolerance = tolerance
         self._most_symbols = most_symbols
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: OrderedDict[str, Known] = OrderedDict()
         self._counts = dict.fromkeys(Doubt, 0)
         self._now: datetime | None = None
         self._latest = ""
@@ -148,7 +169,7 @@ class Plausibility:
             self._now, self._latest = now, format_timestamp(now + self._tolerance)
         if quote.timestamp > self._latest:
             return self._counted(Action.REFUSE, Doubt.FUTURE, self._ahead(quote))
-        known = self._known.get(quote.symbol)
+        known = self._known.get(quote.symbol) or self._recalled(quote)
         if known is not None:
             if quote.timestamp < known.timestamp:
                 reason = f"timestamp {quote.timestamp} is before that of the last quote, {known.timestamp}"
@@ -160,15 +181,27 @@ class Plausibility:
             return _NO_CLOSE
         return _SOUND
 
-    def _judge_scale(self, quote: Quote, known: _Known) -> Verdict:
+    def _judge_scale(self, quote: Quote, known: Known) -> Verdict:
         level = known.doubted
         if level is not None and quote.timestamp <= level.newest:
             return Verdict(Action.REFUSE, Doubt.SCALE, _off(quote, known))
         level = _confirmed(level, quote)
         if _lasts(level) or _agrees(quote, known):
             return self._counted(Action.FLAG, Doubt.RESCALED, _believed(quote, known))
-        self._known[quote.symbol] = known._replace(doubted=level)
+        self._know(quote.symbol, known._replace(doubted=level))
         return self._counted(Action.REFUSE, Doubt.SCALE, _off(quote, known))
+
+    def _recalled(self, quote: Quote) -> Known | None:
+        known = None if self._memory is None else self._memory.recall(quote.symbol)
+        if known is None or quote.timestamp < known.timestamp:
+            return None
+        self._known[quote.symbol] = known
+        return known
+
+    def _know(self, symbol: str, known: Known) -> None:
+        self._known[symbol] = known
+        if self._memory is not None:
+            self._memory.note(symbol, known)
 
     def _counted(self, action: Action, doubt: Doubt, reason: str) -> Verdict:
         self._counts[doubt] += 1
@@ -180,7 +213,7 @@ class Plausibility:
         return f"timestamp {quote.timestamp} is more than {minutes:g} minutes ahead of this machine's clock"
 
     def _remember(self, quote: Quote) -> None:
-        self._known[quote.symbol] = _Known(quote.price, quote.timestamp)
+        self._know(quote.symbol, Known(quote.price, quote.timestamp))
         self._known.move_to_end(quote.symbol)
         if len(self._known) > self._most_symbols:
             self._known.popitem(last=False)
@@ -191,18 +224,18 @@ def _near(price: Decimal, other: Decimal, factor: int) -> bool:
     return price < other * factor and other < price * factor
 
 
-def _confirmed(level: _Level | None, quote: Quote) -> _Level:
+def _confirmed(level: Level | None, quote: Quote) -> Level:
     """Return the doubted level once ``quote`` is at it; a new one when it is at another."""
     if level is None or not _near(quote.price, level.price, LEVEL_FACTOR):
-        return _Level(quote.price, quote.timestamp, quote.timestamp, 0)
+        return Level(quote.price, quote.timestamp, quote.timestamp, 0)
     return level._replace(newest=quote.timestamp, confirmations=level.confirmations + 1)
 
 
-def _lasts(level: _Level) -> bool:
+def _lasts(level: Level) -> bool:
     return level.confirmations >= CONFIRMATIONS and _apart(level.since, level.newest) >= CONFIRMED_OVER
 
 
-def _agrees(quote: Quote, known: _Known) -> bool:
+def _agrees(quote: Quote, known: Known) -> bool:
     """Return whether the quote's own previous close is a reason to believe its price."""
     close = quote.previous_close
     if close is None or not _near(quote.price, close, LEVEL_FACTOR):
@@ -214,16 +247,14 @@ def _apart(first: str, second: str) -> timedelta:
     return to_datetime(second) - to_datetime(first)
 
 
-def _off(quote: Quote, known: _Known) -> str:
+def _off(quote: Quote, known: Known) -> str:
     return f"{_comparison(quote, known)}: a wrong unit, unless it stays so"
 
 
-def _believed(quote: Quote, known: _Known) -> str:
+def _believed(quote: Quote, known: Known) -> str:
     return f"{_comparison(quote, known)}, and taken, because it stays so or the previous close agrees"
 
 
-def _comparison(quote: Quote, known: _Known) -> str:
-    factor = max(quote.price, known.price) / min(quote.price, known.price)
-    return (
-        f"price {plain(quote.price)} is off by a factor of {factor:.3g} from the last, {plain(known.price)}"
-    )
+def _comparison(quote: Quote, known: Known) -> str:
+    factor = plain(Decimal(f"{max(quote.price, known.price) / min(quote.price, known.price):.3g}"))
+    return f"price {plain(quote.price)} is off by a factor of {factor} from the last, {plain(known.price)}"

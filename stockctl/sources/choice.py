@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from stockctl.errors import UsageError
+from stockctl.market.plausibility import Memory, Plausibility
 from stockctl.sources.base import Source, SourceRequest
 from stockctl.sources.installed import installed, make_installed
 
@@ -43,11 +44,15 @@ class SourceOptions(NamedTuple):
 
 
 def choose_source(
-    options: SourceOptions, settings: "Settings", on_progress: Callable[[str], None] | None = None
+    options: SourceOptions,
+    settings: "Settings",
+    on_progress: Callable[[str], None] | None = None,
+    memory: Memory | None = None,
 ) -> Source:
     """Return the source that options and settings name, ready to run; a replay has read its files.
 
-    ``on_progress`` is told in a few words, now and then, what takes time.
+    ``on_progress`` is told in a few words, now and then, what takes time. What a live source takes is judged
+    by what ``memory`` has of earlier runs, and told to it.
 
     Raises:
         UsageError: the name is unknown, an option belongs to another source, or a needed one is missing.
@@ -55,15 +60,15 @@ def choose_source(
     """
     name = _name(options, settings)
     if name not in NAMES:
-        return _of_another_package(name, options, settings)
+        return _judged(_of_another_package(name, options, settings), memory)
     _refuse_foreign(options, name)
     if name == "replay":
         return _replay(options, on_progress)
     if name == "simulate":
         return _simulate(options, settings)
     if name == "ndjson":
-        return _ndjson(options)
-    return _while_open(_yahoo(name, options, settings), options, settings)
+        return _judged(_ndjson(options), memory)
+    return _while_open(_yahoo(name, options, settings, memory), options, settings)
 
 
 def _name(options: SourceOptions, settings: "Settings") -> str:
@@ -85,7 +90,7 @@ def _of_another_package(name: str, options: SourceOptions, settings: "Settings")
         options.files,
         settings.source.options,
     )
-    return _judged(make_installed(others[name], request))
+    return make_installed(others[name], request)
 
 
 def _refuse_foreign(options: SourceOptions, name: str) -> None:
@@ -121,13 +126,12 @@ def _ndjson(options: SourceOptions) -> Source:
         raise UsageError(
             "The source ndjson reads one feed.", "Such as: my-feed | stockctl stream --source ndjson --file -"
         )
-    feed = NdjsonSource(
+    return NdjsonSource(
         options.files[0],
         follow=options.follow,
         symbols=options.symbols,
         timezone=options.timezone or NEW_YORK,
     )
-    return _judged(feed)
 
 
 def _simulate(options: SourceOptions, settings: "Settings") -> Source:
@@ -147,27 +151,34 @@ def _simulate(options: SourceOptions, settings: "Settings") -> Source:
     )
 
 
-def _yahoo(name: str, options: SourceOptions, settings: "Settings") -> Source:
+def _yahoo(name: str, options: SourceOptions, settings: "Settings", memory: Memory | None) -> Source:
     from stockctl.sources.yahoo import RateLimiter, YahooSource
 
     symbols = options.symbols or settings.symbols
     interval = options.interval or settings.source.interval
     limiter = RateLimiter(settings.source.requests_per_minute)
+    plausibility = Plausibility(memory=memory)
     if name == "yahoo-live":
         from stockctl.sources.yahoo_live import YahooLiveSource
 
-        return YahooLiveSource(symbols, interval=interval, limiter=limiter)
-    parallel = settings.source.parallel
-    return YahooSource(symbols, interval=interval, once=options.once, parallel=parallel, limiter=limiter)
+        return YahooLiveSource(symbols, interval=interval, limiter=limiter, plausibility=plausibility)
+    return YahooSource(
+        symbols,
+        interval=interval,
+        once=options.once,
+        parallel=settings.source.parallel,
+        limiter=limiter,
+        plausibility=plausibility,
+    )
 
 
-def _judged(source: Source) -> Source:
+def _judged(source: Source, memory: Memory | None) -> Source:
     """Hold the quotes of a live source against what a price can be."""
     if source.repeatable:
         return source
     from stockctl.sources.plausible import PlausibleSource
 
-    return PlausibleSource(source)
+    return PlausibleSource(source, Plausibility(memory=memory))
 
 
 def _while_open(source: Source, options: SourceOptions, settings: "Settings") -> Source:

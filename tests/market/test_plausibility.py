@@ -60,7 +60,7 @@ def test_a_price_in_another_unit_is_refused_with_both_prices(factor: str) -> Non
     verdict = given.judge(quote(wrong, 30), NOW)
     assert (verdict.action, verdict.doubt, verdict.taken) == (Action.REFUSE, Doubt.SCALE, False)
     shown = format(wrong.normalize(), "f")
-    larger = format(max(Decimal(factor), 1 / Decimal(factor)), ".3g")
+    larger = format(float(max(Decimal(factor), 1 / Decimal(factor))), "g")
     assert verdict.reason == (
         f"price {shown} is off by a factor of {larger} from the last, 72: a wrong unit, unless it stays so"
     )

@@ -43,6 +43,7 @@ class YahooLiveSource:
         hours: when silence is a fault, and which quotes are of a regular session.
         breaker: decides whether Yahoo may be asked; to be shared with all else that asks it.
         limiter: decides how often it is polled; to be shared as well. Without it nothing is held back.
+        plausibility: judges the quotes.
         pace: times of the connection.
         clock: the time of day.
         rng: where the jitter of waits comes from.
@@ -64,6 +65,7 @@ class YahooLiveSource:
         hours: Hours | None = None,
         breaker: Breaker | None = None,
         limiter: RateLimiter | None = None,
+        plausibility: Plausibility | None = None,
         pace: Pace | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: Random | None = None,
@@ -78,7 +80,7 @@ class YahooLiveSource:
         self.counters = Counters()
         self.breaker = Breaker(interval, rng=self._rng) if breaker is None else breaker
         self._limiter = limiter
-        self._plausibility = Plausibility()
+        self._plausibility = Plausibility() if plausibility is None else plausibility
         self._newest = Newest(self.counters, self._plausibility, clock)
 
     def told(self) -> Told:

@@ -1,0 +1,153 @@
+"""The last prices, kept from one run to the next in a file beside the outbox."""
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from stockctl.market.plausibility import Action, Doubt, Known, Level, Plausibility, Verdict
+from stockctl.market.quote import Quote
+from stockctl.sources.memory import PriceMemory, memory_path
+
+NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+FIRST = Known(Decimal("72.123456"), "2026-03-02T14:00:00.000Z")
+DOUBTED = Known(
+    Decimal(72),
+    "2026-03-02T14:00:00.000Z",
+    Level(Decimal(7200), FIRST.timestamp, "2026-03-02T14:00:30.000Z", 2),
+)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Path:
+    """An outbox, of which only its being there matters."""
+    path = tmp_path / "outbox.db"
+    path.touch()
+    return path
+
+
+def quote(price: int, time: str, close: int | None = None, symbol: str = "VOD.L") -> Quote:
+    """Return a quote of a time on the second of March."""
+    known = None if close is None else Decimal(close)
+    return Quote(
+        symbol, f"2026-03-02T{time}.000Z", Decimal(price), known, None, None, None, None, "feed", None
+    )
+
+
+def run(outbox: Path, *quotes: Quote) -> list[Verdict]:
+    """Judge quotes as one run does, from its start to its end."""
+    memory = PriceMemory(outbox)
+    judge = Plausibility(memory=memory)
+    verdicts = [judge.judge(one, NOW) for one in quotes]
+    memory.close()
+    return verdicts
+
+
+def test_prices_and_doubts_come_back_exactly(outbox: Path) -> None:
+    """Each once, for the run that follows knows better from then on."""
+    memory = PriceMemory(outbox)
+    memory.note("A", DOUBTED)
+    memory.note("B", DOUBTED)
+    memory.save()
+    memory.note("A", FIRST)
+    memory.close()
+    later = PriceMemory(outbox)
+    assert [later.recall(symbol) for symbol in "ABC"] == [FIRST, DOUBTED, None]
+    assert later.recall("A") is None
+
+
+def test_a_wrong_unit_after_a_restart_is_refused(outbox: Path) -> None:
+    """And the right price after it is taken."""
+    run(outbox, quote(72, "10:00:00", 71))
+    wrong, right = run(outbox, quote(7200, "10:00:30", 7100), quote(73, "10:01:00", 71))
+    assert (wrong.action, wrong.doubt) == (Action.REFUSE, Doubt.SCALE)
+    assert "off by a factor of 100 from the last, 72" in wrong.reason
+    assert right.action is Action.TAKE
+
+
+def test_a_split_over_a_restart_is_believed(outbox: Path) -> None:
+    """At once when the market has rested and the previous close agrees."""
+    run(outbox, quote(7200, "06:00:00", 7100))
+    [split] = run(outbox, quote(72, "14:00:00", 71))
+    assert (split.action, split.doubt) == (Action.FLAG, Doubt.RESCALED)
+
+
+def test_a_level_that_lasts_is_believed_however_often_the_program_starts(outbox: Path) -> None:
+    """A program that is started for each poll would refuse a new level for ever, if it forgot its doubts."""
+    run(outbox, quote(7200, "14:00:00"))
+    times = ("14:01:00", "14:01:30", "14:02:00", "14:02:30", "14:03:00")
+    actions = [run(outbox, quote(72, time))[0].action for time in times]
+    assert actions == [Action.REFUSE, Action.REFUSE, Action.REFUSE, Action.FLAG, Action.FLAG]
+
+
+def test_what_is_older_than_the_last_price_is_not_judged_by_it(outbox: Path) -> None:
+    """A file that is read again from its start passes through the same levels again."""
+    quotes: Sequence[Quote] = [
+        quote(7200, "06:00:00", 7100), quote(72, "14:00:00", 71), quote(73, "14:00:30", 71),
+    ]  # fmt: skip
+    first, again = run(outbox, *quotes), run(outbox, *quotes)
+    assert [verdict.action for verdict in first] == [Action.TAKE, Action.FLAG, Action.TAKE]
+    assert again == first
+    [unchanged] = run(outbox, quotes[-1])
+    assert unchanged.action is Action.TAKE
+
+
+def test_the_oldest_are_forgotten_beyond_a_bound(outbox: Path) -> None:
+    """The file does not grow with every symbol that ever was."""
+    memory = PriceMemory(outbox, most_symbols=2)
+    for number, symbol in enumerate("ABC"):
+        memory.note(symbol, FIRST._replace(timestamp=f"2026-03-02T14:00:0{number}.000Z"))
+    memory.close()
+    later = PriceMemory(outbox)
+    assert [later.recall(symbol) is not None for symbol in "ABC"] == [False, True, True]
+
+
+def test_nothing_is_written_beside_an_outbox_that_is_gone(tmp_path: Path) -> None:
+    """A teardown has removed both."""
+    memory = PriceMemory(tmp_path / "outbox.db")
+    memory.note("A", FIRST)
+    memory.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def damage(path: Path, how: str) -> None:
+    """Put something in the place of the file that it is not."""
+    if how == "text":
+        path.write_text("this is no database, but long enough to be read as one" * 100)
+    elif how == "folder":
+        path.mkdir()
+    else:
+        with sqlite3.connect(path) as connection:
+            connection.execute("CREATE TABLE prices (mine)")
+        connection.close()
+
+
+@pytest.mark.parametrize("how", ["text", "folder", "foreign"])
+def test_a_file_that_cannot_be_used_is_said_once_and_left_alone(
+    outbox: Path, how: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run goes on, and judges by what it sees itself."""
+    monkeypatch.setattr(logging.getLogger("stockctl"), "propagate", True)
+    path = memory_path(outbox)
+    damage(path, how)
+    before = path.read_bytes() if path.is_file() else None
+    verdicts = run(outbox, quote(7200, "10:00:00"), quote(72, "10:00:30"))
+    assert [verdict.taken for verdict in verdicts] == [True, False]
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert str(path) in record.getMessage()
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_a_row_that_cannot_be_true_is_not_believed(outbox: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody has edited the file."""
+    run(outbox, quote(72, "10:00:00"))
+    with sqlite3.connect(memory_path(outbox)) as connection:
+        connection.execute("UPDATE prices SET price = 'much'")
+    connection.close()
+    [verdict] = run(outbox, quote(7200, "10:00:30"))
+    assert verdict.taken
