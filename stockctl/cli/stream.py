@@ -57,7 +57,7 @@ def stream(
     interval: Annotated[float | None, typer.Option(min=1, help="(yahoo) Seconds between polls.")] = None,
     when_closed: Annotated[
         WhenClosedPolicy | None,
-        typer.Option(help="(yahoo, yahoo-live) While the markets are closed. [default: wait]"),
+        typer.Option(help="(live sources that follow hours) While the markets are closed. [default: wait]"),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="(yahoo) Poll once, then end.")] = False,
     speed: Annotated[

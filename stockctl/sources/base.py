@@ -7,6 +7,9 @@ A package of yours gives stockctl a source by an entry point::
 
 ``make_source`` takes a ``SourceRequest`` and returns a ``Source``; ``stockctl stream --source acme`` runs it.
 ``stockctl.sources.contract`` holds the tests that it has to pass.
+
+Two things more a source may do, if it likes: follow market hours, see ``follows_market_hours``, and tell of
+itself, see ``stockctl.sources.telling``.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,8 +28,7 @@ class Source(Protocol):
 
     A source waits between ticks itself, always with ``stop.wait(seconds)``, and ends soon after ``stop``
     is set. What it has to say to a person (a pause, a retry) it says through ``logging``, below
-    ``stockctl.sources``. ``ticks`` is run in the main thread. What whoever watches it may want to know (a
-    connection, a limit) it may tell as ``stockctl.sources.telling.Telling`` does.
+    ``stockctl.sources``. ``ticks`` is run in the main thread.
     """
 
     @property
@@ -65,6 +67,23 @@ class SourceRequest(NamedTuple):
     """What ``--file`` names."""
     options: Mapping[str, object]
     """The table ``source.options`` of the configuration, for whatever else the source wants to know."""
+
+
+class FollowsMarketHours(Protocol):
+    """A live source that has nothing to give while the markets of its symbols are closed.
+
+    It asks for that by this one attribute. Then stockctl runs its ``ticks`` from each open until some minutes
+    past the close, and does in between what ``--when-closed`` says. So ``ticks`` is to end soon when ``stop``
+    is set, and to go on where it left off when it is run again.
+    """
+
+    follows_market_hours: bool
+    """Always true; one that does not follow them has no such attribute."""
+
+
+def follows_market_hours(source: Source) -> bool:
+    """Return whether a source asks to rest while the markets of its symbols are closed."""
+    return bool(getattr(source, "follows_market_hours", False))
 
 
 SourceFactory = Callable[[SourceRequest], Source]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stockctl.errors import UsageError
 from stockctl.market.plausibility import Memory, Plausibility
-from stockctl.sources.base import Source, SourceRequest
+from stockctl.sources.base import Source, SourceRequest, follows_market_hours
 from stockctl.sources.installed import installed, make_installed
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def choose_source(
     """
     name = _name(options, settings)
     if name not in NAMES:
-        return _judged(_of_another_package(name, options, settings), memory)
+        other = _of_another_package(name, options, settings)
+        return _while_open(_judged(other, memory), options, settings, wanted=follows_market_hours(other))
     _refuse_foreign(options, name)
     if name == "replay":
         return _replay(options, on_progress)
@@ -68,7 +69,7 @@ def choose_source(
         return _simulate(options, settings)
     if name == "ndjson":
         return _judged(_ndjson(options), memory)
-    return _while_open(_yahoo(name, options, settings, memory), options, settings)
+    return _while_open(_yahoo(name, options, settings, memory), options, settings, wanted=True)
 
 
 def _name(options: SourceOptions, settings: "Settings") -> str:
@@ -181,7 +182,14 @@ def _judged(source: Source, memory: Memory | None) -> Source:
     return PlausibleSource(source, Plausibility(memory=memory))
 
 
-def _while_open(source: Source, options: SourceOptions, settings: "Settings") -> Source:
+def _while_open(source: Source, options: SourceOptions, settings: "Settings", *, wanted: bool) -> Source:
+    """Let a source rest while its markets are closed, if it wants that."""
+    if not wanted:
+        if options.when_closed is not None:
+            raise UsageError(
+                f"--when-closed is for sources that follow market hours; {source.name} does not."
+            )
+        return source
     policy = options.when_closed or settings.source.when_closed
     if options.once or policy == "continue":
         return source

@@ -35,12 +35,12 @@ class ChangingSource(Protocol):
 
 def changing(source: Source) -> ChangingSource | None:
     """Return who changes the symbols of ``source``, or of what it wraps; None when nobody can."""
-    innermost: object = source
-    while not isinstance(innermost, ChangingSource) or isinstance(innermost, WhenClosed):
-        if not hasattr(innermost, "source"):
-            return None
-        innermost = innermost.source
-    return source if isinstance(source, WhenClosed) else innermost
+    if isinstance(source, WhenClosed):
+        return source if changing(source.source) else None
+    if isinstance(source, ChangingSource):
+        return source
+    inner: Source | None = getattr(source, "source", None)
+    return None if inner is None else changing(inner)
 
 
 class WhenClosed:
@@ -98,8 +98,8 @@ class WhenClosed:
             Refusal: one has characters that no symbol has; nothing is changed.
         """
         self._symbols = tuple(map(parse_symbol, symbols))
-        if isinstance(self.source, ChangingSource):
-            self.source.change_symbols(symbols)
+        if (inner := changing(self.source)) is not None:
+            inner.change_symbols(symbols)
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield what the source yields while a market is open.

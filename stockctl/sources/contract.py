@@ -16,7 +16,7 @@ from threading import Condition, Event, Thread
 
 from stockctl.market.quote import Quote, encode_quote, read_record
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.base import Source, Tick
+from stockctl.sources.base import Source, Tick, follows_market_hours
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
@@ -91,6 +91,26 @@ class SourceContract:
         stop.set()
         assert len(list(self.make().ticks(stop))) <= 1
 
+    def test_one_that_follows_market_hours_can_be_run_for_each_session(self) -> None:
+        """It is live, ends when a session does, and can be run again for the next one, without a repetition.
+
+        A source that does not follow them has no such promise to keep. What the second run has to give is
+        its own affair: perhaps nothing is new since.
+        """
+        source = self.make()
+        if not follows_market_hours(source):
+            return
+        assert source.follows_market_hours is True  # type: ignore[attr-defined]
+        assert not source.repeatable
+        first = self._ticks(source)
+        newest = {item.symbol: item.timestamp for tick in first for item in tick if isinstance(item, Quote)}
+        second = Run(source, 1, self.patience, self.silence, first=self.silence)
+        second.end()
+        for tick in second.ticks:
+            for item in tick:
+                if isinstance(item, Quote):
+                    assert item.timestamp > newest.get(item.symbol, ""), item
+
     def test_what_it_expects_comes(self) -> None:
         """A source that ends and says how many items it has is right."""
         source = self.make()
@@ -109,9 +129,19 @@ class SourceContract:
 
 
 class Run:
-    """A source that runs in a thread until it has given a sample; it goes on until ``finish``."""
+    """A source that runs in a thread until it has given a sample; it goes on until ``end`` or ``finish``.
 
-    def __init__(self, source: Source, sample: int, patience: float, silence: float) -> None:
+    Args:
+        source: what to run.
+        sample: how many ticks.
+        patience: seconds that an end may take, and the first tick unless ``first`` says otherwise.
+        silence: seconds without a tick after which no more are waited for.
+        first: seconds that the first tick is waited for.
+    """
+
+    def __init__(
+        self, source: Source, sample: int, patience: float, silence: float, *, first: float | None = None
+    ) -> None:
         self.ticks: list[Tick] = []
         self.ended_by_itself = False
         self._failure: Exception | None = None
@@ -120,20 +150,24 @@ class Run:
         self._changed = Condition()
         self._thread = Thread(target=self._work, args=(source,), daemon=True)
         self._thread.start()
-        self._wait(sample, silence)
+        self._wait(sample, silence, patience if first is None else first)
 
     def finish(self) -> None:
         """Stop the source, and insist that it had something to give, and ends."""
+        self.end()
+        assert self.ticks, "no tick came"
+
+    def end(self) -> None:
+        """Stop the source, and insist that it ends."""
         self._stop.set()
         self._thread.join(self._patience)
         if self._failure is not None:
             raise self._failure
-        assert self.ticks, "no tick came"
         assert not self._thread.is_alive(), "it goes on"
 
-    def _wait(self, sample: int, silence: float) -> None:
+    def _wait(self, sample: int, silence: float, left: float) -> None:
         with self._changed:
-            seen, left = 0, self._patience
+            seen = 0
             while seen < sample and not self._is_over:
                 if len(self.ticks) > seen:
                     seen, left = len(self.ticks), silence

@@ -4,10 +4,13 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from command import Command, finish
+
+from stockctl.sources.hours import Hours
 
 
 def line(minute: int, price: int) -> str:
@@ -126,8 +129,17 @@ class Changing(Acme):
                 yield from super().ticks(stop)
 
 
+class Hourly(Acme):
+    repeatable = False
+    follows_market_hours = True
+
+
 def make_source(request):
     return Acme(request)
+
+
+def make_hourly(request):
+    return Hourly(request)
 
 
 def make_changing(request):
@@ -141,7 +153,7 @@ def make_nothing(request):
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
-    """A folder with an installed package that brings four sources, two of which work."""
+    """A folder with an installed package that brings five sources, three of which work."""
     folder = tmp_path / "site"
     described = folder / "acme_quotes-1.0.dist-info"
     described.mkdir(parents=True)
@@ -149,6 +161,7 @@ def packages(tmp_path: Path) -> Path:
     (described / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-quotes\nVersion: 1.0\n")
     (described / "entry_points.txt").write_text(
         "[stockctl.sources]\nacme = acme_quotes:make_source\nchanging = acme_quotes:make_changing\n"
+        "hourly = acme_quotes:make_hourly\n"
         "absent = acme_quotes:gone\nempty = acme_quotes:make_nothing\n"
     )
     return folder
@@ -168,6 +181,34 @@ def test_a_source_of_another_package_is_found_by_its_name(stockctl: Command, pac
         ("IBM", 40, "acme"),
         ("T", 41, "acme"),
     ]
+
+
+def test_one_that_follows_market_hours_rests_while_they_are_closed(stockctl: Command, packages: Path) -> None:
+    """As --when-closed says; what never closes is streamed at any time."""
+    extra, hours, now = with_packages(stockctl, packages), Hours(), datetime.now(UTC)
+    # New York and Tokyo are never open at the same time; which one is closed depends on when this runs.
+    ahead = now + timedelta(minutes=10)
+    closed = next(
+        one
+        for one in ("AAPL", "7203.T")
+        if not hours.session_end([one], now) and not hours.session_end([one], ahead)
+    )
+    command = ("stream", "--source", "hourly", "--symbols")
+    rested = stockctl.run(*command, closed, "--when-closed", "exit", extra=extra)
+    assert rested.returncode == 0, rested.stderr
+    assert f"The market of {closed} is closed until" in rested.stderr
+    assert "0 quotes sent" in rested.stderr
+    for arguments in ((closed, "--when-closed", "continue"), ("BTC-USD",)):
+        assert "1 quote sent" in stockctl.run(*command, *arguments, extra=extra).stderr
+
+
+def test_one_that_does_not_follow_market_hours_has_no_use_for_the_option(
+    stockctl: Command, packages: Path
+) -> None:
+    """Wrong usage, with the reason, rather than silence."""
+    arguments = ("--source", "acme", "--symbols", "IBM", "--when-closed", "exit")
+    told = stockctl.refused("stream", *arguments, code=2, extra=with_packages(stockctl, packages))
+    assert "--when-closed is for sources that follow market hours; acme does not." in told
 
 
 def hang_up(stockctl: Command, packages: Path, *arguments: str) -> tuple[list[str], str]:

@@ -12,9 +12,11 @@ import pytest
 from stockctl.market.quote import Quote
 from stockctl.market.refusal import Refusal
 from stockctl.sources.base import Source, Tick
-from stockctl.sources.closed import WhenClosed
+from stockctl.sources.closed import WhenClosed, changing
 from stockctl.sources.hours import Hours
+from stockctl.sources.plausible import PlausibleSource
 from stockctl.sources.policy import WhenClosedPolicy
+from stockctl.sources.simulate import SimulateSource
 
 HOURS = Hours()
 WAIT, EXIT, CONTINUE = WhenClosedPolicy.WAIT, WhenClosedPolicy.EXIT, WhenClosedPolicy.CONTINUE
@@ -173,6 +175,17 @@ def test_changed_symbols_reach_the_source_and_end_a_wait() -> None:
     assert source.symbols == ["AAPL", "BTC-USD"]
     with pytest.raises(Refusal, match="A B"):
         wrapped.change_symbols(["A B"])
+
+
+def test_changed_symbols_reach_a_source_whose_quotes_are_judged() -> None:
+    """Another wrapper in between passes them on; where nobody can change symbols, nothing offers to."""
+    source = HalfHourly(Day("2026-11-26T15:00", "2026-11-26T17:00"))
+    wrapped = WhenClosed(PlausibleSource(source), ["AAPL"], WAIT)
+    assert changing(wrapped) is wrapped
+    wrapped.change_symbols(["BTC-USD"])
+    assert source.symbols == ["BTC-USD"]
+    assert changing(PlausibleSource(source)) is source
+    assert changing(WhenClosed(SimulateSource(["AAPL"]), ["AAPL"], WAIT)) is None
 
 
 def test_the_wrapper_looks_like_its_source() -> None:

@@ -1,11 +1,15 @@
 """The sources that come with stockctl, under the tests that every source has to pass."""
 
 import json
+from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from stockctl.sources.base import Source
+from stockctl.market.quote import Quote
+from stockctl.sources.base import Source, Tick
 from stockctl.sources.contract import SourceContract
 from stockctl.sources.ndjson import NdjsonSource
 from stockctl.sources.replay import ReplaySource
@@ -49,3 +53,63 @@ class TestSimulate(SourceContract):
     def make(self) -> Source:
         """Return a market of three symbols, as fast as possible."""
         return SimulateSource(["AAPL", "MSFT", "BTC-USD"])
+
+
+class Hourly:
+    """A live source that follows market hours, and goes on where its last session ended."""
+
+    name, expected, repeatable, follows_market_hours = "hourly", None, False, True
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def ticks(self, stop: Event) -> Iterator[Tick]:
+        """Yield a quote every few milliseconds, each a second later than the one before."""
+        while not stop.wait(0.001) and self.count < 3600:
+            self.count += 1
+            time = f"2026-01-05T15:{self.count // 60:02}:{self.count % 60:02}.000Z"
+            yield [Quote("AAPL", time, Decimal(100), *[None] * 5, self.name, None)]
+
+
+class Forgetful(Hourly):
+    """It begins anew with each session."""
+
+    def ticks(self, stop: Event) -> Iterator[Tick]:
+        """Yield the same again."""
+        self.count = 0
+        yield from super().ticks(stop)
+
+
+class Stubborn(Hourly):
+    """It can be run once."""
+
+    def ticks(self, stop: Event) -> Iterator[Tick]:
+        """Yield what there is, or fail."""
+        if self.count:
+            raise RuntimeError("it was run before")
+        yield from super().ticks(stop)
+
+
+class TestHourly(SourceContract):
+    """A live source that follows market hours."""
+
+    def make(self) -> Source:
+        """Return a new one."""
+        return Hourly()
+
+
+@pytest.mark.parametrize("kind", [Forgetful, Stubborn])
+def test_what_cannot_be_run_for_each_session_breaks_the_contract(kind: type[Hourly]) -> None:
+    """A source that asks for market hours and repeats itself, or fails, is found out."""
+
+    class Broken(SourceContract):
+        def make(self) -> Source:
+            return kind()
+
+    with pytest.raises((AssertionError, RuntimeError)):
+        Broken().test_one_that_follows_market_hours_can_be_run_for_each_session()
+
+
+def test_whoever_does_not_follow_market_hours_has_nothing_to_keep() -> None:
+    """The test passes without a run."""
+    TestSimulate().test_one_that_follows_market_hours_can_be_run_for_each_session()

@@ -68,6 +68,7 @@ class YahooSource:
 
     name = SOURCE
     repeatable = False
+    follows_market_hours = True
     expected: int | None = None
 
     def __init__(

@@ -55,6 +55,7 @@ class YahooLiveSource:
 
     name = SOURCE
     repeatable = False
+    follows_market_hours = True
     expected: int | None = None
 
     def __init__(
