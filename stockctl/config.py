@@ -23,6 +23,7 @@ from stockctl.durations import parse_span
 from stockctl.errors import UsageError
 from stockctl.market.rules import Rules
 from stockctl.market.symbol import parse_symbol
+from stockctl.market.when_closed import WhenClosedPolicy
 from stockctl.recipients import check_endpoint, filter_policy
 
 _SQL_NAME = r"^[a-z_][a-z0-9_]{0,62}$"
@@ -99,8 +100,9 @@ class SourceSettings(Section):
     requests_per_minute: float = Field(
         60.0, ge=1, le=6000, description="requests to Yahoo at most, cookies included"
     )
-    when_closed: Literal["wait", "continue", "exit"] = Field(
-        "wait", description="what a live source does while its markets are closed: wait, continue or exit"
+    when_closed: WhenClosedPolicy = Field(
+        WhenClosedPolicy.WAIT,
+        description="what a live source does while its markets are closed: wait, continue or exit",
     )
     options: dict[str, Any] = Field({}, description="a table for a source of another package")
 

@@ -24,9 +24,9 @@ from yahoo_standin_child import DEADLINE, LATE, _Record
 
 from stockctl.errors import SourceError
 from stockctl.market.quote import encode_quote
+from stockctl.market.when_closed import WhenClosedPolicy
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.closed import WhenClosed
-from stockctl.sources.policy import WhenClosedPolicy
 from stockctl.sources.yahoo_live import YahooLiveSource
 from stockctl.sources.yahoo_live.supervisor import Pace
 

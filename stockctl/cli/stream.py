@@ -18,7 +18,7 @@ from stockctl.cli.reloading import symbol_reload
 from stockctl.cli.signals import reload_signal, stop_signals
 from stockctl.cli.terminal import counted, say
 from stockctl.errors import StockctlError
-from stockctl.sources.policy import WhenClosedPolicy
+from stockctl.market.when_closed import WhenClosedPolicy
 
 if TYPE_CHECKING:
     from stockctl.backend import Backend

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stockctl.errors import UsageError
 from stockctl.market.plausibility import Memory, Plausibility
+from stockctl.market.when_closed import WhenClosedPolicy
 from stockctl.sources.base import Source, SourceRequest, follows_market_hours
 from stockctl.sources.installed import installed, make_installed
 
@@ -36,7 +37,7 @@ class SourceOptions(NamedTuple):
     follow: bool = False
     timezone: str | None = None
     interval: float | None = None
-    when_closed: str | None = None
+    when_closed: WhenClosedPolicy | None = None
     once: bool = False
     speed: float | None = None
     seed: int | None = None
@@ -191,9 +192,8 @@ def _while_open(source: Source, options: SourceOptions, settings: "Settings", *,
             )
         return source
     policy = options.when_closed or settings.source.when_closed
-    if options.once or policy == "continue":
+    if options.once or policy is WhenClosedPolicy.CONTINUE:
         return source
     from stockctl.sources.closed import WhenClosed
-    from stockctl.sources.policy import WhenClosedPolicy
 
-    return WhenClosed(source, options.symbols or settings.symbols, WhenClosedPolicy(policy))
+    return WhenClosed(source, options.symbols or settings.symbols, policy)

@@ -7,9 +7,9 @@ from threading import Event
 from typing import Protocol, runtime_checkable
 
 from stockctl.market.symbol import parse_symbol
+from stockctl.market.when_closed import WhenClosedPolicy
 from stockctl.sources.base import Source, Tick
 from stockctl.sources.hours import FOREVER, Hours
-from stockctl.sources.policy import WhenClosedPolicy
 from stockctl.sources.telling import Told, told_by
 from stockctl.sources.wording import named
 

@@ -11,11 +11,11 @@ import pytest
 
 from stockctl.market.quote import Quote
 from stockctl.market.refusal import Refusal
+from stockctl.market.when_closed import WhenClosedPolicy
 from stockctl.sources.base import Source, Tick
 from stockctl.sources.closed import WhenClosed, changing
 from stockctl.sources.hours import Hours
 from stockctl.sources.plausible import PlausibleSource
-from stockctl.sources.policy import WhenClosedPolicy
 from stockctl.sources.simulate import SimulateSource
 
 HOURS = Hours()

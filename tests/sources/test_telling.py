@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 
 from stockctl.market.plausibility import Doubt
+from stockctl.market.when_closed import WhenClosedPolicy
 from stockctl.sources.base import Tick
 from stockctl.sources.closed import WhenClosed
 from stockctl.sources.plausible import PlausibleSource
-from stockctl.sources.policy import WhenClosedPolicy
 from stockctl.sources.simulate import SimulateSource
 from stockctl.sources.telling import Told, told_by
 from stockctl.sources.yahoo import YahooSource

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class WhenClosedPolicy(StrEnum):
-    """The values of ``--when-closed``."""
+    """The values of ``--when-closed`` and of ``source.when_closed``."""
 
     WAIT = "wait"
     CONTINUE = "continue"
