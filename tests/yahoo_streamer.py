@@ -197,6 +197,8 @@ class _Conversation:
             self._until(lambda: len(self._said) >= step.count)
         elif isinstance(step, Subscribed):
             self._until(lambda: self._subscribed == set(step.symbols.split(",")))
+        elif self._protocol.state is not State.OPEN:
+            return  # the client is on its way out, and hears nothing more
         elif isinstance(step, Close):
             self._protocol.send_close(step.code)
             self._flush()
