@@ -5,7 +5,7 @@ again, spins at full load once the server has closed the connection, and swallow
 ``supervisor`` has the connection instead, a fresh one each time; ``wire`` is the one module that touches
 yfinance, ``reader`` and ``frames`` understand messages, ``watchdog`` notices a connection that died without
 a word, ``fallback`` polls while there is none, ``newest`` joins both without a repetition, and
-``source`` hands on what is new.
+``source`` hands on what is new. ``kit`` holds what they share.
 """
 
 from stockctl.sources.yahoo_live.source import YahooLiveSource

@@ -4,14 +4,13 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from queue import SimpleQueue
-from random import Random
 from threading import Event
 from typing import NamedTuple
 
 from stockctl.errors import SourceError
 from stockctl.sources.base import Tick
-from stockctl.sources.yahoo import Breaker, RateLimiter, YahooSource
-from stockctl.sources.yahoo_live.counters import Counters
+from stockctl.sources.yahoo import YahooSource
+from stockctl.sources.yahoo_live.kit import Kit
 
 _log = logging.getLogger(__name__)
 
@@ -31,29 +30,14 @@ class Fallback:
 
     Args:
         deliver: takes what a poll brought.
+        kit: what it shares with the other parts.
         interval: seconds between polls while the connection is down.
-        breaker: decides whether Yahoo may be asked.
-        limiter: decides how often.
     """
 
-    def __init__(
-        self,
-        deliver: Callable[[Tick], None],
-        counters: Counters,
-        *,
-        interval: float,
-        breaker: Breaker,
-        limiter: RateLimiter | None,
-        clock: Callable[[], datetime],
-        rng: Random,
-    ) -> None:
+    def __init__(self, deliver: Callable[[Tick], None], kit: Kit, interval: float) -> None:
         self._deliver = deliver
-        self._counters = counters
+        self._kit = kit
         self._interval = interval
-        self._breaker = breaker
-        self._limiter = limiter
-        self._clock = clock
-        self._rng = rng
         self._orders: SimpleQueue[_Order | None] = SimpleQueue()
         self._current: _Order | None = None
         self._steady: tuple[Sequence[str], YahooSource] | None = None
@@ -108,13 +92,13 @@ class Fallback:
             order.symbols,
             interval=self._interval,
             once=order.once,
-            breaker=self._breaker,
-            limiter=self._limiter,
+            breaker=self._kit.breaker,
+            limiter=self._kit.limiter,
             clock=self._look,
-            rng=self._rng,
+            rng=self._kit.rng,
         )
 
     def _look(self) -> datetime:
         """Return the time; the polling source asks for it at each answer."""
-        self._counters.fallback_polls += 1
-        return self._clock()
+        self._kit.counters.fallback_polls += 1
+        return self._kit.clock()

@@ -2,15 +2,13 @@
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
 
 from stockctl.market.quote import Quote
 from stockctl.market.refusal import Refusal, shown
 from stockctl.market.timestamp import to_datetime
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.hours import Hours
-from stockctl.sources.yahoo_live.counters import Counters
 from stockctl.sources.yahoo_live.frames import Pricing, read_pricing
+from stockctl.sources.yahoo_live.kit import Kit
 from stockctl.sources.yahoo_live.newest import ORIGIN
 from stockctl.sources.yahoo_live.wire import read_message
 
@@ -29,21 +27,14 @@ class Reader:
 
     Args:
         deliver: takes quotes and rejections; it may wait.
-        hours: tells whether a quote that Yahoo does not call a regular one is one all the same.
+        kit: what it shares with the other parts; its hours tell whether a quote that Yahoo does not call a
+            regular one is one all the same.
     """
 
-    def __init__(
-        self,
-        deliver: Callable[[Sequence[Quote | Rejection]], None],
-        counters: Counters,
-        *,
-        hours: Hours,
-        clock: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, deliver: Callable[[Sequence[Quote | Rejection]], None], kit: Kit) -> None:
         self._deliver = deliver
-        self._counters = counters
-        self._hours = hours
-        self._clock = clock
+        self._kit = kit
+        self._counters = kit.counters
         self._bad_in_a_row = 0
         self._refusals: dict[str, str] = {}
         self._told_outside = False
@@ -71,7 +62,7 @@ class Reader:
         return True
 
     def _take(self, pricing: Pricing) -> None:
-        heard = read_pricing(pricing, self._clock())
+        heard = read_pricing(pricing, self._kit.clock())
         self._refusals.pop(pricing.id, None)
         if heard.quote is None:
             self._counters.timeless += 1
@@ -79,7 +70,7 @@ class Reader:
             self._deliver([heard.quote])
 
     def _in_session(self, quote: Quote) -> bool:
-        if self._hours.is_open(quote.symbol, to_datetime(quote.timestamp)):
+        if self._kit.hours.is_open(quote.symbol, to_datetime(quote.timestamp)):
             return True
         self._counters.outside += 1
         if not self._told_outside:

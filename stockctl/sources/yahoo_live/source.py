@@ -18,6 +18,7 @@ from stockctl.sources.yahoo.reading import SOURCE
 from stockctl.sources.yahoo_live.counters import Counters
 from stockctl.sources.yahoo_live.fallback import Fallback
 from stockctl.sources.yahoo_live.inbox import Closed, Inbox
+from stockctl.sources.yahoo_live.kit import Kit
 from stockctl.sources.yahoo_live.newest import Arrival, Newest
 from stockctl.sources.yahoo_live.reader import Reader
 from stockctl.sources.yahoo_live.supervisor import Pace, Supervisor
@@ -72,15 +73,14 @@ class YahooLiveSource:
         rng: Random | None = None,
     ) -> None:
         check_interval(interval)
+        rng = Random() if rng is None else rng  # noqa: S311 - jitter is no secret
         self._symbols = tuple(wanted(symbols))
         self._interval = interval
-        self._hours = Hours() if hours is None else hours
         self._pace = Pace() if pace is None else pace
-        self._clock = clock
-        self._rng = Random() if rng is None else rng  # noqa: S311 - jitter is no secret
         self.counters = Counters()
-        self.breaker = Breaker(interval, rng=self._rng) if breaker is None else breaker
-        self._limiter = limiter
+        self.breaker = Breaker(interval, rng=rng) if breaker is None else breaker
+        hours = Hours() if hours is None else hours
+        self._kit = Kit(self.counters, self.breaker, limiter, hours, clock, rng)
         self._plausibility = Plausibility() if plausibility is None else plausibility
         self._newest = Newest(self.counters, self._plausibility, clock)
 
@@ -115,32 +115,9 @@ class YahooLiveSource:
         if stop.is_set():
             return
         inbox: Inbox[Item] = Inbox(INBOX_LIMIT)
-        fallback = Fallback(
-            lambda tick: inbox.put(_arrivals(tick, polled=True)),
-            self.counters,
-            interval=self._interval,
-            breaker=self.breaker,
-            limiter=self._limiter,
-            clock=self._clock,
-            rng=self._rng,
-        )
-        reader = Reader(
-            lambda tick: inbox.put(_arrivals(tick, polled=False)),
-            self.counters,
-            hours=self._hours,
-            clock=self._clock,
-        )
-        supervisor = Supervisor(
-            lambda: self._symbols,
-            reader,
-            fallback,
-            self.counters,
-            breaker=self.breaker,
-            pace=self._pace,
-            hours=self._hours,
-            clock=self._clock,
-            rng=self._rng,
-        )
+        fallback = Fallback(lambda tick: inbox.put(_arrivals(tick, polled=True)), self._kit, self._interval)
+        reader = Reader(lambda tick: inbox.put(_arrivals(tick, polled=False)), self._kit)
+        supervisor = Supervisor(lambda: self._symbols, reader, fallback, self._kit, self._pace)
         threads = [
             Thread(target=_run, args=(work, inbox), name=f"stockctl-yahoo-{name}", daemon=True)
             for name, work in (("polls", fallback.work), ("live", supervisor.work))

@@ -2,18 +2,14 @@
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
-from random import Random
 from threading import Event
 from time import monotonic
 from typing import NamedTuple
 
-from stockctl.sources.hours import Hours
 from stockctl.sources.wording import named
 from stockctl.sources.yahoo.backoff import Backoff
-from stockctl.sources.yahoo.breaker import Breaker
-from stockctl.sources.yahoo_live.counters import Counters
 from stockctl.sources.yahoo_live.fallback import Fallback
+from stockctl.sources.yahoo_live.kit import Kit
 from stockctl.sources.yahoo_live.lost import is_limit, why
 from stockctl.sources.yahoo_live.reader import Reader, Unusable
 from stockctl.sources.yahoo_live.socket import FAULTS, Connection, open_connection
@@ -44,7 +40,8 @@ class Supervisor:
         symbols: returns what to be subscribed to; asked again at each turn of the loop.
         reader: takes the messages.
         fallback: polls while the connection is down.
-        breaker: keeps a new connection waiting while Yahoo wants to be left alone.
+        kit: what it shares with the other parts; its breaker keeps a new connection waiting, too.
+        pace: times of the connection.
     """
 
     def __init__(
@@ -52,23 +49,16 @@ class Supervisor:
         symbols: Callable[[], Sequence[str]],
         reader: Reader,
         fallback: Fallback,
-        counters: Counters,
-        *,
-        breaker: Breaker,
+        kit: Kit,
         pace: Pace,
-        hours: Hours,
-        clock: Callable[[], datetime],
-        rng: Random,
     ) -> None:
         self._symbols = symbols
         self._reader = reader
         self._fallback = fallback
-        self._counters = counters
-        self._breaker = breaker
+        self._kit = kit
+        self._counters = kit.counters
         self._pace = pace
-        self._hours = hours
-        self._clock = clock
-        self._backoff = Backoff(pace.first_wait, pace.longest_wait, rng)
+        self._backoff = Backoff(pace.first_wait, pace.longest_wait, kit.rng)
         self._watchdog = Watchdog(pace.silence)
         self._closed = Event()
         self._connection: Connection | None = None
@@ -100,7 +90,7 @@ class Supervisor:
                 return
             self._counters.failures += 1
             self._fallback.begin(self._symbols())
-            wait = max(self._backoff.wait(), self._breaker.left)
+            wait = max(self._backoff.wait(), self._kit.breaker.left)
             self._tell_lost(reason, wait)
             self._closed.wait(wait)
 
@@ -114,7 +104,7 @@ class Supervisor:
                 self._listen(connection, yahoo)
         except FAULTS as error:
             if is_limit(error):
-                self._breaker.limited()
+                self._kit.breaker.limited()
             return why(error)
         except Unusable as error:
             return str(error)
@@ -141,7 +131,7 @@ class Supervisor:
                 heartbeat = now + self._pace.heartbeat
 
     def _watch(self) -> None:
-        is_open = self._hours.any_open(self._subscribed, self._clock())
+        is_open = self._kit.hours.any_open(self._subscribed, self._kit.clock())
         if (silent := self._watchdog.alarm(monotonic(), is_open)) is not None:
             raise Unusable(
                 f"Yahoo's live connection has been silent for {silent:.3g} s while a market is open"
