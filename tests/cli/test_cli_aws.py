@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from aws_cloud import Cloud, OnTerminal, Subscribed, comparable, followed
 from aws_relay import Relay, relay
-from command import SECONDS, Command
+from command import SECONDS, Command, finish
 from ministack_server import MiniStack, stop_polling
+from streams import seen, streaming
 
 DEMO = Path(__file__).resolve().parent.parent.parent / "stockctl" / "demo" / "daily_2008_2009.csv"
 SYMBOLS = ("AAPL", "GOOG", "IBM", "MSFT")
@@ -267,6 +268,17 @@ def test_status_tells_of_every_part(cloud: Cloud) -> None:
     assert "code as installed here" in status["ingest"]
     assert status["quarantined"] == 0
     assert [quote["symbol"] for quote in status["latest"]] == list(SYMBOLS)
+
+
+def test_status_tells_of_the_stream_that_runs(cloud: Cloud) -> None:
+    """Its figures lie beside its outbox on this machine, and are shown with the stack's."""
+    with streaming(cloud, "--source", "ndjson", "--file", "-") as child:
+        facts = seen(cloud, child, lambda found: found.get("producer") == "running")
+        code, _, err = finish(child, signal.SIGTERM)
+    assert code == 0, err
+    assert (facts["producer_pid"], facts["producer_source"]) == (child.pid, "ndjson")
+    assert facts["stack"] == "fund-stockctl: CREATE_COMPLETE"
+    assert "producer" not in cloud.rows("status")[0]
 
 
 def test_nothing_that_costs_money_is_made_without_consent(tmp_path: Path, ministack: MiniStack) -> None:

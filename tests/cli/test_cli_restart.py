@@ -7,8 +7,11 @@ import sys
 import time
 
 from command import SECONDS, Command, finish
+from yahoo_standin import MARKET_TIME, YahooStandIn, good, quotes
 
 from stockctl.sources.memory import PriceMemory
+
+pytest_plugins = ["yahoo_standin_fixtures"]
 
 FEED = ("stream", "--source", "ndjson", "--file", "-", "--quiet")
 WRONG = "VOD.L: price 7200 is off by a factor of 100 from the last, 72"
@@ -74,3 +77,24 @@ def test_a_stream_that_cannot_be_reached_makes_no_difference(stockctl: Command):
     second = stockctl.run(*arguments, stdin=line("10:00:30", 7200, 7100), extra=UNREACHABLE)
     assert WRONG in second.stderr
     assert "1 quote in the outbox" in second.stderr
+
+
+def test_single_polls_of_yahoo_are_judged_by_those_before(
+    stockctl: Command, yahoo: YahooStandIn, yahoo_environment: dict[str, str]
+):
+    """The same quote once more is no fault; a wrong unit is one, with the reason."""
+    later = MARKET_TIME + 30
+    yahoo.script(
+        "VOD.L",
+        *[quotes(good("VOD.L", 72))] * 2,
+        quotes(good("VOD.L", 7200, regularMarketTime=later, regularMarketPreviousClose=7100)),
+        quotes(good("VOD.L", 73, regularMarketTime=later + 30)),
+    )
+    arguments = ("stream", "--source", "yahoo", "--once", "--symbols", "VOD.L")
+    first, again, wrong, right = (stockctl.run(*arguments, extra=yahoo_environment) for _ in range(4))
+    assert "1 quote sent, 1 stored" in first.stderr
+    assert (again.returncode, "1 were there already" in again.stderr) == (0, True), again.stderr
+    assert wrong.returncode == 1
+    assert "VOD.L (price 7200 is off by a factor of 100 from the last, 72" in wrong.stderr
+    assert right.returncode == 0, right.stderr
+    assert prices(stockctl) == [72, 73]

@@ -4,39 +4,19 @@ import json
 import re
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command import SECONDS, Command, finish
+from streams import seen, streaming
 from yahoo_standin import YahooStandIn, status
 
 pytest_plugins = ["yahoo_standin_fixtures"]
 
 LINE = '{"timestamp": "2026-01-05T15:01:00Z", "symbol": "AAPL", "price": 101, "previous_close": 100}\n'
-
-
-@contextmanager
-def streaming(
-    stockctl: Command, *arguments: str, extra: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[str]]:
-    """Run a stream whose standard input stays open."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "stockctl", "stream", "--quiet", *arguments],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=stockctl.environment(extra), cwd=stockctl.folder, text=True,
-    )  # fmt: skip
-    try:
-        yield child
-    finally:
-        if child.poll() is None:
-            child.kill()
-        child.communicate()
 
 
 @contextmanager
@@ -47,20 +27,6 @@ def fed(stockctl: Command) -> Iterator[subprocess.Popen[str]]:
         child.stdin.write(LINE)
         child.stdin.flush()
         yield child
-
-
-def seen(
-    stockctl: Command, child: subprocess.Popen[str], enough: Callable[[dict[str, Any]], object]
-) -> dict[str, Any]:
-    """Return what status tells, as soon as that is enough."""
-    deadline = time.monotonic() + SECONDS
-    found: dict[str, Any] = {}
-    while not enough(found):
-        assert time.monotonic() < deadline, found
-        assert child.poll() is None, child.communicate()
-        done = stockctl.run("status", "-o", "json")
-        found = json.loads(done.stdout)[0] if done.returncode == 0 else {}
-    return found
 
 
 def test_a_running_stream_is_seen_and_a_clean_end_leaves_nothing(stockctl: Command):
