@@ -31,10 +31,18 @@ def price(header: str, key: str, *, optional: bool = False) -> Column:
     )
 
 
-def signed(header: str, key: str, unit: str = "") -> Column:
+def symbol() -> Column:
+    """Return the column of the symbol."""
+    return text("SYMBOL", "symbol", style="bold")._replace(whole=True)
+
+
+def signed(header: str, key: str, unit: str = "", *, optional: bool = False) -> Column:
     """Return a column of changes: signed, green above zero and red below."""
     return Column(
-        header, lambda row: _cell(row[key], lambda value: _signed(_decimal(value), unit)), right=True
+        header,
+        lambda row: _cell(row[key], lambda value: _signed(_decimal(value), unit)),
+        right=True,
+        optional=optional,
     )
 
 
@@ -59,7 +67,7 @@ def age(key: str = "timestamp") -> Column:
     def cell(value: object) -> Cell:
         return Cell(in_words((present - to_datetime(str(value))).total_seconds()))
 
-    return Column("AGE", lambda row: _cell(row[key], cell), right=True)
+    return Column("AGE", lambda row: _cell(row[key], cell), right=True, optional=True)
 
 
 def trend() -> Column:
@@ -77,15 +85,27 @@ def signal() -> Column:
 def quote_columns(short: int, long: int) -> list[Column]:
     """Return the columns of stored quotes."""
     return [
-        text("SYMBOL", "symbol", style="bold"),
+        symbol(),
         price("PRICE", "price"),
-        signed("CHANGE", "change"),
+        signed("CHANGE", "change", optional=True),
         signed("CHANGE %", "change_percent"),
         *moment(),
         age(),
         price(f"SMA-{short}", "sma_short", optional=True),
         price(f"SMA-{long}", "sma_long", optional=True),
         trend(),
+    ]
+
+
+def mover_columns() -> list[Column]:
+    """Return the columns of symbols ranked by their move."""
+    return [
+        symbol(),
+        price("PRICE", "price"),
+        price("PREVIOUS CLOSE", "previous_close", optional=True),
+        signed("CHANGE", "price_change", optional=True),
+        signed("CHANGE %", "change_percent"),
+        *moment(),
     ]
 
 

@@ -75,17 +75,7 @@ def _report(backend: "Backend") -> None:
 
     movers = backend.warehouse().query(canned("top-movers").sql, ("percent", "both", 0))
     write("\nTop movers: the last day, against the close before")
-    write_table(
-        [dict(zip(movers.columns, row, strict=True)) for row in movers.rows],
-        [
-            columns.text("SYMBOL", "symbol", style="bold"),
-            columns.price("PRICE", "price"),
-            columns.price("PREVIOUS CLOSE", "previous_close"),
-            columns.signed("CHANGE", "price_change"),
-            columns.signed("CHANGE %", "change_percent"),
-            *columns.moment(),
-        ],
-    )
+    write_table([dict(zip(movers.columns, row, strict=True)) for row in movers.rows], columns.mover_columns())
     with backend.alerts() as reader:
         anomalies = sorted(reader.recent(kinds=["anomaly"]), key=_size, reverse=True)
         signals = reader.recent(kinds=["trend_up", "trend_down"], limit=_SHOWN)

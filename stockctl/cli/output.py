@@ -42,12 +42,16 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column of a table: its header, how a row fills it, and whether a narrow terminal may drop it."""
+    """A column of a table: its header, and how a row fills it."""
 
     header: str
     cell: Callable[[Row], Cell]
     right: bool = False
+    """Whether it is aligned to the right."""
     optional: bool = False
+    """Whether a narrow terminal may drop it."""
+    whole: bool = False
+    """Whether its cells stay on one line in any terminal; those aligned to the right always do."""
 
 
 def emit(rows: Sequence[Row], fields: Sequence[str], columns: Sequence[Column], output: Format) -> None:
@@ -93,7 +97,9 @@ def write_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
     for column in shown:
         table.add_column(
-            Text(safe(column.header)), justify="right" if column.right else "left", no_wrap=column.right
+            Text(safe(column.header)),
+            justify="right" if column.right else "left",
+            no_wrap=column.right or column.whole,
         )
     for index in range(len(rows)):
         table.add_row(

@@ -65,16 +65,7 @@ def top_movers(
     settings, backend = settings_and_backend(ctx)
     statement = canned("top-movers").over(settings.analytics.table)
     result = _ask(backend, statement, (by.value, direction.value, limit))
-    shown = [
-        columns.text("SYMBOL", "symbol", style="bold"),
-        columns.price("PRICE", "price"),
-        columns.price("PREVIOUS CLOSE", "previous_close"),
-        columns.signed("CHANGE", "price_change"),
-        columns.signed("CHANGE %", "change_percent"),
-        *columns.moment(),
-        columns.age(),
-    ]
-    _emit_result(result, output, shown)
+    _emit_result(result, output, [*columns.mover_columns(), columns.age()])
 
 
 def latest(

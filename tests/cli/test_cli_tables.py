@@ -1,0 +1,44 @@
+"""Tables on terminals that are too narrow for them."""
+
+from pathlib import Path
+
+import pytest
+from command import Command
+from terminal import seen
+
+QUOTES = """date,symbol,price,previous_close
+2008-10-07,MSFT,23.23,24.91
+2008-10-07,BRK-B,4155.5,4000
+"""
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """A home with a quote of two symbols."""
+    stockctl = Command(tmp_path_factory.mktemp("tables"))
+    file: Path = stockctl.folder / "quotes.csv"
+    file.write_text(QUOTES)
+    stockctl.ok("stream", "--quiet", "--file", str(file))
+    return stockctl
+
+
+@pytest.mark.parametrize(
+    ("command", "width", "headers"),
+    [
+        (("latest",), 100, ["SYMBOL", "PRICE", "CHANGE", "CHANGE", "%", "TIME", "(UTC)", "AGE", "SMA-5"]),
+        (("latest",), 60, ["SYMBOL", "PRICE", "CHANGE", "CHANGE", "%", "TIME", "(UTC)"]),
+        (("latest",), 44, ["SYMBOL", "PRICE", "CHANGE", "%", "TIME", "(UTC)"]),
+        (("top-movers",), 80, ["SYMBOL", "PRICE", "PREVIOUS", "CLOSE", "CHANGE", "CHANGE", "%"]),
+        (("top-movers",), 44, ["SYMBOL", "PRICE", "CHANGE", "%", "TIME", "(UTC)"]),
+    ],
+)
+def test_a_narrow_terminal_gets_what_matters_most(
+    filled: Command, command: tuple[str, ...], width: int, headers: list[str]
+) -> None:
+    """Columns give way one by one; no symbol and no number is ever cut."""
+    lines = seen(filled, width, "query", *command)
+    assert lines[1].split()[: len(headers)] == headers
+    assert all(len(line) <= width for line in lines)
+    assert any(line.split()[:2] == ["MSFT", "23.23"] for line in lines)
+    assert any(line.split()[:2] == ["BRK-B", "4155.50"] for line in lines)
+    assert any("+3.8" in line for line in lines)
