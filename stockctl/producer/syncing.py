@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Condition, Thread
 
 from stockctl.producer.outbox_file import OutboxFile
 
@@ -26,40 +26,49 @@ class Syncer:
     def __init__(self, file: OutboxFile, waits_since: Callable[[], float | None]) -> None:
         self._file = file
         self._waits_since = waits_since
-        self._written = Event()
-        self._closed = Event()
-        self._done = Event()
+        self._changed = Condition()
+        self._noted = self._seen = 0
+        self._closed = False
         self.syncs = 0
         self._thread = Thread(target=self._run, name="outbox-sync", daemon=True)
         self._thread.start()
 
     def note(self) -> None:
         """Note that something was written."""
-        self._done.clear()
-        self._written.set()
+        with self._changed:
+            self._noted += 1
+            self._changed.notify_all()
 
     def close(self) -> None:
         """End the thread."""
-        self._closed.set()
-        self._written.set()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         self._thread.join()
 
     def synced(self, seconds: float) -> bool:
-        """Wait for the next sync; return False when there is none in time."""
-        return self._done.wait(seconds)
+        """Wait until what was written is on the disk, or delivered; return False when it is not in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._seen == self._noted, seconds)
 
     def _run(self) -> None:
-        while True:
-            self._written.wait()
-            if self._closed.wait(INTERVAL):
-                return
+        while self._rested():
+            with self._changed:
+                noted = self._noted
             since = self._waits_since()
-            if since is None:
-                self._written.clear()
-            elif time.time() - since >= AGE:
-                self._written.clear()
+            if since is not None:
+                if time.time() - since < AGE:
+                    continue
                 self._sync()
-                self._done.set()
+            with self._changed:
+                self._seen = noted
+                self._changed.notify_all()
+
+    def _rested(self) -> bool:
+        """Sleep until something was written, and a while longer; return whether to go on."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._seen != self._noted)
+            return not self._changed.wait_for(lambda: self._closed, INTERVAL)
 
     def _sync(self) -> None:
         try:

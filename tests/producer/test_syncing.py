@@ -1,0 +1,52 @@
+"""The thread that forces the outbox onto the disk: it ends whenever it is told to, and misses nothing."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from threading import Thread
+
+import pytest
+
+from stockctl.producer import syncing
+from stockctl.producer.outbox_file import OutboxFile
+from stockctl.producer.syncing import Syncer
+
+
+@pytest.fixture
+def file(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[OutboxFile]:
+    """An empty outbox, looked at every moment."""
+    monkeypatch.setattr(syncing, "INTERVAL", 0.001)
+    with closing(OutboxFile(tmp_path_factory.mktemp("sync") / "o.db")) as opened:
+        yield opened
+
+
+def test_it_ends_though_it_is_told_so_while_it_looks(file: OutboxFile):
+    """Between its look and its sleep a wish to end must not be lost, or the program would never end."""
+    closers: list[Thread] = []
+
+    def waits_since() -> None:
+        closer = Thread(target=syncer.close, daemon=True)
+        closers.append(closer)
+        closer.start()
+        closer.join(0.05)  # it has said so by then, and waits for this thread
+
+    syncer = Syncer(file, waits_since)
+    syncer.note()
+    assert syncer.synced(10)
+    closers[0].join(10)
+    assert not closers[0].is_alive()
+
+
+def test_what_comes_while_it_looks_is_seen(file: OutboxFile):
+    """A quote put just when nothing waited is forced onto the disk like any other."""
+    looks: list[float | None] = [1.0, None]
+
+    def waits_since() -> float | None:
+        if len(looks) == 2:
+            syncer.note()  # just now the other thread puts one
+        return looks.pop()
+
+    syncer = Syncer(file, waits_since)
+    syncer.note()
+    assert syncer.synced(10)
+    assert (syncer.syncs, looks) == (1, [])
+    syncer.close()
