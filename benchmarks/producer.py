@@ -40,7 +40,7 @@ SYMBOLS = 10_000
 CALL = 500
 STREAM = "stock-market-stream"
 SHARDS = 1000
-AGGREGATED_SHARDS = 10
+AGGREGATED_SHARDS = 20
 
 
 class Market:
@@ -291,8 +291,8 @@ def turn(arguments: argparse.Namespace, quotes: int, single: str, few: str) -> d
 
 def show(name: str, pairs: list[tuple[dict[str, float], dict[str, float]]]) -> None:
     """Print the median of the turns, by the share of the bare calls in the same turn."""
-    shares = sorted((rate(ours) / rate(bare), ours) for ours, bare in pairs)
-    share, ours = sorted(shares, key=lambda pair: pair[0])[len(shares) // 2]
+    shares = sorted(((rate(ours) / rate(bare), ours) for ours, bare in pairs), key=lambda pair: pair[0])
+    share, ours = shares[len(shares) // 2]
     cpu = ours["cpu"] / ours["quotes"] * 1e6
     print(f"{name:<18} {rate(ours):>9,.0f} {share:>19.2f} {cpu:>15.1f}", flush=True)
 

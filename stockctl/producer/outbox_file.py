@@ -12,7 +12,7 @@ from stockctl.producer.faults import OutboxError, damaged, explained
 from stockctl.producer.packing import pack, unpack_records, unpack_rejections
 
 APPLICATION_ID = 0x5C7C_0B01
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ROW_BYTES = 64
 """What a row takes beside its blob, about."""
 

@@ -1,30 +1,31 @@
 """A batch as one blob and back.
 
-The blob: a CRC-32 of what follows, the number of items, three lengths for each item, then the bytes of
-all items, each as data, origin and key (of a record) or reason (of a rejection).
+The blob: a CRC-32 of what follows; the number of items, and the length of their texts; those texts, as JSON;
+the length of each item's data; all data. The texts are the origins, and the keys (of records) or the reasons
+(of rejections).
 """
 
+import json
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, pairwise
+from typing import TypeVar
 
 from stockctl.pipeline.ports import Record, Rejection
 
 _CRC = struct.Struct("<I")
-_COUNT = struct.Struct("<I")
-_HEAD_BYTES = _CRC.size + _COUNT.size
-_FIELDS = 3
+_HEAD = struct.Struct("<II")
+
+Item = TypeVar("Item")
 
 
 def pack(items: Sequence[Record] | Sequence[Rejection]) -> bytes:
     """Return ``items`` as a blob."""
-    fields = [
-        field
-        for data, origin, third in items
-        for field in (data, origin.encode(errors="surrogatepass"), third.encode(errors="surrogatepass"))
-    ]
-    lengths = struct.pack(f"<{len(fields)}I", *map(len, fields))
-    body = b"".join((_COUNT.pack(len(items)), lengths, *fields))
+    data, origins, others = zip(*items, strict=True) if items else ((), (), ())
+    texts = json.dumps([origins, others]).encode("ascii")
+    lengths = struct.pack(f"<{len(items)}I", *map(len, data))
+    body = b"".join((_HEAD.pack(len(items), len(texts)), texts, lengths, *data))
     return _CRC.pack(zlib.crc32(body)) + body
 
 
@@ -34,7 +35,7 @@ def unpack_records(blob: bytes) -> list[Record]:
     Raises:
         ValueError: it is not what was written.
     """
-    return [Record(data, origin, key) for data, origin, key in _unpack(blob)]
+    return _unpack(blob, Record)
 
 
 def unpack_rejections(blob: bytes) -> list[Rejection]:
@@ -43,21 +44,19 @@ def unpack_rejections(blob: bytes) -> list[Rejection]:
     Raises:
         ValueError: it is not what was written.
     """
-    return [Rejection(data, origin, reason) for data, origin, reason in _unpack(blob)]
+    return _unpack(blob, Rejection)
 
 
-def _unpack(blob: bytes) -> Iterator[tuple[bytes, str, str]]:
-    if len(blob) < _HEAD_BYTES or _CRC.pack(zlib.crc32(memoryview(blob)[_CRC.size :])) != blob[: _CRC.size]:
+def _unpack(blob: bytes, make: Callable[[bytes, str, str], Item]) -> list[Item]:
+    if len(blob) < _CRC.size + _HEAD.size or _CRC.pack(zlib.crc32(blob[_CRC.size :])) != blob[: _CRC.size]:
         raise ValueError("a batch in it is not what was written")
-    (count,) = _COUNT.unpack_from(blob, _CRC.size)
-    lengths = struct.unpack_from(f"<{_FIELDS * count}I", blob, _HEAD_BYTES)
-    at = _HEAD_BYTES + 4 * len(lengths)
-    for place in range(0, len(lengths), _FIELDS):
-        first, second, third = lengths[place : place + _FIELDS]
-        middle, last, end = at + first, at + first + second, at + first + second + third
-        yield (
-            blob[at:middle],
-            blob[middle:last].decode(errors="surrogatepass"),
-            blob[last:end].decode(errors="surrogatepass"),
-        )
-        at = end
+    count, size = _HEAD.unpack_from(blob, _CRC.size)
+    texts_at = _CRC.size + _HEAD.size
+    lengths_at = texts_at + size
+    origins, others = json.loads(blob[texts_at:lengths_at])
+    lengths = struct.unpack_from(f"<{count}I", blob, lengths_at)
+    return list(map(make, _slices(blob, lengths_at + 4 * count, lengths), origins, others))
+
+
+def _slices(blob: bytes, start: int, lengths: Iterable[int]) -> Iterable[bytes]:
+    return (blob[first:last] for first, last in pairwise(accumulate(lengths, initial=start)))

@@ -289,7 +289,7 @@ def make_folder(path: Path) -> None:
     [
         (spoil_header, "is damaged or is none"),
         (spoil_middle, "is damaged or is none"),
-        (make_newer, "its format is 99, this one knows 1"),
+        (make_newer, "its format is 99, this one knows 2"),
         (make_foreign, "no outbox of stockctl"),
         (make_folder, "cannot be written"),
     ],
