@@ -5,51 +5,55 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from command_fork import ForkedCommand, Forks
+from command_server import Task
+
 SECONDS = 60
+_KEPT = {
+    name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG", "SYSTEMROOT") if name in os.environ
+}
+FORKS = Forks(_KEPT)
 
 
 class Command:
-    """Runs stockctl with an embedded home below ``folder`` and nothing of this machine's configuration."""
+    """Runs stockctl with an embedded home below ``folder`` and nothing of this machine's configuration.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: home and working directory of the children.
+        fresh: start an interpreter for each run; else it is a fork of one that has stockctl loaded.
+    """
+
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
         self.folder = folder
+        self._fresh = fresh
         self.home = folder / "home"
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return the environment of a child."""
-        kept = {
-            name: os.environ[name]
-            for name in ("PATH", "PYTHONPATH", "LANG", "SYSTEMROOT")
-            if name in os.environ
-        }
         own = {
             "HOME": str(self.folder),
             "TZ": "UTC",
             "STOCKCTL_LOCAL__PATH": str(self.home),
             "COLUMNS": "200",
         }
-        return {**kept, **own, **(extra or {})}
+        return {**_KEPT, **own, **(extra or {})}
 
     def run(
         self, *arguments: str, stdin: str | bytes = b"", extra: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run to the end."""
-        done = subprocess.run(
-            [sys.executable, "-m", "stockctl", *arguments],
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            env=self.environment(extra),
-            cwd=self.folder,
-            timeout=SECONDS,
-            check=False,
-        )
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
+        with self._child(arguments, extra, stdin=subprocess.PIPE) as child:
+            try:
+                out, err = child.communicate(
+                    stdin.encode() if isinstance(stdin, str) else stdin, timeout=SECONDS
+                )
+            finally:
+                child.kill()
+        return subprocess.CompletedProcess(child.args, child.returncode, out.decode(), err.decode())
 
     def ok(self, *arguments: str, **options: Any) -> str:
         """Run, insist on exit code 0 and return standard output."""
@@ -72,15 +76,18 @@ class Command:
 
     def start(self, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start and return the running child; standard output and error are pipes."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "stockctl", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self.environment(extra),
-            cwd=self.folder,
-            text=True,
-        )
+        return self._child(arguments, extra, stdin=subprocess.DEVNULL, text=True)
+
+    def _child(
+        self, arguments: Sequence[str], extra: Mapping[str, str] | None, **options: Any
+    ) -> subprocess.Popen[Any]:
+        """Return the running child: a fork, unless that would differ from a new interpreter."""
+        environment = self.environment(extra)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        if not self._fresh and FORKS.serves(environment):
+            return ForkedCommand(FORKS, Task(arguments, environment, self.folder), **pipes, **options)
+        program = [sys.executable, "-m", "stockctl", *arguments]
+        return subprocess.Popen(program, env=environment, cwd=self.folder, **pipes, **options)
 
 
 def finish(child: subprocess.Popen[str], number: int = signal.SIGINT) -> tuple[int, str, str]:

@@ -1,10 +1,11 @@
 """What tests of every room share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import Command
+from command import FORKS, Command
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -16,6 +17,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no market data in {folder}; set STOCKCTL_SHARED to the folder that holds data/")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_forks_in_the_end() -> Iterator[None]:
+    """What the command line forks from ends with the tests."""
+    yield
+    FORKS.close()
 
 
 @pytest.fixture
