@@ -74,9 +74,15 @@ class Command:
         assert "this is a bug" not in done.stderr
         return done.stderr
 
-    def start(self, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *arguments: str,
+        extra: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+        text: bool = True,
+    ) -> subprocess.Popen[Any]:
         """Start and return the running child; standard output and error are pipes."""
-        return self._child(arguments, extra, stdin=subprocess.DEVNULL, text=True)
+        return self._child(arguments, extra, stdin=stdin, text=text)
 
     def _child(
         self, arguments: Sequence[str], extra: Mapping[str, str] | None, **options: Any

@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -36,14 +35,10 @@ def test_any_program_can_be_piped_in(stockctl: Command) -> None:
 
 def test_a_line_is_stored_while_the_feed_goes_on(stockctl: Command) -> None:
     """A quote is there before the next one comes, and SIGTERM ends the wait for it with nothing lost."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "stockctl", "stream", "--source", "ndjson", "--file", "-", "-o", "json"],
+    child = stockctl.start(
+        *("stream", "--source", "ndjson", "--file", "-", "-o", "json"),
+        extra={"STOCKCTL_INDICATORS__SHORT": "1", "STOCKCTL_INDICATORS__LONG": "2"},
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=stockctl.environment({"STOCKCTL_INDICATORS__SHORT": "1", "STOCKCTL_INDICATORS__LONG": "2"}),
-        cwd=stockctl.folder,
-        text=True,
     )
     assert child.stdin is not None
     assert child.stdout is not None

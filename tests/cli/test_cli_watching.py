@@ -282,11 +282,9 @@ def test_without_a_terminal_a_change_is_one_line(stockctl: Command):
             "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
         }  # fmt: skip
         server.stop()
-        child = subprocess.Popen(
-            [sys.executable, "-m", "stockctl", "stream", "--source", "ndjson", "--file", "-"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=stockctl.environment(environment), cwd=stockctl.folder, text=True,
-        )  # fmt: skip
+        child = stockctl.start(
+            *("stream", "--source", "ndjson", "--file", "-"), extra=environment, stdin=subprocess.PIPE
+        )
         assert child.stdin is not None
         assert child.stderr is not None
         for tick in ticks_of(2, 20):

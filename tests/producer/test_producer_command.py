@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,24 +37,14 @@ class Piped(Command):
     @contextmanager
     def piped(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """Start with pipes, and end it if the test does not."""
-        child = self.start("stream", "--source", "ndjson", "--file", "-", *arguments, stdin=subprocess.PIPE)
+        given = ("stream", "--source", "ndjson", "--file", "-", *arguments)
+        child = self.start(*given, stdin=subprocess.PIPE, text=False)
         try:
             yield child
         finally:
             if child.poll() is None:
                 child.kill()
             child.communicate()
-
-    def start(self, *arguments: str, stdin: int = subprocess.DEVNULL, **options):
-        """Start and return the running child."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "stockctl", *arguments],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self.environment(),
-            cwd=self.folder,
-        )
 
 
 def lines_of(symbols: int, ticks: int, first: int = 0) -> list[bytes]:
