@@ -1,5 +1,6 @@
 """What tests of every room share."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,11 @@ import pytest
 from command import FORKS, Command
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what was imported: it stays to the end, and is much to look through."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
