@@ -29,6 +29,7 @@ class Command:
 
     def __init__(self, folder: Path, *, fresh: bool = False) -> None:
         self.folder = folder
+        self.forks = FORKS
         self._fresh = fresh
         self.home = folder / "home"
 
@@ -90,8 +91,8 @@ class Command:
         """Return the running child: a fork, unless that would differ from a new interpreter."""
         environment = self.environment(extra)
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        if not self._fresh and FORKS.serves(environment):
-            return ForkedCommand(FORKS, Task(arguments, environment, self.folder), **pipes, **options)
+        if not self._fresh and self.forks.serves(environment):
+            return ForkedCommand(self.forks, Task(arguments, environment, self.folder), **pipes, **options)
         program = [sys.executable, "-m", "stockctl", *arguments]
         return subprocess.Popen(program, env=environment, cwd=self.folder, **pipes, **options)
 

@@ -29,11 +29,19 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 LOADED = (
-    "stockctl.cli.main",
+    "pydantic.type_adapter",
+    "rich.table",
+    "sqlglot.dialects.duckdb",
     "stockctl.aws.backend",
+    "stockctl.cli.main",
+    "stockctl.cli.watching",
+    "stockctl.config_loading",
     "stockctl.local.backend",
     "stockctl.local.warehouse",
-    "rich.table",
+    "stockctl.producer",
+    "stockctl.sources.choice",
+    "stockctl.sources.replay",
+    "stockctl.targets",
     "typer.rich_utils",
 )
 """What most runs need. None of it starts a thread, which a fork would lack."""

@@ -6,6 +6,7 @@ Each step goes on from the one before and notes what it saw; the tests read the 
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import NamedTuple
@@ -14,6 +15,7 @@ import pytest
 from aws_cloud import Row
 from aws_sides import Account, Answers, Sides
 from aws_stacks import holdings
+from command_fork import Forks
 from ministack_server import MiniStack, stop_polling
 
 import stockctl
@@ -65,7 +67,7 @@ class Deployment(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def deployment(sides: Sides, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+def deployment(sides: Sides, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A package whose alerts have other words is run from now on, and deployed."""
     before = sides.look()
     place = tmp_path_factory.mktemp("package")
@@ -75,8 +77,9 @@ def deployment(sides: Sides, tmp_path_factory: pytest.TempPathFactory) -> Deploy
     assert OLD_WORDS in text
     source.write_text(text.replace(OLD_WORDS, NEW_WORDS))
     sides.cloud.package = place
-    done = sides.cloud.run("deploy", "-o", "json")
-    return Deployment(before, done, sides.look(), sides.cloud.run("deploy", "-o", "json"))
+    with closing(Forks(sides.cloud.environment())) as sides.cloud.forks:
+        done = sides.cloud.run("deploy", "-o", "json")
+        yield Deployment(before, done, sides.look(), sides.cloud.run("deploy", "-o", "json"))
 
 
 def test_changed_code_is_deployed_and_nothing_else(deployment: Deployment) -> None:
