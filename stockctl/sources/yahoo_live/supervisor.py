@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from stockctl.sources.wording import named
 from stockctl.sources.yahoo.backoff import Backoff
+from stockctl.sources.yahoo_live.connection import FAULTS, Connection, open_connection
 from stockctl.sources.yahoo_live.fallback import Fallback
 from stockctl.sources.yahoo_live.kit import Kit
 from stockctl.sources.yahoo_live.lost import is_limit, why
 from stockctl.sources.yahoo_live.reader import Reader, Unusable
-from stockctl.sources.yahoo_live.socket import FAULTS, Connection, open_connection
 from stockctl.sources.yahoo_live.watchdog import Watchdog
 from stockctl.sources.yahoo_live.wire import Yahoo, load, requests
 
