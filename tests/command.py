@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,14 @@ def finish(child: subprocess.Popen[str], number: int = signal.SIGINT) -> tuple[i
     child.send_signal(number)
     out, err = child.communicate(timeout=SECONDS)
     return child.returncode, out, err
+
+
+@contextmanager
+def running(child: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[Any]]:
+    """Give a child for the time of a block, and end it if nobody has until then."""
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            child.kill()
+        child.communicate()

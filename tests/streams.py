@@ -2,31 +2,20 @@
 
 import json
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-from command import SECONDS, Command
+from command import SECONDS, Command, running
 
 
-@contextmanager
 def streaming(
     stockctl: Command, *arguments: str, extra: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[str]]:
+) -> AbstractContextManager[subprocess.Popen[str]]:
     """Run a stream whose standard input stays open."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "stockctl", "stream", "--quiet", *arguments],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=stockctl.environment(extra), cwd=stockctl.folder, text=True,
-    )  # fmt: skip
-    try:
-        yield child
-    finally:
-        if child.poll() is None:
-            child.kill()
-        child.communicate()
+    given = ("stream", "--quiet", *arguments)
+    return running(stockctl.start(*given, extra=extra, stdin=subprocess.PIPE))
 
 
 def seen(

@@ -4,11 +4,11 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from command import SECONDS, Command
+from command import SECONDS, Command, running
 from feeds import ticks_of
 from kinesis_null import NullKinesis, Script, journal, kinesis_null
 
@@ -34,17 +34,10 @@ class Piped(Command):
         """Return the environment of a child."""
         return super().environment({**self._aws, **(extra or {})})
 
-    @contextmanager
-    def piped(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    def piped(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
         """Start with pipes, and end it if the test does not."""
         given = ("stream", "--source", "ndjson", "--file", "-", *arguments)
-        child = self.start(*given, stdin=subprocess.PIPE, text=False)
-        try:
-            yield child
-        finally:
-            if child.poll() is None:
-                child.kill()
-            child.communicate()
+        return running(self.start(*given, stdin=subprocess.PIPE, text=False))
 
 
 def lines_of(symbols: int, ticks: int, first: int = 0) -> list[bytes]:
@@ -75,8 +68,8 @@ def read_until(child: subprocess.Popen[bytes], word: str) -> str:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[NullKinesis]:
     """A stand-in with a journal."""
-    with kinesis_null(Script(journal=str(tmp_path / "journal"))) as running:
-        yield running
+    with kinesis_null(Script(journal=str(tmp_path / "journal"))) as found:
+        yield found
 
 
 def test_a_pipe_is_delivered(tmp_path: Path, server: NullKinesis):
