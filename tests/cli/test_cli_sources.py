@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from command import Command, finish
+from streams import seen
 
 from stockctl.sources.hours import Hours
 
@@ -215,8 +216,7 @@ def hang_up(stockctl: Command, packages: Path, *arguments: str) -> tuple[list[st
     )
     assert child.stderr is not None
     told = child.stderr.readline()
-    while not stockctl.home.exists() or not stockctl.rows("query", "latest"):
-        assert child.poll() is None, told
+    seen(stockctl, child, lambda found: found.get("quotes"))
     configuration.write_text('symbols = ["IBM", "T"]')
     child.send_signal(signal.SIGHUP)
     told += child.stderr.readline()

@@ -98,8 +98,7 @@ def test_a_stream_that_failed_is_seen_to_have(stockctl: Command, tmp_path: Path)
         assert child.stdin is not None
         child.stdin.write(LINE)
         child.stdin.flush()
-        while not (stockctl.home.exists() and stockctl.rows("query", "latest")):
-            assert child.poll() is None
+        seen(stockctl, child, lambda found: found.get("quotes"))
         stockctl.ok("teardown", "--yes")
         child.stdin.write(LINE.replace("15:01", "15:02"))
         child.stdin.flush()
