@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 FAULTS = (OSError, WebSocketException)
 """What a connection may fail with."""
@@ -33,15 +33,12 @@ class Connection:
         self._socket = socket
 
     def send(self, message: str) -> None:
-        """Send a message.
-
-        Raises:
-            OSError, WebSocketException: the connection is gone.
-        """
-        self._run(self._socket.send(message))
+        """Send a message; that the connection is gone is told by ``receive``, after all that came before."""
+        with suppress(ConnectionClosed):
+            self._run(self._socket.send(message))
 
     def receive(self, seconds: float) -> str | bytes:
-        """Return the next message.
+        """Return the next message, also one that came before the connection was closed.
 
         Raises:
             TimeoutError: none came in time.

@@ -1,0 +1,51 @@
+"""A live connection, against a WebSocket server on this machine."""
+
+from collections.abc import Iterator
+from threading import Event, Thread
+
+import pytest
+from websockets.sync.server import ServerConnection, serve
+
+from stockctl.sources.yahoo_live.connection import FAULTS, open_connection
+
+SECONDS = 20
+
+
+class Farewell:
+    """A server that says two things to whoever comes, and goes."""
+
+    def __init__(self) -> None:
+        self.gone = Event()
+        self._server = serve(self._speak, "127.0.0.1", 0, close_timeout=0.01)
+        self.url = f"ws://127.0.0.1:{self._server.socket.getsockname()[1]}"
+
+    def __enter__(self) -> "Farewell":
+        Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+
+    def _speak(self, connection: ServerConnection) -> None:
+        connection.send("one")
+        connection.send("two")
+        connection.close()
+        self.gone.set()
+
+
+@pytest.fixture
+def farewell() -> Iterator[Farewell]:
+    """The server, running."""
+    with Farewell() as server:
+        yield server
+
+
+def test_a_message_that_cannot_be_sent_costs_none_that_came(farewell: Farewell) -> None:
+    """A heartbeat falls into the end of the connection: what came before the end is read all the same."""
+    with open_connection(farewell.url, SECONDS) as connection:
+        assert farewell.gone.wait(SECONDS)
+        assert connection.receive(SECONDS) == "one"
+        connection.send("heartbeat")
+        assert connection.receive(SECONDS) == "two"
+        with pytest.raises(FAULTS):
+            connection.receive(SECONDS)
