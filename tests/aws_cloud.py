@@ -82,7 +82,7 @@ class Subscribed(Cloud):
         """Return what SNS has put into a queue, once there are ``number`` messages, and what is beyond."""
         sqs, url = self.client("sqs"), self.url(queue)
         messages: list[Row] = []
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             wait = 0 if len(messages) >= number else 1
             answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=wait)

@@ -13,7 +13,7 @@ from typing import Any
 from command_fork import ForkedCommand, Forks
 from command_server import Task
 
-SECONDS = 60
+SECONDS = 120
 _KEPT = {
     name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG", "SYSTEMROOT") if name in os.environ
 }

@@ -19,7 +19,10 @@ def streaming(
 
 
 def seen(
-    stockctl: Command, child: subprocess.Popen[str], enough: Callable[[dict[str, Any]], object]
+    stockctl: Command,
+    child: subprocess.Popen[str],
+    enough: Callable[[dict[str, Any]], object],
+    extra: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return what status tells, as soon as that is enough."""
     deadline = time.monotonic() + SECONDS
@@ -27,6 +30,6 @@ def seen(
     while not enough(found):
         assert time.monotonic() < deadline, found
         assert child.poll() is None, child.communicate()
-        done = stockctl.run("status", "-o", "json")
+        done = stockctl.run("status", "-o", "json", extra=extra)
         found = json.loads(done.stdout)[0] if done.returncode == 0 else {}
     return found

@@ -24,14 +24,24 @@ def register(app: typer.Typer) -> None:
 
 def status(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     """Show what is there, how fresh it is, and how the stream that runs is."""
+    from stockctl.backend import Status
+    from stockctl.errors import StockctlError
     from stockctl.producer.looking import facts
     from stockctl.watching.looking import look
 
     settings, backend = settings_and_backend(ctx)
-    report = backend.status()
     outbox = outbox_path(settings)
-    report = report._replace(facts=[*report.facts, *facts(outbox)])
-    producer = look(outbox)
+    waiting, producer = facts(outbox), look(outbox)
+    try:
+        report = backend.status()
+    except StockctlError:
+        if waiting or producer is not None:  # a stream goes on, and tells of itself, while its target is away
+            _emit(Status(waiting, ()), producer, settings, output)
+        raise
+    _emit(report._replace(facts=[*report.facts, *waiting]), producer, settings, output)
+
+
+def _emit(report: "Status", producer: "Sight | None", settings: "Settings", output: Format) -> None:
     flat = [*report.facts, *([] if producer is None else producer.facts())]
     if output is Format.JSON:
         latest = [quote._asdict() for quote in report.latest]

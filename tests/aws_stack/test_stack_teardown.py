@@ -18,7 +18,7 @@ KEYS = ("raw-data/A/1.json", "raw-data/A/2.json", "quarantine/a.json", "aws/lamb
 @pytest.fixture
 def pipeline() -> AwsPipeline:
     """A pipeline that stands, and holds an object of each kind and one quote."""
-    made = open_pipeline()
+    made = open_pipeline(functions={"timeout_seconds": 10})  # one that hangs is soon begun anew
     made.provision(yes, quiet)
     s3 = connect().client("s3")
     for key in KEYS:
@@ -32,13 +32,14 @@ def pipeline() -> AwsPipeline:
 
 def await_trend() -> None:
     """Wait until the trend function has taken the quote: MiniStack logs what runs only when it has run."""
-    group, deadline = "/aws/lambda/stock-market-trend", time.monotonic() + 30
+    group, deadline = "/aws/lambda/stock-market-trend", time.monotonic() + 60
     while time.monotonic() < deadline:
         events = connect().client("logs").filter_log_events(logGroupName=group)["events"]
         if any(event["message"].startswith("REPORT") for event in events):
             return
         time.sleep(0.05)
-    raise AssertionError("the trend function was not invoked")
+    mappings = connect().client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    raise AssertionError(f"the trend function did not end well: {events}, {mappings}")
 
 
 def take_down(pipeline: AwsPipeline, *, keep_data: bool = False) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,10 +105,38 @@ def test_a_stream_that_failed_is_seen_to_have(stockctl: Command, tmp_path: Path)
         child.stdin.flush()
         _, told = child.communicate(timeout=SECONDS)
     assert child.returncode == 1, told
+    without_home = stockctl.run("status", extra=environment)
     stockctl.ok("provision")
     done = stockctl.run("status", extra=environment)
-    [words] = re.findall(r"\nproducer: +failed \d+s ago: (.*)\n", done.stdout)
-    assert f"error: {words}" in told
+    assert (without_home.returncode, done.returncode) == (1, 0)
+    assert "error: There is no stockctl home in " in without_home.stderr
+    for shown in (without_home.stdout, done.stdout):
+        [words] = re.findall(r"\nproducer: +failed \d+s ago: (.*)\n", shown)
+        assert f"error: {words}" in told
+
+
+def test_what_waits_is_shown_while_aws_is_away(stockctl: Command, tmp_path: Path):
+    """An outage is when it matters: the producer and its outbox are told of, then what is wrong."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        environment = {
+            "STOCKCTL_STREAM__OUTBOX": str(tmp_path / "outbox.db"),
+            "STOCKCTL_AWS__ENDPOINT_URL": f"http://127.0.0.1:{closed.getsockname()[1]}",
+            "STOCKCTL_AWS__REGION": "eu-west-1",
+            "AWS_ACCESS_KEY_ID": "000000000001",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+        with streaming(stockctl, "--source", "ndjson", "--file", "-", extra=environment) as child:
+            seen(stockctl, child, lambda found: found.get("producer") == "running", environment)
+            facts = stockctl.run("--target", "aws", "status", "-o", "json", extra=environment)
+            table = stockctl.run("--target", "aws", "status", extra=environment)
+            finish(child, signal.SIGTERM)
+    assert (facts.returncode, table.returncode) == (1, 1)
+    [told] = json.loads(facts.stdout)
+    assert (told["producer"], told["producer_pid"], told["latest"]) == ("running", child.pid, [])
+    assert told["outbox"] == environment["STOCKCTL_STREAM__OUTBOX"]
+    assert re.search(r"\nproducer: +running, process \d+\n", table.stdout)
+    assert "cannot be reached" in table.stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff{", b'{"pid": "x"}', b"[" * 60_000])
