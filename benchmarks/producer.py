@@ -5,12 +5,14 @@ client is what is measured. 10,000 symbols tick as fast as they are taken. In on
 
     put_record         boto3 alone, one call a quote, in a loop (fewer quotes, as for async-kinesis)
     put_records(500)   boto3 alone, 500 quotes a call, records made before the clock starts
-    producer           source, outbox on disk, pacing, PutRecords, acknowledgement
+    unchecked          the same, but botocore does not check the parameters' types, as in this program
+    producer           what `stockctl stream` runs for a live source: quotes judged and noted for the live
+                       view, outbox on disk, pacing, PutRecords, acknowledgement, figures for `status`
     aggregated         the same with stream.aggregate
 
-and the producer's parts alone: the source, encoding, the outbox, the stream without an outbox. Each is a
-process of its own. async-kinesis needs another botocore than this program: it runs in the environment
-that ``--async-kinesis`` names the Python of (pip install async-kinesis), and is left out without.
+and the producer's parts alone: the source, judging and noting, encoding, the outbox, the stream without an
+outbox. Each is a process of its own. async-kinesis needs another botocore than this program: it runs in the
+environment that ``--async-kinesis`` names the Python of (pip install async-kinesis), and is left out without.
 """
 
 import argparse
@@ -20,8 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from decimal import Decimal
 from pathlib import Path
 from threading import Event
@@ -33,8 +35,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from kinesis_null import Script, kinesis_null
 
+from stockctl.cli.watching import Watching, Wishes
+from stockctl.market.plausibility import Plausibility
 from stockctl.market.quote import Quote
-from stockctl.sources.base import Tick
+from stockctl.producer import BufferedProducer, opened
+from stockctl.sources.base import Source, Tick
+from stockctl.sources.memory import PERIOD, PriceMemory
+from stockctl.sources.plausible import PlausibleSource
+from stockctl.watching.observed import OpenStream
+from stockctl.watching.rounds import Job
+from stockctl.watching.watch import Watch
 
 SYMBOLS = 10_000
 CALL = 500
@@ -71,6 +81,24 @@ class Market:
             ]  # fmt: skip
 
 
+class Prepared:
+    """A source of ticks that were made before."""
+
+    name = "prepared"
+    expected: int | None = None
+    repeatable = False
+
+    def __init__(self, ticks: Sequence[Tick]) -> None:
+        self._ticks = ticks
+
+    def ticks(self, stop: Event) -> Iterator[Tick]:
+        """Yield all ticks."""
+        for tick in self._ticks:
+            if stop.is_set():
+                return
+            yield tick
+
+
 def plain_client(url: str) -> Any:
     """Return a client of Kinesis as boto3 makes it."""
     import boto3
@@ -102,7 +130,17 @@ def run_put_record(url: str, quotes: int, _: Path) -> None:
 
 def run_put_records(url: str, quotes: int, _: Path) -> None:
     """Send 500 records a call and read the failures."""
-    kinesis, made = plain_client(url), records(quotes)
+    put_records(plain_client(url), quotes)
+
+
+def run_unchecked(url: str, quotes: int, _: Path) -> None:
+    """Send them by the program's client."""
+    put_records(client(url), quotes)
+
+
+def put_records(kinesis: Any, quotes: int) -> None:
+    """Send 500 records a call and read the failures."""
+    made = records(quotes)
     with clock(len(made)):
         for start in range(0, len(made), CALL):
             call = [
@@ -112,16 +150,28 @@ def run_put_records(url: str, quotes: int, _: Path) -> None:
                 raise SystemExit("records failed")
 
 
+@contextmanager
+def watched(source: Source, open_stream: OpenStream, folder: Path) -> Iterator[BufferedProducer]:
+    """Give the producer as `stockctl stream` makes it for a live source, and watches it."""
+    path = folder / "outbox.db"
+    memory = PriceMemory(path)
+    judged = PlausibleSource(source, Plausibility(memory=memory))
+    watching = Watching(judged, None, Wishes(outbox=path), [Job(PERIOD, memory.save)])
+    with opened(path, limit=1 << 28) as outbox, closing(memory):
+        stream = watching.watch.stream(open_stream)
+        producer = BufferedProducer(watching.watch.source, stream, outbox, observe=watching.observe)
+        with watching.following(producer):
+            yield producer
+
+
 def run_producer(url: str, quotes: int, folder: Path, *, aggregate: bool = False) -> None:
     """Run all of it."""
-    from stockctl.producer import BufferedProducer, opened
-
-    with opened(folder / "outbox.db", limit=1 << 28) as outbox, clock(quotes):
-        producer = BufferedProducer(
-            Market(quotes), lambda: nullcontext(stream(url, aggregate=aggregate)), outbox
-        )
+    with (
+        watched(Market(quotes), lambda: nullcontext(stream(url, aggregate=aggregate)), folder) as producer,
+        clock(quotes),
+    ):
         totals = producer.run(Event())
-        if totals.sent != quotes or outbox.waiting:
+        if totals.sent != quotes or producer.undelivered:
             raise SystemExit(f"{totals.sent} of {quotes} quotes sent")
 
 
@@ -145,6 +195,15 @@ def run_source(_: str, quotes: int, __: Path) -> None:
             pass
 
 
+def run_judge(_: str, quotes: int, __: Path) -> None:
+    """Judge what the source yields, and note it for the live view."""
+    ticks = list(Market(quotes).ticks(Event()))
+    source = Watch(PlausibleSource(Prepared(ticks), Plausibility())).source
+    with clock(quotes):
+        for _tick in source.ticks(Event()):
+            pass
+
+
 def run_encode(_: str, quotes: int, __: Path) -> None:
     """Make records of quotes."""
     from stockctl.producer.batches import Cutter
@@ -158,7 +217,6 @@ def run_encode(_: str, quotes: int, __: Path) -> None:
 
 def run_outbox(_: str, quotes: int, folder: Path) -> None:
     """Put, take and settle, in one thread."""
-    from stockctl.producer import opened
     from stockctl.producer.batches import Batch
 
     made = records(quotes)
@@ -216,9 +274,11 @@ class clock:  # noqa: N801 - reads as a statement
 RUNS = {
     "put_record": run_put_record,
     "put_records(500)": run_put_records,
+    "unchecked": run_unchecked,
     "producer": run_producer,
     "aggregated": run_aggregated,
     "source alone": run_source,
+    "judging alone": run_judge,
     "encoding alone": run_encode,
     "outbox alone": run_outbox,
     "stream, no outbox": run_direct,

@@ -160,7 +160,7 @@ class Plausibility:
         is neither counted again nor taken for a confirmation.
         """
         verdict = self._judge(quote, now)
-        if verdict.taken:
+        if verdict is _SOUND or verdict.taken:
             self._remember(quote)
         return verdict
 

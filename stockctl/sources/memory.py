@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -57,7 +57,7 @@ class PriceMemory:
         self._most_symbols = most_symbols
         self._earlier: dict[str, Known] | None = None
         self._noted: dict[str, Known] = {}
-        self._lock = Lock()
+        self._saving = Lock()
         self._told = False
 
     def recall(self, symbol: str) -> Known | None:
@@ -68,24 +68,27 @@ class PriceMemory:
 
     def note(self, symbol: str, known: Known) -> None:
         """Remember what is known now, from the next saving on."""
-        with self._lock:
-            self._noted[symbol] = known
+        self._noted[symbol] = known
 
     def save(self) -> None:
         """Write what was noted since the last time, unless the outbox is gone; any thread may do this."""
-        with self._lock:
-            noted, self._noted = self._noted, {}
-        if noted and self._outbox.exists():
-            with self._explained(), self._open("rwc") as connection:
-                connection.executemany(
-                    "REPLACE INTO prices VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    [(symbol, *_columns(known)) for symbol, known in noted.items()],
-                )
-                self._forget(connection)
+        with self._saving:
+            # Taken out one by one, so that whoever notes meanwhile needs no lock at each quote.
+            noted = [self._noted.popitem() for _ in range(len(self._noted))]
+            if noted and self._outbox.exists():
+                self._write(noted)
 
     def close(self) -> None:
         """Write the rest."""
         self.save()
+
+    def _write(self, noted: Iterable[tuple[str, Known]]) -> None:
+        with self._explained(), self._open("rwc") as connection:
+            connection.executemany(
+                "REPLACE INTO prices VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(symbol, *_columns(known)) for symbol, known in noted],
+            )
+            self._forget(connection)
 
     def _read(self) -> dict[str, Known]:
         found: dict[str, Known] = {}

@@ -66,6 +66,8 @@ class PlausibleSource:
             self._plausibility.count(Doubt.UNREADABLE)
             return item
         verdict = self._plausibility.judge(item, now)
+        if verdict.action is Action.TAKE:
+            return item
         self._tell(item.symbol, verdict)
         if verdict.action is Action.REFUSE:
             return Rejection(encode_quote(item), f"{self.name}:{item.symbol}", verdict.reason)
