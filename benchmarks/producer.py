@@ -39,6 +39,7 @@ from stockctl.cli.watching import Watching, Wishes
 from stockctl.market.plausibility import Plausibility
 from stockctl.market.quote import Quote
 from stockctl.producer import BufferedProducer, opened
+from stockctl.producer.closing import GRACE_SECONDS
 from stockctl.sources.base import Source, Tick
 from stockctl.sources.memory import PERIOD, PriceMemory
 from stockctl.sources.plausible import PlausibleSource
@@ -151,7 +152,9 @@ def put_records(kinesis: Any, quotes: int) -> None:
 
 
 @contextmanager
-def watched(source: Source, open_stream: OpenStream, folder: Path) -> Iterator[BufferedProducer]:
+def watched(
+    source: Source, open_stream: OpenStream, folder: Path, grace: float = GRACE_SECONDS
+) -> Iterator[BufferedProducer]:
     """Give the producer as `stockctl stream` makes it for a live source, and watches it."""
     path = folder / "outbox.db"
     memory = PriceMemory(path)
@@ -159,7 +162,9 @@ def watched(source: Source, open_stream: OpenStream, folder: Path) -> Iterator[B
     watching = Watching(judged, None, Wishes(outbox=path), [Job(PERIOD, memory.save)])
     with opened(path, limit=1 << 28) as outbox, closing(memory):
         stream = watching.watch.stream(open_stream)
-        producer = BufferedProducer(watching.watch.source, stream, outbox, observe=watching.observe)
+        producer = BufferedProducer(
+            watching.watch.source, stream, outbox, observe=watching.observe, grace=grace
+        )
         with watching.following(producer):
             yield producer
 

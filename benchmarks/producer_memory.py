@@ -19,10 +19,12 @@ import machine
 import producer as parts
 from kinesis_null import NullKinesis, Script, kinesis_null
 
-from stockctl.producer import BufferedProducer, opened
+from stockctl.producer import BufferedProducer
 from stockctl.sources.base import Tick
 
 SHARDS = 100
+FLAT = 1.5
+"""By how much memory may grow from its first figure on and still be called flat."""
 
 
 class Paced(parts.Market):
@@ -30,6 +32,7 @@ class Paced(parts.Market):
 
     def __init__(self, quotes: int, pace: float, hook: Callable[[int], None] = lambda tick: None) -> None:  # noqa: ARG005
         super().__init__(quotes)
+        self.quotes = quotes // parts.SYMBOLS * parts.SYMBOLS
         self._pace = pace
         self._hook = hook
 
@@ -84,16 +87,23 @@ def resident() -> int:
 
 
 def run(source: Paced, url: str, folder: Path, every: float) -> None:
-    """Run one and say by how much memory grew."""
-    with opened(folder / "outbox.db", limit=1 << 30) as outbox:
-        producer = BufferedProducer(source, lambda: nullcontext(parts.stream(url)), outbox, grace=60)
+    """Run one and say by how much memory grew.
+
+    Raises:
+        SystemExit: quotes were lost, or memory has grown beyond ``FLAT``.
+    """
+    with parts.watched(source, lambda: nullcontext(parts.stream(url)), folder, grace=60) as producer:
         with Watch(producer, every) as watch:
             totals = producer.run(Event())
-        sizes = watch.sizes
-        print(
-            f"  {totals.sent:,} sent, {outbox.waiting:,} wait; memory {sizes[0] >> 20} MB at first, "
-            f"{max(sizes) >> 20} MB at most, {sizes[-1] >> 20} MB at last; {totals.uncertain:,} perhaps twice"
-        )
+        sizes, left = watch.sizes, producer.undelivered
+    print(
+        f"  {totals.sent:,} sent, {left:,} wait; memory {sizes[0] >> 20} MB at first, "
+        f"{max(sizes) >> 20} MB at most, {sizes[-1] >> 20} MB at last; {totals.uncertain:,} perhaps twice"
+    )
+    if totals.sent + left != source.quotes:
+        raise SystemExit(f"{source.quotes - totals.sent - left:,} quotes were lost")
+    if max(sizes) > sizes[0] * FLAT:
+        raise SystemExit(f"memory is not flat: {max(sizes) / sizes[0]:.2f} times what it was at first")
 
 
 def outage(server: NullKinesis, ticks: int) -> Callable[[int], None]:
