@@ -37,17 +37,19 @@ def timed(action: Callable[[], object], runs: int) -> list[float]:
 def main() -> None:
     """Fill a home, then measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="50,000 quotes instead of a million")
+    parser.add_argument("--quotes", type=int, default=1_000_000)
+    parser.add_argument("--quick", action="store_const", dest="quotes", const=50_000, help="50,000 quotes")
+    parser.add_argument("--commands", type=int, default=40, help="runs of each whole command")
     parser.add_argument("--folder", help="where to write; the system's temporary folder without it")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="stockctl-benchmark-", dir=arguments.folder))
     try:
-        measure(folder, 50_000 if arguments.quick else 1_000_000)
+        measure(folder, arguments.quotes, arguments.commands)
     finally:
         shutil.rmtree(folder)
 
 
-def measure(folder: Path, quotes: int) -> None:
+def measure(folder: Path, quotes: int, commands: int) -> None:
     """Print every figure."""
     from stockctl.config import Settings
     from stockctl.pipeline.ports import Record
@@ -96,7 +98,7 @@ def measure(folder: Path, quotes: int) -> None:
         run = lambda command=command, environment=environment: subprocess.run(  # noqa: E731
             command, check=True, capture_output=True, env=environment
         )
-        percentiles(f"'stockctl {name}', whole process", timed(run, 40))
+        percentiles(f"'stockctl {name}', whole process", timed(run, commands))
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ class Watch:
 
     def _look(self) -> None:
         began, cpu = time.monotonic(), time.process_time()
+        self.sizes.append(resident())
         while not self._over.wait(self._every):
             now, spent = time.monotonic(), time.process_time()
             figures = self._producer.snapshot()

@@ -117,6 +117,9 @@ def main() -> None:
     """Print a row for each case."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer quotes")
+    parser.add_argument(
+        "--case", nargs=2, type=int, metavar=("QUOTES", "SYMBOLS"), help="this one instead of all"
+    )
     parser.add_argument("--folder", help="where to write; the system's temporary folder without it")
     parser.add_argument(
         "--repeat", type=int, default=3, help="runs of each case but the largest; median shown"
@@ -133,7 +136,8 @@ def main() -> None:
         f"{'of floor':>8} {'cpu us':>7} {'rss MB':>7}"
     )
     try:
-        for quotes, symbols in QUICK if arguments.quick else CASES:
+        chosen = [arguments.case] if arguments.case else QUICK if arguments.quick else CASES
+        for quotes, symbols in chosen:
             case(folder, quotes, symbols, 1 if quotes > 100_000 else arguments.repeat)
     finally:
         shutil.rmtree(folder)
