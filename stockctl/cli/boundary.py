@@ -29,7 +29,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     """Return ``command`` with its failures told to the user and turned into the exit codes of the contract.
 
     0 done; 1 a known failure, or a bug (with its traceback in a file); 2 wrong usage or configuration;
-    130 SIGINT; SIGTERM and a closed pipe 0.
+    130 SIGINT; SIGTERM and a closed pipe 0; 128 and its number a second signal.
     """
 
     @wraps(command)
@@ -42,8 +42,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             _flush()
             tell(error)
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(INTERRUPTED) from None
+        except KeyboardInterrupt as interrupt:
+            raise typer.Exit(getattr(interrupt, "exit_code", INTERRUPTED)) from None
         except Terminated:
             raise typer.Exit(0) from None
         except BrokenPipeError:

@@ -22,8 +22,8 @@ class Globals(NamedTuple):
     target: str | None
 
 
-def configuration(ctx: typer.Context) -> "Configuration":
-    """Return the configuration that this call works with.
+def configuration(ctx: typer.Context, file: Path | None = None) -> "Configuration":
+    """Return the configuration that this call works with; ``file``: by that file, and no other.
 
     Raises:
         ConfigError: it cannot be used.
@@ -32,7 +32,7 @@ def configuration(ctx: typer.Context) -> "Configuration":
 
     chosen: Globals = ctx.find_object(Globals) or Globals(None, None)
     overrides = {} if chosen.target is None else {"target": chosen.target}
-    return load(chosen.config, os.environ, overrides)
+    return load(file or chosen.config, os.environ, overrides)
 
 
 def settings_and_backend(ctx: typer.Context) -> "tuple[Settings, Backend]":

@@ -3,11 +3,12 @@
 import json
 import signal
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from command import Command, finish
+from command import Command, finish, running
 from streams import seen
 
 from stockctl.sources.hours import Hours
@@ -41,16 +42,17 @@ def test_a_line_is_stored_while_the_feed_goes_on(stockctl: Command) -> None:
         extra={"STOCKCTL_INDICATORS__SHORT": "1", "STOCKCTL_INDICATORS__LONG": "2"},
         stdin=subprocess.PIPE,
     )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    # Up, then down: the third quote raises an alert, which is written once it is stored.
-    for minute, price in enumerate((101, 109, 102)):
-        child.stdin.write(line(minute, price))
-        child.stdin.flush()
-    alert = json.loads(child.stdout.readline())
-    assert (alert["symbol"], alert["kind"], alert["price"]) == ("AAPL", "trend_down", 102)
-    assert prices(stockctl, "AAPL") == [101, 109, 102]
-    code, _, told = finish(child, signal.SIGTERM)
+    with running(child):
+        assert child.stdin is not None
+        assert child.stdout is not None
+        # Up, then down: the third quote raises an alert, which is written once it is stored.
+        for minute, price in enumerate((101, 109, 102)):
+            child.stdin.write(line(minute, price))
+            child.stdin.flush()
+        alert = json.loads(child.stdout.readline())
+        assert (alert["symbol"], alert["kind"], alert["price"]) == ("AAPL", "trend_down", 102)
+        assert prices(stockctl, "AAPL") == [101, 109, 102]
+        code, _, told = finish(child, signal.SIGTERM)
     assert code == 0, told
     assert "3 quotes sent" in told
 
@@ -63,11 +65,12 @@ def test_a_growing_file_is_followed_until_ctrl_c(stockctl: Command) -> None:
         "stream", "--file", str(feed), "--follow", "-o", "json",
         extra={"STOCKCTL_INDICATORS__SHORT": "1", "STOCKCTL_INDICATORS__LONG": "2"},
     )  # fmt: skip
-    with feed.open("a") as file:
-        file.write(line(2, 105) + line(3, 90))
-    assert child.stdout is not None
-    assert json.loads(child.stdout.readline())["price"] == 90
-    assert finish(child)[0] == 130
+    with running(child):
+        with feed.open("a") as file:
+            file.write(line(2, 105) + line(3, 90))
+        assert child.stdout is not None
+        assert json.loads(child.stdout.readline())["price"] == 90
+        assert finish(child)[0] == 130
     assert prices(stockctl, "AAPL") == [101, 105, 90]
 
 
@@ -207,38 +210,85 @@ def test_one_that_does_not_follow_market_hours_has_no_use_for_the_option(
     assert "--when-closed is for sources that follow market hours; acme does not." in told
 
 
-def hang_up(stockctl: Command, packages: Path, *arguments: str) -> tuple[list[str], str]:
+def hang_up(
+    stockctl: Command, packages: Path, change: Callable[[Path], object], *arguments: str
+) -> tuple[list[str], str]:
     """Change the configuration of a running stream, send it SIGHUP, and return what is stored and said."""
     configuration = stockctl.folder / "stockctl.toml"
     configuration.write_text('symbols = ["IBM"]')
-    child = stockctl.start(
-        "stream", "--source", "changing", "-o", "json", *arguments, extra=with_packages(stockctl, packages)
-    )
-    assert child.stderr is not None
-    told = child.stderr.readline()
-    seen(stockctl, child, lambda found: found.get("quotes"))
-    configuration.write_text('symbols = ["IBM", "T"]')
-    child.send_signal(signal.SIGHUP)
-    told += child.stderr.readline()
-    while "Read the configuration again" in told and len(stockctl.rows("query", "latest")) < 2:
-        assert child.poll() is None, told
-    code, _, rest = finish(child, signal.SIGTERM)
+    extra = with_packages(stockctl, packages)
+    given = ("stream", "--source", "changing", "-o", "json", *arguments)
+    with running(stockctl.start(*given, extra=extra)) as child:
+        assert child.stderr is not None
+        told = child.stderr.readline()
+        seen(stockctl, child, lambda found: found.get("quotes"))
+        change(configuration)
+        child.send_signal(signal.SIGHUP)
+        told += child.stderr.readline()
+        while "Read the configuration again" in told and len(stockctl.rows("query", "latest")) < 2:
+            assert child.poll() is None, told
+        code, _, rest = finish(child, signal.SIGTERM)
     assert code == 0, rest
     return [row["symbol"] for row in stockctl.rows("query", "latest")], told
 
 
+def add_a_symbol(configuration: Path) -> None:
+    """Have the configuration name another one."""
+    configuration.write_text('symbols = ["IBM", "T"]')
+
+
+def put_a_folder_in_its_place(configuration: Path) -> None:
+    """Have nothing that can be read where the configuration was."""
+    configuration.unlink()
+    configuration.mkdir()
+
+
 def test_sighup_reads_the_symbols_again(stockctl: Command, packages: Path) -> None:
     """A stream that runs for months takes a new symbol without an end."""
-    stored, told = hang_up(stockctl, packages)
+    stored, told = hang_up(stockctl, packages, add_a_symbol)
     assert stored == ["IBM", "T"]
     assert "Read the configuration again: 2 symbols." in told
 
 
 def test_sighup_leaves_symbols_of_the_command_line(stockctl: Command, packages: Path) -> None:
     """What was named on the command line stays, and that is said."""
-    stored, told = hang_up(stockctl, packages, "--symbols", "AAPL")
+    stored, told = hang_up(stockctl, packages, add_a_symbol, "--symbols", "AAPL")
     assert stored == ["AAPL"]
     assert "given with --symbols" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (Path.unlink, "The configuration stockctl.toml cannot be read: No such file or directory."),
+        (put_a_folder_in_its_place, "The configuration stockctl.toml cannot be read: Is a directory."),
+        (lambda configuration: configuration.write_text(""), "stockctl.toml names none any more."),
+    ],
+    ids=["gone", "a folder", "just being written"],
+)
+def test_sighup_without_the_configuration_keeps_the_symbols(
+    stockctl: Command, packages: Path, change: Callable[[Path], object], words: str
+) -> None:
+    """The default ones are no substitute for those that a file named."""
+    stored, told = hang_up(stockctl, packages, change)
+    assert stored == ["IBM"]
+    assert f"The symbols stay as they are: {words}" in told
+
+
+def test_sighup_ends_no_stream_whose_symbols_cannot_change(stockctl: Command) -> None:
+    """It says so and goes on."""
+    given = ("stream", "--source", "ndjson", "--file", "-")
+    with running(stockctl.start(*given, stdin=subprocess.PIPE)) as child:
+        assert child.stdin is not None
+        assert child.stderr is not None
+        seen(stockctl, child, lambda found: found.get("producer") == "running")
+        child.send_signal(signal.SIGHUP)
+        next(words for words in child.stderr if "the source ndjson has no symbols to change" in words)
+        child.stdin.write(line(1, 101))
+        child.stdin.flush()
+        seen(stockctl, child, lambda found: found.get("quotes"))
+        code, _, told = finish(child, signal.SIGTERM)
+    assert code == 0, told
 
 
 @pytest.mark.parametrize(
