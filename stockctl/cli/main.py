@@ -9,7 +9,7 @@ import typer
 from stockctl import __version__
 from stockctl.cli import alerts, cloud, configure, demo, lifecycle, query, status, stream
 from stockctl.cli.context import Globals
-from stockctl.cli.terminal import set_up_logging
+from stockctl.cli.terminal import forget_lost_stderr, set_up_logging
 
 app = typer.Typer(
     name="stockctl",
@@ -63,4 +63,7 @@ def run() -> None:
         # A terminal without UTF-8 gets a question mark instead of a failure.
         if hasattr(channel, "reconfigure"):
             channel.reconfigure(errors="replace")
-    app()
+    try:
+        app()
+    finally:
+        forget_lost_stderr()

@@ -1,10 +1,14 @@
 """Words on stderr, text made safe for a terminal, times for people."""
 
 import logging
+import os
 import sys
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from io import StringIO
 
 from stockctl.market.timestamp import to_datetime
 
@@ -29,10 +33,25 @@ def counted(number: int, noun: str) -> str:
 
 
 def say(text: str) -> None:
-    """Say something that is no data, on stderr."""
+    """Say something that is no data, on stderr; when that cannot be written to, nobody is left to be told."""
     # One write, so that lines of two threads never run into each other.
-    sys.stderr.write(safe(text) + "\n")
-    sys.stderr.flush()
+    _write(safe(text) + "\n")
+
+
+def _write(text: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def forget_lost_stderr() -> None:
+    """Have a stderr that cannot be written to lead nowhere, so that the last flush does not fail."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
 
 
 def complain(text: str) -> None:
@@ -40,8 +59,13 @@ def complain(text: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    on_terminal = sys.stderr.isatty()
+    buffer = StringIO()
+    console = Console(
+        file=buffer, force_terminal=on_terminal or None, highlight=False, soft_wrap=not on_terminal
+    )
     console.print(Text(safe(text), style="red" if text.startswith("error") else ""))
+    _write(buffer.getvalue())
 
 
 class StderrHandler(logging.Handler):
@@ -59,6 +83,17 @@ def set_up_logging(*, verbose: bool) -> None:
     logger.handlers = [StderrHandler()]
     logger.propagate = False
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+@contextmanager
+def logging_by(handler: logging.Handler) -> Iterator[None]:
+    """Have what the package logs handled by ``handler`` alone while the block runs."""
+    logger = logging.getLogger("stockctl")
+    before, logger.handlers = logger.handlers, [handler]
+    try:
+        yield
+    finally:
+        logger.handlers = before
 
 
 def utc_text(timestamp: str) -> str:

@@ -1,11 +1,14 @@
 """Things to do now and then, beside the work that is watched."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from typing import NamedTuple
 
 _LONGEST_JOB = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 class Job(NamedTuple):
@@ -18,7 +21,8 @@ class Job(NamedTuple):
 class Rounds:
     """Does jobs in a thread of its own, each a period after the start for the first time.
 
-    Who is late does not catch up. What a job raises ends the rounds, and comes out of ``close``.
+    Who is late does not catch up. A job that raises something keeps no other from being done, and is tried
+    again; the first failure of each is said at once, and the very first comes out of ``close``.
 
     Args:
         jobs: what to do.
@@ -30,7 +34,7 @@ class Rounds:
         self._clock = clock
         self._due = [clock() + job.period for job in jobs]
         self._closed = Event()
-        self._failure: Exception | None = None
+        self._failures: dict[int, Exception] = {}
         self._thread = Thread(target=self._run, name="watching", daemon=True)
 
     def begin(self) -> None:
@@ -47,20 +51,25 @@ class Rounds:
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join(_LONGEST_JOB)
-        if self._failure is not None:
-            raise self._failure
+        for failure in self._failures.values():
+            raise failure
 
     def turn(self) -> float:
         """Do what is due, and return the seconds until something is."""
         for number, job in enumerate(self._jobs):
             if self._clock() >= self._due[number]:
-                job.work()
+                self._do(number, job)
                 self._due[number] = max(self._due[number] + job.period, self._clock())
         return max(0.0, min(self._due) - self._clock())
 
-    def _run(self) -> None:
+    def _do(self, number: int, job: Job) -> None:
         try:
-            while not self._closed.wait(self.turn()):
-                pass
+            job.work()
         except Exception as error:  # noqa: BLE001 - raised again in the thread that closes
-            self._failure = error
+            if number not in self._failures:
+                self._failures[number] = error
+                _log.warning("A part of what watches the stream fails: %s: %s", type(error).__name__, error)
+
+    def _run(self) -> None:
+        while not self._closed.wait(self.turn()):
+            pass

@@ -18,11 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from command import SECONDS, Command, finish
+from command import SECONDS, Command, finish, running
 from feeds import ticks_of
 from kinesis_null import Script, kinesis_null
 from prometheus_client.parser import text_string_to_metric_families
 from screen import Screen
+from streams import seen
 
 from stockctl.market.quote import encode_quote
 
@@ -300,3 +301,39 @@ def test_without_a_terminal_a_change_is_one_line(stockctl: Command):
     assert "level=info event=change subject=delivery state=delivering was=waiting" in back
     assert "40 quotes sent" in err
     assert "event=" not in err
+
+
+FEED = ("stream", "--source", "ndjson", "--file", "-")
+
+
+def test_a_log_that_nobody_reads_ends_no_stream(stockctl: Command):
+    """Whoever read standard error has gone: quotes go on, and what status sees; the end is clean."""
+    with running(stockctl.start(*FEED, stdin=subprocess.PIPE)) as child:
+        assert child.stdin is not None
+        assert child.stderr is not None
+        seen(stockctl, child, lambda found: found.get("producer") == "running")
+        child.stderr.close()
+        child.send_signal(signal.SIGHUP)  # it is told in the log that this changes nothing
+        child.stdin.writelines(
+            encode_quote(quote).decode() + "\n" for tick in ticks_of(1, 3) for quote in tick
+        )
+        child.stdin.flush()
+        seen(stockctl, child, lambda found: found.get("producer_sent") == 3)
+        assert finish(child, signal.SIGTERM)[0] == 0
+    (status,) = stockctl.rows("status")
+    assert (status["quotes"], "producer" in status) == (3, False)
+
+
+@pytest.mark.parametrize("arguments", [FEED, ("stream", "--file", "-"), ("stream", "--file", "absent")])
+def test_a_log_on_a_full_disk_changes_no_end(stockctl: Command, arguments: tuple[str, ...]):
+    """Exit codes are as ever, and quotes are stored."""
+    quotes = "".join(encode_quote(quote).decode() + "\n" for tick in ticks_of(2, 20) for quote in tick)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "stockctl", *arguments],
+            input=quotes.encode(), stdout=subprocess.PIPE, stderr=full, env=stockctl.environment(),
+            cwd=stockctl.folder, check=False,
+        )  # fmt: skip
+    failed = "absent" in arguments
+    assert done.returncode == (2 if failed else 0)
+    assert failed or stockctl.rows("status")[0]["quotes"] == 40
