@@ -54,15 +54,22 @@ class LiveDisplay:
 
     Args:
         console: a terminal; what any thread prints on it in between scrolls by above the picture.
-        take_stdout: whether what is written to stdout is to appear above the picture as well.
         draw: returns the picture for a width and a height.
+        take_stdout: whether what is written to stdout is to appear above the picture as well.
+        ready: tells whether a picture would be seen at once; there is none otherwise.
     """
 
     def __init__(
-        self, console: SharedConsole, draw: Callable[[int, int], Text], *, take_stdout: bool = False
+        self,
+        console: SharedConsole,
+        draw: Callable[[int, int], Text],
+        *,
+        take_stdout: bool = False,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self._console = console
         self._draw = draw
+        self._ready = ready
         self._shown: Text | None = None
         self._width = console.width
         self._rests_until = 0.0
@@ -83,7 +90,7 @@ class LiveDisplay:
     def refresh(self) -> None:
         """Draw, if the picture or the terminal is another one than before, and drawing is not too dear."""
         began = time.monotonic()
-        if began >= self._rests_until:
+        if began >= self._rests_until and self._ready():
             self._redraw()
             now = time.monotonic()
             self._rests_until = now + (now - began) / LARGEST_SHARE

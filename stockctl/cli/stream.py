@@ -1,7 +1,9 @@
 """stream: from a source into the pipeline."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -15,7 +17,7 @@ from stockctl.cli.outbox import outbox_path
 from stockctl.cli.output import Format, Output
 from stockctl.cli.progress import activity
 from stockctl.cli.reloading import symbol_reload
-from stockctl.cli.signals import reload_signal, stop_signals
+from stockctl.cli.signals import StoppedAtOnce, exit_code, reload_signal, stop_signals
 from stockctl.cli.terminal import counted, say
 from stockctl.errors import StockctlError
 from stockctl.market.when_closed import WhenClosedPolicy
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from stockctl.config import Settings
     from stockctl.producer import BufferedProducer, Producer, Totals
     from stockctl.sources.memory import PriceMemory
+
+
+_AT_ONCE = "Stopped at once by a second signal"
 
 
 def register(app: typer.Typer) -> None:
@@ -126,19 +131,26 @@ class _Way(NamedTuple):
     memory: "PriceMemory"
     limit: int
     grace: float
-    reload: Callable[[], None] | None
+    reload: Callable[[], None]
 
 
 def _run(way: _Way, watching: "Watching") -> int:
     with (
         stop_signals() as signals,
         reload_signal(way.reload, signals),
+        watching.writing(signals.stop.set),
         _producer(way, watching) as producer,
     ):
+        if not watching.watch.source.repeatable:
+            signals.at_once = partial(_stop_at_once, producer, watching)
         try:
             with watching.following(producer):
                 producer.run(signals.stop)
         except StockctlError:
+            _tell_what_waits(producer)
+            raise
+        except StoppedAtOnce:
+            say(f"{_AT_ONCE}.")
             _tell_what_waits(producer)
             raise
         summarize(producer.totals)
@@ -146,6 +158,16 @@ def _run(way: _Way, watching: "Watching") -> int:
     if signals.interrupted:
         return INTERRUPTED
     return FAILED if left and not signals.stop.is_set() else 0
+
+
+def _stop_at_once(producer: "Producer | BufferedProducer", watching: "Watching", number: int) -> None:
+    """End the process, whatever it does; the outbox is made for that."""
+    try:
+        sent, waiting = counted(producer.totals.sent, "quote"), counted(producer.undelivered, "quote")
+        told = f"{sent} sent, {waiting} in the outbox {producer.place}, which the next run sends first"
+        watching.break_off(f"{_AT_ONCE}; what waits is in the outbox", f"{_AT_ONCE}: {told}.")
+    finally:
+        os._exit(exit_code(number))
 
 
 @contextmanager

@@ -1,20 +1,23 @@
 """From what is asked for to who watches: the live view, the log, the metrics, the files."""
 
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
+from stockctl.cli.live_outlet import Outlets, outlets
 from stockctl.cli.progress import Observe, progress
-from stockctl.cli.terminal import say
+from stockctl.cli.terminal import counted, logging_by, say
 from stockctl.errors import StockctlError
-from stockctl.watching.conditions import Conditions
-from stockctl.watching.figures import Figures, Producing
+from stockctl.watching.conditions import DELIVERY, Conditions, State
+from stockctl.watching.figures import Figures, Producing, delivery_state
 from stockctl.watching.health import PERIOD as HEALTH_PERIOD
 from stockctl.watching.health import HealthFile
-from stockctl.watching.journal import Journal
+from stockctl.watching.journal import Journal, JournalHandler
 from stockctl.watching.rounds import Job, Rounds
 from stockctl.watching.state import PERIOD as STATE_PERIOD
 from stockctl.watching.state import StateFile
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 LOOK_PERIOD = 1.0
 """Seconds between two looks whether a condition has changed."""
 JOURNAL_PERIOD = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 class Wishes(NamedTuple):
@@ -62,10 +67,38 @@ class Watching:
         self._jobs = jobs
         self._conditions = Conditions()
         self._observe: Observe = self._write
+        self._outlets: Outlets | None = None
+        self._unshown = self._unshown_told = 0
+        self._breaking_off: list[Callable[[str], None]] = []
 
     def observe(self, receipt: "Receipt") -> None:
         """Take a receipt; to be called by the producer with each."""
         self._observe(receipt)
+
+    @contextmanager
+    def writing(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Keep a terminal or a pipe that nobody reads from stopping a live stream while the block runs.
+
+        A source that can wait does so instead, and nothing is left out. ``stop`` is called when standard
+        output cannot be written to any more.
+
+        Raises:
+            BrokenPipeError: whoever read standard output has gone.
+            StockctlError: standard output cannot be written to for another reason.
+        """
+        if self.watch.source.repeatable:
+            yield
+            return
+        with outlets(stop) as self._outlets:
+            yield
+
+    def break_off(self, reason: str, last_words: str) -> None:
+        """Leave the reason for ``status``, and the terminal with a few words, before a sudden end."""
+        for leave in self._breaking_off:
+            leave(reason)
+        say(last_words)
+        if self._outlets is not None:
+            self._outlets.close()
 
     @contextmanager
     def following(self, producer: Producing) -> Iterator[None]:
@@ -80,8 +113,9 @@ class Watching:
 
         health = None if self._wishes.health_file is None else HealthFile(self._wishes.health_file)
         with self._told_to_status(figures) as jobs, ExitStack() as stack:
+            jobs += [*self._jobs, *self._shown(figures, producer, stack)]
             self._serve(figures, stack)
-            jobs += [*self._jobs, *self._supervised(figures, health, stack), *self._shown(figures, stack)]
+            jobs += [*self._supervised(figures, health, stack), *self._left_out(stack)]
             rounds = Rounds(jobs)
             stack.callback(rounds.close)
             rounds.begin()
@@ -97,16 +131,46 @@ class Watching:
             return
         state = StateFile(self._wishes.outbox)
         state.write(figures())
+        self._breaking_off.append(lambda reason: state.fail(figures(), reason))
         try:
             yield [Job(STATE_PERIOD, lambda: state.write(figures()))]
         except StockctlError as error:
             state.fail(figures(), error.message)
             raise
+        finally:
+            self._breaking_off.clear()
         state.remove()
 
     def _write(self, receipt: "Receipt") -> None:
-        if self._lines is not None and receipt.alerts:
+        if self._lines is None or not receipt.alerts:
+            return
+        if self._outlets is not None and self._outlets.output.full:
+            self._unshown += len(receipt.alerts)
+        else:
             self._lines.write(receipt.alerts)
+
+    def _left_out(self, stack: ExitStack) -> list[Job]:
+        """Return what tells of what could not be shown, because nobody read."""
+        both = self._outlets
+        if both is None:
+            return []
+
+        def tell() -> None:
+            if refused := both.error.take_refused():
+                _log.warning("%s of this log not written: nobody read it.", counted(refused, "line"))
+            if not both.output.full:
+                tell_unshown()
+
+        def tell_unshown() -> None:
+            unshown = self._unshown - self._unshown_told
+            self._unshown_told += unshown
+            if unshown:
+                _log.warning(
+                    "%s not shown: nobody read them; see 'stockctl alerts list'.", counted(unshown, "alert")
+                )
+
+        stack.callback(tell_unshown)
+        return [Job(LOOK_PERIOD, tell)]
 
     def _serve(self, figures: Callable[[], Figures], stack: ExitStack) -> None:
         if self._wishes.metrics_port is None:
@@ -114,7 +178,7 @@ class Watching:
         from stockctl.watching.metrics import ADDRESS, served
 
         port = stack.enter_context(served(figures, self._wishes.metrics_port))
-        say(f"Metrics are at http://{ADDRESS}:{port}/metrics.")
+        _log.info("Metrics are at http://%s:%d/metrics.", ADDRESS, port)
 
     def _supervised(
         self, figures: Callable[[], Figures], health: HealthFile | None, stack: ExitStack
@@ -136,24 +200,32 @@ class Watching:
 
         return [Job(HEALTH_PERIOD, report)]
 
-    def _shown(self, figures: Callable[[], Figures], stack: ExitStack) -> list[Job]:
+    def _shown(self, figures: Callable[[], Figures], producer: Producing, stack: ExitStack) -> list[Job]:
         """Begin to show the figures where somebody sees them, and return what is to be done for it."""
         if self.watch.source.expected is not None and sys.stderr.isatty():
             self._observe = stack.enter_context(progress(self.watch.source, self._lines))
             return []
         console = _terminal(self._lines)
         if console is None:
-            return self._journaled(figures)
+            return self._journaled(figures, producer, stack)
         return self._drawn(figures, console, stack)
 
-    def _journaled(self, figures: Callable[[], Figures]) -> list[Job]:
-        journal = Journal(say)
-        self._conditions.update(figures().states())
+    def _journaled(self, figures: Callable[[], Figures], producer: Producing, stack: ExitStack) -> list[Job]:
+        journal, lock = Journal(say), Lock()
+
+        def note(states: Mapping[str, State]) -> None:
+            with lock:
+                for change in self._conditions.update(states):
+                    journal.change(change)
 
         def look() -> None:
-            for change in self._conditions.update(figures().states()):
-                journal.change(change)
+            note(figures().states())
 
+        look()
+        if not self.watch.source.repeatable and not sys.stderr.isatty():
+            handler = JournalHandler(journal, lambda: note({DELIVERY: delivery_state(producer.snapshot())}))
+            stack.enter_context(logging_by(handler))
+        stack.callback(look)
         return [Job(LOOK_PERIOD, look), Job(JOURNAL_PERIOD, lambda: journal.figures(figures()))]
 
     def _drawn(self, figures: Callable[[], Figures], console: "SharedConsole", stack: ExitStack) -> list[Job]:
@@ -168,10 +240,19 @@ class Watching:
             )
 
         easel = Easel()
-        display = LiveDisplay(console, draw, take_stdout=not console.stderr)
+        display = LiveDisplay(console, draw, take_stdout=not console.stderr, ready=self._ready(console))
+        self._breaking_off.append(lambda _: display.end())
         stack.callback(display.end)
         display.begin()
         return [Job(PERIOD, display.refresh)]
+
+    def _ready(self, console: "SharedConsole") -> Callable[[], bool]:
+        """Return what tells whether a picture would be seen at once."""
+        both = self._outlets
+        if both is None:
+            return lambda: True
+        outlet = both.error if console.stderr else both.output
+        return lambda: outlet.idle
 
 
 def _terminal(lines: "AlertLines | None") -> "SharedConsole | None":

@@ -36,8 +36,8 @@ class Figures(NamedTuple):
 
     def states(self) -> dict[str, State]:
         """Return how it stands with the delivery, the health, and what the source tells of."""
-        fault, told, verdict = self.delivery.fault, self.told, self.verdict
-        states = {DELIVERY: State("waiting", fault) if fault else State("delivering")}
+        told, verdict = self.told, self.verdict
+        states = {DELIVERY: delivery_state(self.delivery)}
         if told.breaker is not None:
             states[BREAKER] = State(told.breaker, None, told.breaker_until)
         if told.rests is not None:
@@ -81,6 +81,11 @@ class Figures(NamedTuple):
             if state.until is not None:
                 fields[f"{subject}_until"] = format_timestamp(state.until)
         return fields
+
+
+def delivery_state(delivery: Snapshot) -> State:
+    """Return how it stands with the delivery."""
+    return State("waiting", delivery.fault) if delivery.fault else State("delivering")
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -1,5 +1,6 @@
 """Figures and changes as lines of a log, in logfmt: ``key=value`` with blanks between."""
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from stockctl.market.timestamp import format_timestamp
 from stockctl.watching.conditions import Change
 from stockctl.watching.figures import Figures
 
+_TELLS_OF_DELIVERY = "stockctl.producer.patience"
 _BARE = re.compile(r'[^\s"=\\]+')
 
 
@@ -16,7 +18,8 @@ class Journal:
 
     A line of figures is ``event=figures`` with the fields of ``Figures.fields``; a change has
     ``event=change``, its ``subject``, ``state``, ``was`` and ``after`` (seconds in the state before), and
-    ``reason`` and ``until`` where there are any. What is null is left out.
+    ``reason`` and ``until`` where there are any. Anything else is ``event=message`` with its ``text``.
+    What is null is left out.
 
     Args:
         write: takes one line.
@@ -47,8 +50,37 @@ class Journal:
         }
         self._line("warning" if now.is_bad else "info", fields)
 
+    def message(self, level: str, text: str) -> None:
+        """Write what was said in words."""
+        self._line(level, {"event": "message", "text": text})
+
     def _line(self, level: str, fields: Mapping[str, object]) -> None:
         self._write(logfmt({"time": format_timestamp(self._clock()), "level": level, **fields}))
+
+
+class JournalHandler(logging.Handler):
+    """Writes what a package logs into a journal, but for words on changes that the journal tells itself.
+
+    Args:
+        journal: takes the lines.
+        changed: is called instead of writing such words.
+    """
+
+    def __init__(self, journal: Journal, changed: Callable[[], None]) -> None:
+        super().__init__()
+        self._journal = journal
+        self._changed = changed
+
+    def createLock(self) -> None:  # noqa: N802 - the logging module's form
+        """Make no lock: a line needs none, and whoever holds one must not keep another from logging."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message."""
+        if record.name == _TELLS_OF_DELIVERY:
+            self._changed()
+        else:
+            self._journal.message(record.levelname.lower(), record.getMessage())
 
 
 def logfmt(fields: Mapping[str, object]) -> str:

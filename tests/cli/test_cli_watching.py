@@ -13,21 +13,24 @@ import sys
 import termios
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from command import SECONDS, Command, finish, running
 from feeds import ticks_of
-from kinesis_null import Script, kinesis_null
+from kinesis_null import NullKinesis, Script, kinesis_null
 from prometheus_client.parser import text_string_to_metric_families
 from screen import Screen
 from streams import seen
 
 from stockctl.market.quote import encode_quote
 
+FEED = ("stream", "--source", "ndjson", "--file", "-")
+
 ACME = """
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -49,6 +52,9 @@ class Acme:
             number += 1
             moment = format_timestamp(datetime.now(UTC))
             yield [self.quote(place, symbol, moment, number) for place, symbol in enumerate(self.symbols)]
+            if number == 1:
+                print("acme has begun", file=sys.stderr, flush=True)
+        print("acme has ended", file=sys.stderr, flush=True)
 
     def quote(self, place, symbol, moment, number):
         price = Decimal(100 + (place + number) % 9)
@@ -84,6 +90,10 @@ class Terminal:
         """Read until all that was written has what is looked for."""
         while not seen(self.text):
             self.text += os.read(self._person, 1 << 16).decode()
+
+    def type(self, keys: bytes) -> None:
+        """Type something."""
+        os.write(self._person, keys)
 
     def rest(self) -> str:
         """Read to the end of the program, and return all that was written."""
@@ -173,6 +183,29 @@ def test_data_goes_where_it_belongs_while_the_view_is_on(stockctl: Command, acme
             json.loads(line)
     assert "alert_id" not in watched.text
     assert "SYMBOL" in watched.text
+
+
+def test_a_terminal_that_stands_still_stops_nothing_else(stockctl: Command, acme: dict[str, str]):
+    """After Ctrl-S quotes are delivered, status sees them, and the stream ends in time."""
+    with terminal(stockctl, many(9), acme) as watched:
+        watched.read_until(lambda text: "SYMBOL" in text)
+        watched.type(b"\x13")
+        sent = seen(stockctl, watched.child, lambda found: found.get("producer_sent"))["producer_sent"]
+        seen(stockctl, watched.child, lambda found: found.get("producer_sent", 0) > sent + 15)
+        watched.child.send_signal(signal.SIGTERM)
+        assert watched.child.wait(SECONDS) == 0
+
+
+def test_a_pipe_that_nobody_reads_stops_nothing_else(stockctl: Command, acme: dict[str, str]):
+    """As with 'stream -o json | less': quotes are delivered, and the end comes in time, with a word."""
+    turning = {**acme, "STOCKCTL_INDICATORS__SHORT": "1", "STOCKCTL_INDICATORS__LONG": "2"}
+    with running(stockctl.start("stream", *many(200), "-o", "json", extra=turning)) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        seen(stockctl, child, lambda found: found.get("producer_alerts", 0) > 400)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(SECONDS) == 0
+        assert "Nobody reads standard output: what came last was left out there." in child.stderr.read()
 
 
 @pytest.mark.parametrize("name", ["NO_COLOR", "TERM"])
@@ -275,35 +308,76 @@ def test_what_cannot_be_used_is_refused(
     assert words in stockctl.refused("stream", *many(1), *arguments, code=code, extra=acme)
 
 
+def on_aws(stockctl: Command, server: NullKinesis) -> dict[str, str]:
+    """The environment in which quotes go to ``server``."""
+    return {
+        "STOCKCTL_TARGET": "aws", "STOCKCTL_AWS__ENDPOINT_URL": server.url,
+        "STOCKCTL_STREAM__OUTBOX": str(stockctl.folder / "outbox.db"), "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
+    }  # fmt: skip
+
+
 def test_without_a_terminal_a_change_is_one_line(stockctl: Command):
-    """The stream goes away and comes back: two lines, and none a quote."""
+    """The stream goes away and comes back: two lines, and none a quote; all else parses, too."""
     with kinesis_null(Script()) as server:
-        environment = {
-            "STOCKCTL_TARGET": "aws", "STOCKCTL_AWS__ENDPOINT_URL": server.url,
-            "STOCKCTL_STREAM__OUTBOX": str(stockctl.folder / "outbox.db"), "AWS_DEFAULT_REGION": "eu-west-1",
-            "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
-        }  # fmt: skip
         server.stop()
-        child = stockctl.start(
-            *("stream", "--source", "ndjson", "--file", "-"), extra=environment, stdin=subprocess.PIPE
-        )
-        assert child.stdin is not None
-        assert child.stderr is not None
-        for tick in ticks_of(2, 20):
-            child.stdin.writelines(encode_quote(quote).decode() + "\n" for quote in tick)
-        child.stdin.flush()
-        there = next(line for line in child.stderr if "event=change" in line)
-        server.start()
-        back = next(line for line in child.stderr if "event=change" in line)
-        _, err = child.communicate(timeout=SECONDS)
+        child = stockctl.start(*FEED, extra=on_aws(stockctl, server), stdin=subprocess.PIPE)
+        with running(child):
+            assert child.stdin is not None
+            assert child.stderr is not None
+            told = []
+            for tick in ticks_of(2, 20):
+                child.stdin.writelines(encode_quote(quote).decode() + "\n" for quote in tick)
+            child.stdin.flush()
+            told += through(child.stderr, "event=change")
+            child.send_signal(signal.SIGHUP)
+            told += through(child.stderr, "event=message")
+            server.start()
+            told += through(child.stderr, "event=change")
+            *rest, summary = child.communicate(timeout=SECONDS)[1].splitlines()
+    there, message, back = told
     assert "level=warning event=change subject=delivery state=waiting was=delivering" in there
     assert 'reason="' in there
+    assert (
+        'level=info event=message text="SIGHUP changes nothing: the source ndjson has no symbols' in message
+    )
     assert "level=info event=change subject=delivery state=delivering was=waiting" in back
-    assert "40 quotes sent" in err
-    assert "event=" not in err
+    assert rest == []
+    assert "40 quotes sent" in summary
 
 
-FEED = ("stream", "--source", "ndjson", "--file", "-")
+def through(lines: Iterable[str], mark: str) -> list[str]:
+    """Return the lines up to the first that has a mark."""
+    found: list[str] = []
+    for line in lines:
+        found.append(line)
+        if mark in line:
+            return found
+    raise AssertionError(found)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_ends_it_at_once(stockctl: Command, acme: dict[str, str], number: int, code: int):
+    """Whatever waits and for how long; it is said where the quotes are, to status as well."""
+    with kinesis_null(Script()) as server:
+        environment = {**acme, **on_aws(stockctl, server)}
+        server.stop()
+        arguments = ("stream", *many(3), "--grace", "3600")
+        with running(stockctl.start(*arguments, extra=environment)) as child:
+            assert child.stderr is not None
+            through(child.stderr, "acme has begun")
+            child.send_signal(number)
+            through(child.stderr, "acme has ended")
+            ended, _, told = finish(child, number)
+    beside = {"STOCKCTL_STREAM__OUTBOX": environment["STOCKCTL_STREAM__OUTBOX"]}
+    (status,) = json.loads(stockctl.run("status", "-o", "json", extra=beside).stdout)
+    assert ended == code
+    assert re.search(
+        r"at once by a second signal: 0 quotes sent, [1-9]\d* quotes in the outbox .*first", told
+    )
+    assert (status["producer"], status["producer_failure"]) == (
+        "failed", "Stopped at once by a second signal; what waits is in the outbox",
+    )  # fmt: skip
 
 
 def test_a_log_that_nobody_reads_ends_no_stream(stockctl: Command):

@@ -1,5 +1,6 @@
 """The log: what a line says, and when there is one."""
 
+import logging
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,7 @@ import pytest
 from watched_run import figures
 
 from stockctl.watching.conditions import Conditions
-from stockctl.watching.journal import Journal, logfmt
+from stockctl.watching.journal import Journal, JournalHandler, logfmt
 from stockctl.watching.vitals import Verdict
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -91,6 +92,21 @@ def test_each_change_is_one_line_there_and_one_back(changed: dict, level: str, t
     }
     assert (back["subject"], back["state"], back["was"]) == (told["subject"], told["was"], told["state"])
     assert (back["after"], back["level"]) == ("40.0", "info")
+
+
+def test_what_is_logged_in_words_is_a_line_as_well():
+    """But for words on the delivery, which is looked at instead: its change is told once."""
+    lines: list[str] = []
+    looks: list[int] = []
+    handler = JournalHandler(Journal(lines.append, lambda: NOON), lambda: looks.append(1))
+    for name in ("stockctl.sources.yahoo", "stockctl.producer.patience"):
+        handler.handle(
+            logging.makeLogRecord({"name": name, "levelno": 30, "levelname": "WARNING", "msg": "a b"})
+        )
+    assert [read(line) for line in lines] == [
+        {"time": "2026-01-05T12:00:00.000Z", "level": "warning", "event": "message", "text": "a b"}
+    ]
+    assert looks == [1]
 
 
 def test_another_reason_is_no_change():
