@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from command import Command, finish
+from command import Command, finish, running
 
 HEAD = "timestamp,symbol,price,previous_close\n"
 
@@ -110,14 +110,15 @@ def test_sigint_ends_a_stream_cleanly_with_130(stockctl: Command) -> None:
     child = stockctl.start(
         "stream", "--source", "simulate", "--symbols", "AAA,BBB", "--speed", "0", "-o", "json"
     )
-    assert child.stdout is not None
-    assert json.loads(child.stdout.readline())["symbol"] in ("AAA", "BBB")
-    code, _, err = finish(child, signal.SIGINT)
-    assert code == 130
-    assert "quotes sent" in err
-    assert "Traceback" not in err
-    sent = int(err.split(" quotes sent")[0].split()[-1].replace(",", ""))
-    assert stockctl.rows("status")[0]["quotes"] == sent
+    with running(child):
+        assert child.stdout is not None
+        assert json.loads(child.stdout.readline())["symbol"] in ("AAA", "BBB")
+        code, _, err = finish(child, signal.SIGINT)
+        assert code == 130
+        assert "quotes sent" in err
+        assert "Traceback" not in err
+        sent = int(err.split(" quotes sent")[0].split()[-1].replace(",", ""))
+        assert stockctl.rows("status")[0]["quotes"] == sent
 
 
 def test_sigterm_ends_a_stream_cleanly_with_0(stockctl: Command) -> None:
@@ -125,26 +126,28 @@ def test_sigterm_ends_a_stream_cleanly_with_0(stockctl: Command) -> None:
     child = stockctl.start(
         "stream", "--source", "simulate", "--symbols", "AAA,BBB", "--speed", "0", "-o", "json"
     )
-    assert child.stdout is not None
-    child.stdout.readline()
-    code, _, err = finish(child, signal.SIGTERM)
-    assert code == 0
-    assert "quotes sent" in err
+    with running(child):
+        assert child.stdout is not None
+        child.stdout.readline()
+        code, _, err = finish(child, signal.SIGTERM)
+        assert code == 0
+        assert "quotes sent" in err
 
 
-def test_a_closed_pipe_ends_a_stream_cleanly(stockctl: Command) -> None:
+@pytest.mark.parametrize("output", ["json", "csv", "table"])
+def test_a_closed_pipe_ends_a_stream_cleanly(stockctl: Command, output: str) -> None:
     """When whoever reads the alerts has gone, the stream ends with 0 and no traceback."""
     child = stockctl.start(
-        "stream", "--source", "simulate", "--symbols", "AAA,BBB", "--speed", "0", "-o", "json"
+        "stream", "--source", "simulate", "--symbols", "AAA,BBB", "--speed", "0", "-o", output
     )
-    assert child.stdout is not None
-    child.stdout.readline()
-    child.stdout.close()
-    assert child.stderr is not None
-    err = child.stderr.read()
-    assert child.wait(timeout=60) == 0
-    assert "Traceback" not in err
-    child.stderr.close()
+    with running(child):
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.stdout.close()
+        assert child.stderr is not None
+        err = child.stderr.read()
+        assert child.wait(timeout=60) == 0
+        assert "Traceback" not in err
 
 
 def test_a_teardown_stops_a_stream_that_runs(stockctl: Command) -> None:
@@ -152,13 +155,14 @@ def test_a_teardown_stops_a_stream_that_runs(stockctl: Command) -> None:
     child = stockctl.start(
         "stream", "--source", "simulate", "--symbols", "AAA,BBB", "--speed", "0", "-o", "json"
     )
-    assert child.stdout is not None
-    child.stdout.readline()
-    stockctl.ok("teardown", "--yes")
-    _, err = child.communicate(timeout=60)
-    assert child.returncode == 1
-    assert "was torn down" in err
-    assert "Traceback" not in err
+    with running(child):
+        assert child.stdout is not None
+        child.stdout.readline()
+        stockctl.ok("teardown", "--yes")
+        _, err = child.communicate(timeout=60)
+        assert child.returncode == 1
+        assert "was torn down" in err
+        assert "Traceback" not in err
 
 
 def test_a_simulation_repeats_itself(stockctl: Command) -> None:

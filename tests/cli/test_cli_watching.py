@@ -48,13 +48,15 @@ class Acme:
 
     def ticks(self, stop):
         number = 0
-        while not stop.wait(0.1):
-            number += 1
-            moment = format_timestamp(datetime.now(UTC))
-            yield [self.quote(place, symbol, moment, number) for place, symbol in enumerate(self.symbols)]
-            if number == 1:
-                print("acme has begun", file=sys.stderr, flush=True)
-        print("acme has ended", file=sys.stderr, flush=True)
+        try:
+            while not stop.wait(0.1):
+                number += 1
+                moment = format_timestamp(datetime.now(UTC))
+                yield [self.quote(place, symbol, moment, number) for place, symbol in enumerate(self.symbols)]
+                if number == 1:
+                    print("acme has begun", file=sys.stderr, flush=True)
+        finally:
+            print("acme has ended", file=sys.stderr, flush=True)
 
     def quote(self, place, symbol, moment, number):
         price = Decimal(100 + (place + number) % 9)
@@ -208,6 +210,20 @@ def test_a_pipe_that_nobody_reads_stops_nothing_else(stockctl: Command, acme: di
         assert "Nobody reads standard output: what came last was left out there." in child.stderr.read()
 
 
+def test_a_closed_pipe_ends_a_live_stream(stockctl: Command, acme: dict[str, str]):
+    """When whoever reads the alerts has gone, it ends as after a wish to stop, with 0."""
+    turning = {**acme, "STOCKCTL_INDICATORS__SHORT": "1", "STOCKCTL_INDICATORS__LONG": "2"}
+    with running(stockctl.start("stream", *many(9), extra=turning)) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.readline()
+        child.stdout.close()
+        told = child.stderr.read()
+        assert child.wait(SECONDS) == 0
+    assert "quotes sent" in told
+    assert "producer" not in stockctl.rows("status")[0]
+
+
 @pytest.mark.parametrize("name", ["NO_COLOR", "TERM"])
 def test_a_plain_terminal_is_respected(stockctl: Command, acme: dict[str, str], name: str):
     """NO_COLOR has the view without colours; a dumb terminal has no view, and no control codes at all."""
@@ -249,17 +265,18 @@ def test_scraper_and_supervisor_see_a_stream(stockctl: Command, acme: dict[str, 
             "stream", *many(3), "--quiet", "--metrics-port", "0", "--health-file", str(file),
             extra={**acme, "NOTIFY_SOCKET": str(stockctl.folder / "notify")},
         )  # fmt: skip
-        assert supervisor.recv(4096) == b"READY=1"
-        assert child.stderr is not None
-        port = next(
-            match[1] for line in child.stderr if (match := re.search(r"127.0.0.1:(\d+)/metrics", line))
-        )
-        deadline = time.monotonic() + SECONDS
-        while (samples := scraped(port))["stockctl_quotes_sent_total"] < 3:
-            assert time.monotonic() < deadline
-        document = json.loads(file.read_text())
-        code, _, err = finish(child, signal.SIGTERM)
-        assert supervisor.recv(4096) == b"STOPPING=1"
+        with running(child):
+            assert supervisor.recv(4096) == b"READY=1"
+            assert child.stderr is not None
+            port = next(
+                match[1] for line in child.stderr if (match := re.search(r"127.0.0.1:(\d+)/metrics", line))
+            )
+            deadline = time.monotonic() + SECONDS
+            while (samples := scraped(port))["stockctl_quotes_sent_total"] < 3:
+                assert time.monotonic() < deadline
+            document = json.loads(file.read_text())
+            code, _, err = finish(child, signal.SIGTERM)
+            assert supervisor.recv(4096) == b"STOPPING=1"
     assert code == 0, err
     assert (document["pid"], document["source"], document["health"]) == (child.pid, "acme", "healthy")
     assert samples["stockctl_symbols"] == 3
@@ -273,11 +290,12 @@ def test_a_killed_stream_leaves_its_file_to_grow_old(stockctl: Command, acme: di
     """Its age is what a supervisor looks at."""
     file = stockctl.folder / "health.json"
     child = stockctl.start("stream", *many(1), "--quiet", "--health-file", str(file), extra=acme)
-    deadline = time.monotonic() + SECONDS
-    while not file.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    finish(child, signal.SIGKILL)
+    with running(child):
+        deadline = time.monotonic() + SECONDS
+        while not file.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        finish(child, signal.SIGKILL)
     assert json.loads(file.read_text())["pid"] == child.pid
 
 
