@@ -9,9 +9,10 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
+from stockctl.cli.live_alerts import LiveAlerts
 from stockctl.cli.live_outlet import Outlets, outlets
 from stockctl.cli.progress import Observe, progress
-from stockctl.cli.terminal import counted, logging_by, say
+from stockctl.cli.terminal import logging_by, say
 from stockctl.errors import StockctlError
 from stockctl.watching.conditions import DELIVERY, Conditions, State
 from stockctl.watching.figures import Figures, Producing, delivery_state
@@ -68,7 +69,7 @@ class Watching:
         self._conditions = Conditions()
         self._observe: Observe = self._write
         self._outlets: Outlets | None = None
-        self._unshown = self._unshown_told = 0
+        self._alerts: LiveAlerts | None = None
         self._breaking_off: list[Callable[[str], None]] = []
 
     def observe(self, receipt: "Receipt") -> None:
@@ -90,6 +91,7 @@ class Watching:
             yield
             return
         with outlets(stop) as self._outlets:
+            self._alerts = LiveAlerts(self._lines, self._outlets)
             yield
 
     def break_off(self, reason: str, last_words: str) -> None:
@@ -142,35 +144,19 @@ class Watching:
         state.remove()
 
     def _write(self, receipt: "Receipt") -> None:
-        if self._lines is None or not receipt.alerts:
+        if not receipt.alerts:
             return
-        if self._outlets is not None and self._outlets.output.full:
-            self._unshown += len(receipt.alerts)
-        else:
+        if self._alerts is not None:
+            self._alerts.write(receipt.alerts)
+        elif self._lines is not None:
             self._lines.write(receipt.alerts)
 
     def _left_out(self, stack: ExitStack) -> list[Job]:
         """Return what tells of what could not be shown, because nobody read."""
-        both = self._outlets
-        if both is None:
+        if self._alerts is None:
             return []
-
-        def tell() -> None:
-            if refused := both.error.take_refused():
-                _log.warning("%s of this log not written: nobody read it.", counted(refused, "line"))
-            if not both.output.full:
-                tell_unshown()
-
-        def tell_unshown() -> None:
-            unshown = self._unshown - self._unshown_told
-            self._unshown_told += unshown
-            if unshown:
-                _log.warning(
-                    "%s not shown: nobody read them; see 'stockctl alerts list'.", counted(unshown, "alert")
-                )
-
-        stack.callback(tell_unshown)
-        return [Job(LOOK_PERIOD, tell)]
+        stack.callback(self._alerts.tell_unshown)
+        return [Job(LOOK_PERIOD, self._alerts.tell)]
 
     def _serve(self, figures: Callable[[], Figures], stack: ExitStack) -> None:
         if self._wishes.metrics_port is None:

@@ -197,7 +197,10 @@ class Drawn:
         self.console._environ = {"TERM": "xterm"}
         self.screen = Screen(width)
         self.picture = "one\ntwo"
-        self.display = LiveDisplay(self.console, lambda width, height: Text(self.picture))
+        self.ready = True
+        self.display = LiveDisplay(
+            self.console, lambda width, height: Text(self.picture), ready=lambda: self.ready
+        )
         self._read = 0
 
     def seen(self) -> list[str]:
@@ -252,6 +255,17 @@ def test_drawing_takes_no_more_than_its_share(drawn: Drawn):
     drawn.picture = "other"
     drawn.display.refresh()
     assert drawn.news() == ""
+
+
+def test_no_picture_is_drawn_that_would_have_to_wait(drawn: Drawn):
+    """The next one is that of its own time."""
+    drawn.news()
+    drawn.ready, drawn.picture = False, "missed"
+    drawn.redraw()
+    assert drawn.news() == ""
+    drawn.ready, drawn.picture = True, "seen"
+    drawn.redraw()
+    assert "seen" in drawn.news()
 
 
 def test_what_is_said_scrolls_by_above(drawn: Drawn):

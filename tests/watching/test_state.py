@@ -86,6 +86,16 @@ def test_one_that_failed_has_told_why(outbox: Path):
     assert sight.figures == {"source": "feed", "failure": "There is no stream."}
 
 
+def test_the_reason_of_an_end_is_the_last_word(outbox: Path):
+    """A thread that has not heard of the end yet does not write over it."""
+    file = written(outbox)
+    file.fail(figures(), "Stopped at once.")
+    file.write(figures())
+    sight = look(outbox, lambda: WRITTEN)
+    assert sight is not None
+    assert sight.figures["failure"] == "Stopped at once."
+
+
 def test_one_whose_process_has_gone_has_died(tmp_path: Path):
     """Nobody holds the outbox any more; what it was is told, and no figures."""
     outbox = tmp_path / "outbox.db"
