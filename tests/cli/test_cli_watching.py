@@ -13,6 +13,7 @@ import sys
 import termios
 import time
 import urllib.request
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,11 +88,12 @@ class Terminal:
         self._person = person
         self.child = child
         self.text = ""
+        self._decoder = getincrementaldecoder("utf-8")()
 
     def read_until(self, seen: Callable[[str], object]) -> None:
         """Read until all that was written has what is looked for."""
         while not seen(self.text):
-            self.text += os.read(self._person, 1 << 16).decode()
+            self.text += self._decoder.decode(os.read(self._person, 1 << 16))
 
     def type(self, keys: bytes) -> None:
         """Type something."""
@@ -101,7 +103,7 @@ class Terminal:
         """Read to the end of the program, and return all that was written."""
         try:
             while True:
-                self.text += os.read(self._person, 1 << 16).decode()
+                self.text += self._decoder.decode(os.read(self._person, 1 << 16))
         except OSError:  # the other side is closed
             return self.text
 
@@ -188,12 +190,16 @@ def test_data_goes_where_it_belongs_while_the_view_is_on(stockctl: Command, acme
 
 
 def test_a_terminal_that_stands_still_stops_nothing_else(stockctl: Command, acme: dict[str, str]):
-    """After Ctrl-S quotes are delivered, status sees them, and the stream ends in time."""
+    """After Ctrl-S quotes are delivered, status sees them, Ctrl-Q shows them, and the stream ends in time."""
     with terminal(stockctl, many(9), acme) as watched:
         watched.read_until(lambda text: "SYMBOL" in text)
         watched.type(b"\x13")
         sent = seen(stockctl, watched.child, lambda found: found.get("producer_sent"))["producer_sent"]
         seen(stockctl, watched.child, lambda found: found.get("producer_sent", 0) > sent + 15)
+        watched.type(b"\x11")
+        before = len(watched.text)
+        watched.read_until(lambda text: "SYMBOL" in text[before:])
+        watched.type(b"\x13")
         watched.child.send_signal(signal.SIGTERM)
         assert watched.child.wait(SECONDS) == 0
 
