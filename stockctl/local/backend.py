@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stockctl.backend import Agree, Finding, Outcome, Plan, Report, Status, Step
@@ -149,10 +149,14 @@ def _size(folder: Path) -> tuple[int, int]:
     size = on_disk = 0
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                below = _size(Path(entry.path))
-            else:
-                found = entry.stat(follow_symlinks=False)
-                below = found.st_size, getattr(found, "st_blocks", 0) * _BLOCK
-            size, on_disk = size + below[0], on_disk + below[1]
+            with suppress(FileNotFoundError):  # a stream that runs replaces some, and a teardown removes all
+                below = _size_of(entry)
+                size, on_disk = size + below[0], on_disk + below[1]
     return size, on_disk
+
+
+def _size_of(entry: os.DirEntry[str]) -> tuple[int, int]:
+    if entry.is_dir(follow_symlinks=False):
+        return _size(Path(entry.path))
+    found = entry.stat(follow_symlinks=False)
+    return found.st_size, getattr(found, "st_blocks", 0) * _BLOCK

@@ -1,12 +1,13 @@
 """stockctl status beside a stream that runs, was killed, has failed, or has ended well."""
 
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import pytest
 from command import SECONDS, Command, finish
 from streams import seen, streaming
 from yahoo_standin import YahooStandIn, status
+
+from stockctl.config import Settings
+from stockctl.targets import open_backend
 
 pytest_plugins = ["yahoo_standin_fixtures"]
 
@@ -163,3 +167,20 @@ def test_a_replay_leaves_nothing_behind(stockctl: Command):
     """It has no outbox, and can be run again."""
     stockctl.ok("stream", "--file", "-", stdin="timestamp,symbol,price\n2026-01-05T15:00:00Z,AAPL,101.5\n")
     assert "producer" not in stockctl.ok("status")
+
+
+def test_what_goes_while_it_is_counted_is_left_out(stockctl: Command, monkeypatch: pytest.MonkeyPatch):
+    """A stream that runs replaces its files, so that one may be gone between its name and its size."""
+    backend, real = open_backend(Settings.model_validate({"local": {"path": stockctl.home}})), os.scandir
+    backend.prepare()
+    before = backend.status().facts
+    going = stockctl.home / ".outbox.db.state.json.7.partial"
+    going.write_text("{}")
+
+    def scandir(folder: Path) -> nullcontext[list[os.DirEntry[str]]]:
+        found = list(real(folder))
+        going.unlink(missing_ok=True)
+        return nullcontext(found)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert backend.status().facts == before
