@@ -14,19 +14,35 @@ if sys.platform == "win32":
     # A byte that is locked cannot be read: it lies far behind the process id.
     _LOCKED_BYTE = 1 << 30
 
+    # Whoever looks at the lock cannot be told from whoever has it.
+    _PATIENCE = 0.2
+
     def _lock(descriptor: int, *, shared: bool = False) -> None:  # noqa: ARG001 - there are no shared ones
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
+    def _is_only_looked_at(descriptor: int) -> bool:  # noqa: ARG001 - the other one needs it
+        return True
+
 else:
     import fcntl
+
+    _PATIENCE = 10.0
 
     def _lock(descriptor: int, *, shared: bool = False) -> None:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
+    def _is_only_looked_at(descriptor: int) -> bool:
+        try:
+            _lock(descriptor, shared=True)
+        except OSError:
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return True
 
-_PAUSES = (0.0, 0.02, 0.05, 0.1)
-"""Seconds before each try to take the lock: whoever looks at it holds it for a moment."""
+
+_PAUSE = 0.02
+"""Seconds between two tries, for ``_PATIENCE`` seconds: whoever looks at the lock holds it for a moment."""
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -94,13 +110,15 @@ def holder(path: Path, guarded: Path) -> str | None:
 
 
 def _locked(descriptor: int) -> bool:
-    """Take the lock, and return whether that went well."""
-    for pause in _PAUSES:
-        time.sleep(pause)
+    """Take the lock, and return whether that went well; whoever only looks at it is waited for."""
+    until = time.monotonic() + _PATIENCE
+    while True:
         with suppress(OSError):
             _lock(descriptor)
             return True
-    return False
+        if not _is_only_looked_at(descriptor) or time.monotonic() >= until:
+            return False
+        time.sleep(_PAUSE)
 
 
 def _text(descriptor: int) -> str:

@@ -1,17 +1,21 @@
 """What a producer leaves beside its outbox, and what another process makes of it."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import pytest
 from watched_run import figures
 
-from stockctl.producer.outbox import Outbox
+from stockctl.producer import lock
+from stockctl.producer.outbox import LOCK_SUFFIX, Outbox
 from stockctl.watching.looking import look
 from stockctl.watching.state import StateFile, state_path
 from stockctl.watching.vitals import Verdict
@@ -186,3 +190,20 @@ def test_whoever_looks_does_not_keep_a_producer_from_starting(tmp_path: Path):
     finally:
         stop.set()
         thread.join()
+
+
+def test_whoever_is_slow_to_look_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """On a machine that has much to do, a look may take long; it is no other producer."""
+    path, waited = tmp_path / "outbox.db", []
+    Outbox(path, limit=LIMIT).close()
+    with path.with_name(path.name + LOCK_SUFFIX).open() as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+
+        def sleep(seconds: float) -> None:
+            waited.append(seconds)
+            if sum(waited) > 1:
+                fcntl.flock(looked_at, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(lock, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+        Outbox(path, limit=LIMIT).close()
+    assert sum(waited) > 1
