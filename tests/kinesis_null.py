@@ -48,6 +48,8 @@ class Script(NamedTuple):
     """The code that every PutRecords is refused with."""
     limit: float = 0.0
     """Records a second, above which records are refused; 0: no limit."""
+    burst: float = 0.0
+    """How many of those may come at once; 0: those of a second."""
     port: int = 0
 
 
@@ -59,14 +61,15 @@ def kinesis_null(script: Script) -> Iterator["NullKinesis"]:
     try:
         yield server
     finally:
-        server.stop()
+        server.close()
 
 
 class NullKinesis:
-    """A server that can go away and come back at the same address."""
+    """A server that can go away and come back at the same address, which nobody else gets meanwhile."""
 
     def __init__(self, script: Script) -> None:
-        self._script = script._replace(port=script.port or _free_port())
+        self._kept = _kept_port(script.port)
+        self._script = script._replace(port=self._kept.getsockname()[1])
         self._process: Any = None
         self.url = f"http://127.0.0.1:{self._script.port}"
 
@@ -87,6 +90,11 @@ class NullKinesis:
             self._process.join()
             self._process = None
 
+    def close(self) -> None:
+        """Go away for good."""
+        self.stop()
+        self._kept.close()
+
 
 def journal(path: Path) -> list[tuple[str, bytes]]:
     """Return what a server kept: partition keys and data in the order of arrival."""
@@ -101,11 +109,12 @@ def unanswered(path: Path) -> int:
     return sum(line.endswith("false]") for line in path.read_text().splitlines())
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+def _kept_port(port: int) -> socket.socket:
+    """Return a socket on a port, 0 for any, that answers nobody; a server can share the port with it."""
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    kept.bind(("127.0.0.1", port))
+    return kept
 
 
 def _main(sender: Connection, script: Script) -> None:
@@ -118,13 +127,16 @@ class _Server:
         self._random = Random(script.seed)
         self._journal = open(script.journal, "a", buffering=1) if script.journal else None  # noqa: SIM115
         self._answers: dict[int, bytes] = {}
-        self._room = script.limit
+        self._most = script.burst or script.limit
+        self._room = self._most
         self._refilled = 0.0
         self._plain = not (self._journal or script.failing or script.limit)
 
     async def serve(self, sender: Connection) -> None:
         """Answer until the process is ended."""
-        server = await asyncio.start_server(self._connection, "127.0.0.1", self._script.port, limit=1 << 24)
+        server = await asyncio.start_server(
+            self._connection, "127.0.0.1", self._script.port, limit=1 << 24, reuse_port=True
+        )
         sender.send("ready")
         await server.serve_forever()
 
@@ -180,6 +192,7 @@ class _Server:
 
     def _kept(self, body: bytes, *, answered: bool) -> bytes:
         records = json.loads(body)["Records"]
+        self._make_room()
         taken = [self._takes() for _ in records]
         if self._journal is not None:
             kept = [record for record, yes in zip(records, taken, strict=True) if yes]
@@ -188,11 +201,13 @@ class _Server:
             )
         return self._results(taken, records)
 
+    def _make_room(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._room = min(self._most, self._room + (now - self._refilled) * self._script.limit)
+        self._refilled = now
+
     def _takes(self) -> bool:
         if self._script.limit:
-            now = asyncio.get_running_loop().time()
-            self._room = min(self._script.limit, self._room + (now - self._refilled) * self._script.limit)
-            self._refilled = now
             if self._room < 1:
                 return False
             self._room -= 1
