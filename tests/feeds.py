@@ -23,6 +23,8 @@ from stockctl.producer.batches import Batch, record_of
 from stockctl.sources.base import Tick
 
 STREAM = "stock-market-stream"
+SECONDS = 120
+"""How long a test waits for what has to come."""
 
 
 def quote(symbol: str, number: int) -> Quote:
@@ -145,5 +147,5 @@ class Lines(logging.Handler):
     def wait_for(self, word: str) -> str:
         """Return the first line with ``word`` in it."""
         with self._changed:
-            assert self._changed.wait_for(lambda: any(word in line for line in self.text), 30), self.text
+            assert self._changed.wait_for(lambda: any(word in line for line in self.text), SECONDS), self.text
             return next(line for line in self.text if word in line)
