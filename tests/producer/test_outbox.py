@@ -7,17 +7,19 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from contextlib import closing
 from pathlib import Path
+from threading import Condition
+from types import SimpleNamespace
 
 import pytest
-from feeds import Lines, batch_of, quote
+from feeds import SECONDS, Lines, batch_of, quote
 from hypothesis import given
 from hypothesis import strategies as st
 from quote_strategies import examples
 
 from stockctl.pipeline.ports import Record, Rejection
+from stockctl.producer import syncing
 from stockctl.producer.batches import Batch
 from stockctl.producer.faults import OutboxError
 from stockctl.producer.gaps import read_gaps
@@ -141,7 +143,7 @@ def test_a_full_outbox_makes_the_source_wait(tmp_path: Path, lines: Lines):
         assert "stream.outbox_full = block" in lines.wait_for("is full")
         taken = []
         while len(taken) < 100:
-            parcel = outbox.take(1, 5)
+            parcel = outbox.take(1, SECONDS)
             assert parcel is not None
             assert outbox.waiting <= 14
             taken += [record.data for record in parcel.batch.records]
@@ -198,25 +200,65 @@ def test_what_is_under_way_is_not_dropped(tmp_path: Path):
     assert parcel.batch.records[0].data not in left
 
 
-def test_good_times_cost_no_sync(tmp_path: Path):
+class Clock:
+    """The time by which a sync is due; it stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._changed = Condition()
+        self._looks = 0
+
+    def __call__(self) -> float:
+        with self._changed:
+            self._looks += 1
+            self._changed.notify_all()
+            return self.now
+
+    def await_look(self) -> None:
+        """Wait until whoever syncs has looked at what is there now, and done what follows from it."""
+        with self._changed:
+            enough = self._looks + 2  # the next look may have begun before
+            assert self._changed.wait_for(lambda: self._looks >= enough, SECONDS)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that is looked at every moment."""
+    clock = Clock()
+    monkeypatch.setattr(syncing, "INTERVAL", 0.001)
+    monkeypatch.setattr(syncing, "time", SimpleNamespace(time=clock))
+    return clock
+
+
+def test_good_times_cost_no_sync(tmp_path: Path, clock: Clock):
     """Batches that are settled soon are never forced onto the disk, though one always waits."""
     with opened(tmp_path / "o.db", limit=LARGE) as outbox:
         for number in range(60):
-            outbox.put(batch_of(quote("AAPL", number), taken_at=time.time()), never)
+            outbox.put(batch_of(quote("AAPL", number), taken_at=clock.now), never)
             if number:
                 parcel = outbox.take(1, 0)
                 assert parcel is not None
                 outbox.settle(parcel, ())
-            assert not outbox.synced(0.02)
+            clock.await_look()
+            clock.now += syncing.AGE * 0.4
         assert (outbox.waiting, outbox.syncs) == (1, 0)
 
 
-def test_what_waits_is_synced_within_a_second(tmp_path: Path):
+def test_what_waits_is_synced_within_a_second(tmp_path: Path, clock: Clock):
     """Quotes that wait are forced onto the disk soon, together, and then not again."""
     with opened(tmp_path / "o.db", limit=LARGE) as outbox:
-        put_all(outbox, range(200))
-        assert outbox.synced(3.0)
+        for number in range(200):
+            outbox.put(batch_of(quote("AAPL", number), taken_at=clock.now), never)
+        clock.await_look()
+        assert outbox.syncs == 0
+        clock.now += syncing.AGE
+        assert outbox.synced(SECONDS)
         assert outbox.syncs == 1
+
+
+def test_the_pause_and_the_age_are_less_than_a_second():
+    """Together they bound what a power cut takes."""
+    assert syncing.INTERVAL + syncing.AGE < 1
 
 
 def test_the_disk_gets_its_room_back(tmp_path: Path):
