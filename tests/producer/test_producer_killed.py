@@ -18,11 +18,13 @@ from stockctl.market.quote import encode_quote
 
 _CHILD = Path(__file__).resolve().parents[1] / "producer_child.py"
 SYMBOLS, TICKS, KILLS = 40, 90, 3
+PACE = 0.03
+"""Seconds between two ticks of who is to be killed: whoever kills it may be late, and is not too late."""
 
 
-def start(folder: Path, target: str) -> subprocess.Popen[str]:
+def start(folder: Path, target: str, pace: float = 0.0) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(_CHILD), str(folder), target, str(SYMBOLS), str(TICKS), "0.3"],
+        [sys.executable, str(_CHILD), str(folder), target, str(SYMBOLS), str(TICKS), "60", str(pace)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -33,7 +35,7 @@ def killed_and_run(folder: Path, target: str, seed: int) -> int:
     random = Random(seed)
     died = 0
     for _ in range(KILLS):
-        with start(folder, target) as child:
+        with start(folder, target, PACE) as child:
             assert child.stdout is not None
             for _ in range(random.randrange(1, 6)):
                 child.stdout.readline()
