@@ -7,6 +7,7 @@ import sys
 import time
 
 from command import SECONDS, Command, finish
+from streams import seen
 from yahoo_standin import MARKET_TIME, YahooStandIn, good, quotes
 
 from stockctl.sources.memory import PriceMemory
@@ -64,6 +65,7 @@ def test_a_kill_does_not_make_it_forget(stockctl: Command):
         assert time.monotonic() < deadline
         assert child.poll() is None
         time.sleep(0.05)
+    seen(stockctl, child, lambda found: found.get("quotes"))
     finish(child, signal.SIGKILL)
     assert WRONG in stockctl.run(*FEED, stdin=line("10:00:30", 7200, 7100)).stderr
     assert prices(stockctl) == [72]
