@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quote_strategies import ANY_NUMBER_OF_EXAMPLES
 
 from stockctl.queries.values import json_value
 
@@ -70,6 +71,7 @@ _NESTED = st.recursive(
 )
 
 
+@ANY_NUMBER_OF_EXAMPLES
 @given(_NESTED)
 def test_every_value_can_be_written_as_strict_json(value: object) -> None:
     """No NaN, no Decimal, no object is left, however deep."""
