@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,8 +70,16 @@ def cloud(
     sent = command.run("stream", "--file", str(rows))
     assert "300 quotes sent; the pipeline goes on with them." in sent.stderr, sent.stderr
     command.tailed = followed(tail, expected)
+    await_published(command)
     yield command
     stop_polling(ministack, command.account)
+
+
+def await_published(cloud: Cloud) -> None:
+    """Return once somebody was told of every alert: it is logged before, and marked after that."""
+    deadline = time.monotonic() + SECONDS
+    while any(alert["published_at"] is None for alert in cloud.rows("alerts", "list", "--limit", "0")):
+        assert time.monotonic() < deadline, "alerts were not published"
 
 
 def subscribe(cloud: Subscribed) -> None:
