@@ -30,6 +30,8 @@ CREATE TABLE prices (
 ) STRICT, WITHOUT ROWID;
 """
 
+_ALL = "SELECT symbol, price, timestamp, doubted, since, newest, confirmations FROM prices"
+
 _log = logging.getLogger(__name__)
 
 
@@ -94,7 +96,7 @@ class PriceMemory:
         found: dict[str, Known] = {}
         if self._path.exists():
             with self._explained(), self._open("ro") as connection:
-                found = {symbol: _known(*row) for symbol, *row in connection.execute("SELECT * FROM prices")}
+                found = {symbol: _known(*row) for symbol, *row in connection.execute(_ALL)}
         _log.debug("The last prices of %d symbols are remembered from earlier runs.", len(found))
         return found
 
@@ -144,16 +146,22 @@ def _columns(known: Known) -> tuple[object, ...]:
 
 
 def _known(
-    price: str, timestamp: str, doubted: str | None, since: str, newest: str, confirmations: int
+    price: object, timestamp: object, doubted: object, since: object, newest: object, confirmations: object
 ) -> Known:
     level = None
     if doubted is not None:
-        times = parse_timestamp(since), parse_timestamp(newest)
-        level = Level(_price(doubted), *times, int(confirmations))
-    return Known(_price(price), parse_timestamp(timestamp), level)
+        if not isinstance(confirmations, int):
+            raise ValueError(f"{shown(confirmations)} is no number of confirmations")
+        level = Level(_price(doubted), _time(since), _time(newest), confirmations)
+    return Known(_price(price), _time(timestamp), level)
 
 
-def _price(text: str) -> Decimal:
+def _time(value: object) -> str:
+    return parse_timestamp(str(value))
+
+
+def _price(value: object) -> Decimal:
+    text = str(value)
     try:
         return parse_positive(Decimal(text), "price")
     except InvalidOperation:

@@ -151,3 +151,20 @@ def test_a_row_that_cannot_be_true_is_not_believed(outbox: Path, caplog: pytest.
     connection.close()
     [verdict] = run(outbox, quote(7200, "10:00:30"))
     assert verdict.taken
+
+
+@pytest.mark.parametrize("column", ["since", "newest", "confirmations"])
+def test_a_doubt_that_is_not_whole_is_not_believed(
+    outbox: Path, column: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start must not end with it."""
+    monkeypatch.setattr(logging.getLogger("stockctl"), "propagate", True)
+    memory = PriceMemory(outbox)
+    memory.note("VOD.L", DOUBTED)
+    memory.close()
+    with sqlite3.connect(memory_path(outbox)) as connection:
+        connection.execute(f"UPDATE prices SET {column} = NULL")
+    connection.close()
+    [verdict] = run(outbox, quote(7200, "10:00:30"))
+    assert verdict.taken
+    assert "cannot be kept in" in caplog.text
