@@ -1,20 +1,24 @@
 """status: what is there, how fresh it is, and how the running producer is."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import typer
 
 from stockctl.cli import columns
-from stockctl.cli.boundary import guarded
+from stockctl.cli.boundary import guarded, tell
 from stockctl.cli.context import settings_and_backend
 from stockctl.cli.outbox import outbox_path
 from stockctl.cli.output import Cell, Format, Output, Row, write, write_csv, write_facts, write_table
+from stockctl.errors import StockctlError
 from stockctl.market.jsontext import to_json
 
 if TYPE_CHECKING:
     from stockctl.backend import Status
     from stockctl.config import Settings
     from stockctl.watching.looking import Sight
+
+T = TypeVar("T")
 
 
 def register(app: typer.Typer) -> None:
@@ -25,20 +29,36 @@ def register(app: typer.Typer) -> None:
 def status(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     """Show what is there, how fresh it is, and how the stream that runs is."""
     from stockctl.backend import Status
-    from stockctl.errors import StockctlError
     from stockctl.producer.looking import facts
     from stockctl.watching.looking import look
 
     settings, backend = settings_and_backend(ctx)
     outbox = outbox_path(settings)
-    waiting, producer = facts(outbox), look(outbox)
+    failures: list[StockctlError] = []
+    # Whatever cannot be seen, the rest is shown: it is while something is wrong that people look.
+    waiting = _seen(lambda: facts(outbox), failures) or []
+    producer = _seen(lambda: look(outbox), failures)
+    report = _seen(backend.status, failures)
+    if report is not None or waiting or producer is not None:
+        report = Status((), ()) if report is None else report
+        _emit(report._replace(facts=[*report.facts, *waiting]), producer, settings, output)
+    if failures:
+        _raise_all(failures)
+
+
+def _seen(see: Callable[[], T], failures: list[StockctlError]) -> T | None:
     try:
-        report = backend.status()
-    except StockctlError:
-        if waiting or producer is not None:  # a stream goes on, and tells of itself, while its target is away
-            _emit(Status(waiting, ()), producer, settings, output)
-        raise
-    _emit(report._replace(facts=[*report.facts, *waiting]), producer, settings, output)
+        return see()
+    except StockctlError as error:
+        failures.append(error)
+        return None
+
+
+def _raise_all(failures: list[StockctlError]) -> NoReturn:
+    """Raise the last, which is of the target if that is away, and say the others before."""
+    for error in failures[:-1]:
+        tell(error)
+    raise failures[-1]
 
 
 def _emit(report: "Status", producer: "Sight | None", settings: "Settings", output: Format) -> None:

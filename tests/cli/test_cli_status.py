@@ -190,3 +190,27 @@ def test_what_goes_while_it_is_counted_is_left_out(stockctl: Command, monkeypatc
 
     monkeypatch.setattr(os, "scandir", scandir)
     assert backend.status().facts == before
+
+
+def test_an_outbox_that_is_damaged_hides_nothing_else(stockctl: Command):
+    """The home is shown, then what is wrong with the outbox."""
+    stockctl.ok("stream", "--source", "ndjson", "--file", "-", stdin=LINE)
+    (stockctl.home / "outbox.db").write_bytes(b"no database at all" * 100)
+    done = stockctl.run("status")
+    assert done.returncode == 1
+    assert "AAPL" in done.stdout
+    assert "outbox.db is damaged or is none" in done.stderr
+
+
+def test_an_outbox_behind_a_link_is_the_one_it_leads_to(stockctl: Command, tmp_path: Path):
+    """A second producer is refused, and status finds the first, by whatever name the outbox has."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "store" / "outbox.db")
+    direct, linked = (
+        {"STOCKCTL_STREAM__OUTBOX": str(tmp_path / name)} for name in ("store/outbox.db", "link.db")
+    )
+    with streaming(stockctl, "--source", "ndjson", "--file", "-", extra=direct) as child:
+        seen(stockctl, child, lambda found: found.get("producer") == "running", linked)
+        done = stockctl.run("stream", "--source", "ndjson", "--file", "-", stdin=LINE, extra=linked)
+        finish(child, signal.SIGTERM)
+    assert done.returncode == 1
+    assert f"is in use by process {child.pid}." in done.stderr
