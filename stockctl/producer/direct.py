@@ -6,6 +6,7 @@ from stockctl.pipeline.ports import Stream
 from stockctl.producer.batches import Cutter
 from stockctl.producer.closing import GRACE_SECONDS, Closing
 from stockctl.producer.delivery import Delivery, Observe
+from stockctl.producer.draining import drained
 from stockctl.producer.meter import Meter, Snapshot, Totals
 from stockctl.producer.patience import Patience
 from stockctl.sources.base import Source
@@ -22,7 +23,7 @@ class Producer:
         stream: where they go.
         limit: how many quotes to send at most; 0 means all.
         observe: called after each batch with its receipt.
-        grace: seconds for the batch in hand after the wish to stop.
+        grace: seconds for what is in hand after the wish to stop.
     """
 
     def __init__(
@@ -44,6 +45,10 @@ class Producer:
         """Where the undelivered wait: nowhere."""
         self.undelivered = 0
         """How many quotes were in hand when the time was over."""
+        self.undelivered_rejections = 0
+        """How many of the records that the source could not read were."""
+        self.doubted = self.dropped = self.dropped_rejections = 0
+        """What only an outbox has."""
 
     @property
     def totals(self) -> Totals:
@@ -55,23 +60,21 @@ class Producer:
         return self._meter.snapshot()
 
     def run(self, stop: Event) -> Totals:
-        """Send until the source ends, the limit is reached or ``stop`` is set; a batch begun is finished.
+        """Send until the source ends, the limit is reached or ``stop`` is set; then what is in hand.
 
         A passing fault is waited for, however long; after the wish to stop, ``grace`` seconds.
 
         Raises:
             StockctlError: the source or the stream failed; ``totals`` tells what was done before.
         """
-        patience = Patience(self._meter, Closing(stop, self._grace))
-        delivery = Delivery(self._stream, self._meter, patience, self._observe)
-        for tick in self._source.ticks(stop):
+        closing = Closing(stop, self._grace)
+        delivery = Delivery(self._stream, self._meter, Patience(self._meter, closing), self._observe)
+        for tick in drained(self._source, stop, self._grace):
             for batch in self._cutter.cut(tick):
                 before = self.totals.sent
-                if not delivery.deliver(batch):
-                    self.undelivered = batch.length - (self.totals.sent - before)
-                    return self.totals
-                if stop.is_set():
-                    return self.totals
+                if closing.over or not delivery.deliver(batch):
+                    self.undelivered += len(batch.records) - (self.totals.sent - before)
+                    self.undelivered_rejections += len(batch.rejections)
             if self._cutter.full:
-                return self.totals
+                break
         return self.totals

@@ -27,8 +27,9 @@ class Source(Protocol):
     """A place that quotes come from, in order of time for each symbol.
 
     A source waits between ticks itself, always with ``stop.wait(seconds)``, and ends soon after ``stop``
-    is set. What it has to say to a person (a pause, a retry) it says through ``logging``, below
-    ``stockctl.sources``. ``ticks`` is run in the main thread.
+    is set. What it has taken from where it cannot be had again (a pipe, a socket), it still yields before it
+    ends; whoever runs it takes that too. What it has to say to a person (a pause, a retry) it says through
+    ``logging``, below ``stockctl.sources``. ``ticks`` is run in the main thread.
     """
 
     @property
@@ -47,7 +48,7 @@ class Source(Protocol):
         """
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield ticks until there is nothing more, or ``stop`` is set.
+        """Yield ticks until there is nothing more; when ``stop`` is set, only what is in hand, and end.
 
         Raises:
             SourceError: the source cannot go on.

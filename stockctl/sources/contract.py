@@ -82,7 +82,10 @@ class SourceContract:
                     assert isinstance(item.data, bytes)
 
     def test_it_ends_when_it_is_told_to(self) -> None:
-        """Stopped after its first tick, from another thread as a signal would, it ends soon."""
+        """Stopped after its first tick, from another thread as a signal would, it ends soon.
+
+        All that it still yields is taken: it must not go on because somebody does.
+        """
         Run(self.make(), 1, self.patience, self.silence).finish()
 
     def test_told_to_end_before_it_begins_it_yields_next_to_nothing(self) -> None:

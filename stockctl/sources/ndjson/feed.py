@@ -45,7 +45,7 @@ class LineFeed:
         """Yield the lines that have come, without their ends, whenever some have; end when ``stop`` is set.
 
         Bytes that are not UTF-8 come as lone surrogates. A line without its end counts at the end of the
-        feed only.
+        feed, and, on standard input, when ``stop`` is set: nobody else could read its beginning again.
 
         Raises:
             SourceError: the feed cannot be read.
@@ -56,10 +56,10 @@ class LineFeed:
                 if complete := self._complete(block):
                     yield complete
         except Stopped:
-            return
+            pass
         except OSError as error:
             raise SourceError(f"{self.label} cannot be read: {error.strerror or error}.") from error
-        if self._rest and not stop.is_set():
+        if self._rest and (self._path == STANDARD_INPUT or not stop.is_set()):
             yield [_text(self._rest)]
 
     def _complete(self, block: bytes) -> list[str]:

@@ -63,7 +63,7 @@ class NdjsonSource:
         self._line = 0
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield what has come, whenever something has.
+        """Yield what has come, whenever something has; after a stop the rest of what was read.
 
         Raises:
             SourceError: the feed cannot be read.
