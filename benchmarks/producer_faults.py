@@ -4,7 +4,7 @@ Before a stand-in for Kinesis: 10 % of the records are refused at random, some c
 (half of them after their records were kept), the server is gone for a minute, and the producer is killed
 with SIGKILL at random moments and started again. Before the embedded backend: another connection locks the
 database for a minute, and the same kills. In the end every quote has to be there, each symbol's in order,
-and no more of them twice than was under way when something failed.
+and no more of them twice than was under way when something failed. ``--aggregate`` packs them.
 """
 
 import argparse
@@ -28,15 +28,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from embedded import stored_rows
 from feeds import noted, ticks_of
-from kinesis_null import NullKinesis, Script, journal, kinesis_null, unanswered
+from kinesis_null import NullKinesis, Script, kinesis_null, unanswered, unpacked
+from producer_child import AGGREGATED
 from reference import book_of
 
+from stockctl.aws.kinesis import AGGREGATED_RECORDS, CALL_RECORDS
 from stockctl.market.quote import encode_quote
 
 CHILD = Path(__file__).resolve().parent.parent / "tests" / "producer_child.py"
-CALL = 500
 TIMEOUT = 0.5
 PACE = 0.05
+AGGREGATE_QUOTES = 700
+"""What an aggregate of 100,000 bytes holds of these quotes, at most."""
 
 
 def start(folder: Path, target: str, arguments: argparse.Namespace) -> subprocess.Popen[str]:
@@ -77,21 +80,23 @@ def before_kinesis(folder: Path, arguments: argparse.Namespace) -> None:
     with kinesis_null(script) as server:
         outage = threading.Thread(target=gone, args=(server, arguments))
         outage.start()
-        died = killed(folder, server.url, arguments)
+        died = killed(folder, AGGREGATED * arguments.aggregate + server.url, arguments)
         outage.join()
     found = defaultdict(list)
-    for key, data in journal(path):
+    for key, data in unpacked(path):
         found[key].append(data)
     for number in range(arguments.symbols):
         expected = [encode_quote(tick[number]) for tick in ticks_of(arguments.symbols, arguments.ticks)]
         if list(dict.fromkeys(found[f"S{number}"])) != expected:
             raise SystemExit(f"S{number} did not arrive whole and in order")
     repeats = sum(count - 1 for data in found.values() for count in Counter(data).values())
-    silent = unanswered(path)
-    bound = died * (CALL + arguments.symbols) + silent
+    under_way = AGGREGATED_RECORDS if arguments.aggregate else CALL_RECORDS
+    # A record that was kept without an answer holds many quotes when it is an aggregate.
+    silent = unanswered(path) * (AGGREGATE_QUOTES if arguments.aggregate else 1)
+    bound = died * (under_way + arguments.symbols) + silent
     print(
         f"  {arguments.symbols * arguments.ticks:,} quotes: all arrived, in order; {died} killed at work; "
-        f"{repeats:,} arrived twice ({silent:,} were kept without an answer; bound {bound:,})"
+        f"{repeats:,} arrived twice (up to {silent:,} were kept without an answer; bound {bound:,})"
     )
     if repeats > bound:
         raise SystemExit("more arrived twice than was under way")
@@ -138,6 +143,7 @@ def main() -> None:
     parser.add_argument("--outage", type=float, default=60, help="seconds")
     parser.add_argument("--outage-after", type=float, default=10, help="seconds")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--aggregate", action="store_true", help="send aggregated records")
     parser.add_argument("--folder", help="where to write; the system's temporary folder without it")
     arguments = parser.parse_args()
     print(machine.describe())

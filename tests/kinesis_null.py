@@ -17,6 +17,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+from stockctl.aws.aggregated_format import decode, is_aggregated
+
 THROTTLED = "ProvisionedThroughputExceededException"
 _COUNTED = b'"PartitionKey"'
 _AGGREGATED = b'"ExplicitHashKey"'
@@ -102,6 +104,14 @@ def journal(path: Path) -> list[tuple[str, bytes]]:
         return []
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     return [(key, base64.b64decode(data)) for key, data, _ in rows]
+
+
+def unpacked(path: Path) -> list[tuple[str, bytes]]:
+    """Return the same with aggregates taken apart."""
+    found: list[tuple[str, bytes]] = []
+    for key, data in journal(path):
+        found += [inner[:2] for inner in decode(data)] if is_aggregated(data) else [(key, data)]
+    return found
 
 
 def unanswered(path: Path) -> int:

@@ -2,7 +2,8 @@
 
     producer_child.py FOLDER TARGET SYMBOLS TICKS [TIMEOUT] [PACE]
 
-TARGET is the URL of a stand-in for Kinesis, or the folder of an embedded home. It prints a line for each
+TARGET is the URL of a stand-in for Kinesis (behind ``aggregated+``: to get aggregated records), or the folder
+of an embedded home. It prints a line for each
 receipt, with how many records it is for, and at the end the figures that bound duplicates. TIMEOUT is how
 many seconds a call is waited for, PACE how many are between two ticks.
 """
@@ -20,11 +21,15 @@ from feeds import Feed, kinesis_stream, noted, ticks_of
 
 from stockctl.producer import BufferedProducer, opened
 
+AGGREGATED = "aggregated+"
+
 
 def main(folder: Path, target: str, symbols: int, ticks: int, timeout: float, pace: float) -> None:
     """Run to the end."""
-    if target.startswith("http"):
-        stream = lambda: nullcontext(kinesis_stream(target, read_timeout=timeout))  # noqa: E731
+    url = target.removeprefix(AGGREGATED)
+    if url.startswith("http"):
+        aggregate = url != target
+        stream = lambda: nullcontext(kinesis_stream(url, read_timeout=timeout, aggregate=aggregate))  # noqa: E731
     else:
         stream = partial(open_stream, Path(target))
     position = folder / "position"

@@ -147,6 +147,7 @@ def _run(way: _Way, watching: "Watching") -> int:
             with watching.following(producer):
                 producer.run(signals.stop)
         except StockctlError:
+            _tell_what_was_dropped(producer)
             _tell_what_waits(producer)
             raise
         except StoppedAtOnce:
@@ -154,6 +155,7 @@ def _run(way: _Way, watching: "Watching") -> int:
             _tell_what_waits(producer)
             raise
         summarize(producer.totals)
+        _tell_what_was_dropped(producer)
         left = _tell_what_waits(producer)
     if signals.interrupted:
         return INTERRUPTED
@@ -188,13 +190,26 @@ def _producer(way: _Way, watching: "Watching") -> "Iterator[Producer | BufferedP
 
 
 def _tell_what_waits(producer: "Producer | BufferedProducer") -> int:
-    """Say what was not delivered, and return how many quotes that is."""
-    count = producer.undelivered
-    if count and producer.place:
-        say(f"{counted(count, 'quote')} in the outbox {producer.place}: the next run sends what waits first.")
-    elif count:
-        say(f"{counted(count, 'quote')} in hand not delivered: run it again, what has arrived counts once.")
-    return count
+    """Say what was not delivered, and return how many quotes and unreadable records that is."""
+    quotes, rejections = producer.undelivered, producer.undelivered_rejections
+    what = _quotes_and_rejections(quotes, rejections)
+    if what and producer.place:
+        doubted = producer.doubted
+        perhaps = f" {doubted:,} of them may have arrived already." if doubted else ""
+        say(f"{what} in the outbox {producer.place}: the next run sends what waits first.{perhaps}")
+    elif what:
+        say(f"{what} in hand not delivered: run it again, what has arrived counts once.")
+    return quotes + rejections
+
+
+def _tell_what_was_dropped(producer: "Producer | BufferedProducer") -> None:
+    if what := _quotes_and_rejections(producer.dropped, producer.dropped_rejections):
+        say(f"{what} dropped for good, as the outbox was full (stream.outbox_full = drop-oldest).")
+
+
+def _quotes_and_rejections(quotes: int, rejections: int) -> str:
+    parts = [(quotes, "quote"), (rejections, "unreadable record")]
+    return " and ".join(counted(count, noun) for count, noun in parts if count)
 
 
 def summarize(totals: "Totals") -> None:

@@ -2,16 +2,19 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Event, Thread
 
-from stockctl.pipeline.ports import Record, Stream, Undelivered
-from stockctl.producer.batches import Cutter
+from stockctl.pipeline.ports import Stream, Undelivered
+from stockctl.producer.batches import Batch, Cutter
 from stockctl.producer.closing import GRACE_SECONDS, Closing
 from stockctl.producer.delivery import Delivery, Observe
+from stockctl.producer.draining import drained
+from stockctl.producer.faults import OutboxError
+from stockctl.producer.holding import Holding
 from stockctl.producer.meter import Meter, Snapshot, Totals
-from stockctl.producer.outbox import Outbox, Parcel
+from stockctl.producer.outbox import Outbox
 from stockctl.producer.patience import Patience
 from stockctl.sources.base import Source
 
@@ -55,6 +58,8 @@ class BufferedProducer:
         self._grace = grace
         self._meter = Meter()
         self._failure: BaseException | None = None
+        self._unwritable: OutboxError | None = None
+        self._not_stored = 0
         self.place = str(outbox.path)
         """Where the undelivered wait."""
 
@@ -68,26 +73,50 @@ class BufferedProducer:
         """How many quotes wait in the outbox."""
         return self._outbox.waiting
 
+    @property
+    def undelivered_rejections(self) -> int:
+        """How many records wait there that the source could not read."""
+        return self._outbox.waiting_rejections
+
+    @property
+    def doubted(self) -> int:
+        """How many of the quotes that wait may have arrived: their delivery had begun."""
+        return self._outbox.doubted
+
+    @property
+    def dropped(self) -> int:
+        """How many quotes a full outbox dropped."""
+        return self._outbox.dropped
+
+    @property
+    def dropped_rejections(self) -> int:
+        """How many records that the source could not read it dropped."""
+        return self._outbox.dropped_rejections
+
     def snapshot(self) -> Snapshot:
         """Return the figures of this moment; any thread may ask."""
-        return self._meter.snapshot(waiting=self._outbox.waiting, dropped=self._outbox.dropped)
+        outbox = self._outbox
+        return self._meter.snapshot(
+            waiting=outbox.waiting + outbox.waiting_rejections,
+            dropped=outbox.dropped + outbox.dropped_rejections,
+        )
 
     def run(self, stop: Event) -> Totals:
         """Take and deliver until the source ends, the limit is reached or ``stop`` is set; then deliver on.
 
-        ``stop`` is set by this method as well, when delivering fails for good.
+        What the source has in hand when ``stop`` is set is taken too. ``stop`` is set by this method as
+        well, when delivering fails for good, or the outbox cannot be written.
 
         Raises:
             StockctlError: the source, the stream or the outbox failed; ``totals`` and ``undelivered``
                 tell how far it came.
         """
-        if waiting := self._outbox.waiting:
-            _log.info("%s quotes wait in the outbox from an earlier run; they go first.", f"{waiting:,}")
+        self._greet()
         closing = Closing(stop, self._grace)
         thread = Thread(target=self._deliver, args=(closing, stop), name="delivery", daemon=True)
         thread.start()
         try:
-            self._take(stop)
+            self._take(stop, closing)
         finally:
             self._outbox.finish()
             closing.source_ended()
@@ -96,12 +125,44 @@ class BufferedProducer:
             raise self._failure
         return self.totals
 
-    def _take(self, stop: Event) -> None:
-        for tick in self._source.ticks(stop):
-            for batch in self._cutter.cut(tick):
-                self._outbox.put(batch, stop.is_set)
-            if stop.is_set() or self._cutter.full:
+    def _greet(self) -> None:
+        quotes, rejections = self._outbox.waiting, self._outbox.waiting_rejections
+        if not quotes and not rejections:
+            return
+        unreadable = f" and {rejections:,} unreadable records" if rejections else ""
+        doubted = self._outbox.doubted
+        perhaps = (
+            f" {doubted:,} of them were under way when it ended, and may have arrived." if doubted else ""
+        )
+        _log.info("%s quotes%s wait in the outbox from an earlier run; they go first.%s",
+                  f"{quotes:,}", unreadable, perhaps)  # fmt: skip
+
+    def _take(self, stop: Event, closing: Closing) -> None:
+        try:
+            for tick in drained(self._source, stop, self._grace):
+                for batch in self._cutter.cut(tick):
+                    self._put(batch, stop, closing)
+                if self._cutter.full:
+                    break
+        finally:
+            if self._not_stored:
+                _log.error(
+                    "%s quotes that were read could not be stored: they are lost.", f"{self._not_stored:,}"
+                )
+        if self._unwritable is not None:
+            raise self._unwritable
+
+    def _put(self, batch: Batch, stop: Event, closing: Closing) -> None:
+        """Put a batch; once that has failed, only count what is lost, as nothing may overtake it."""
+        if self._unwritable is None:
+            try:
+                self._outbox.put(batch, stop.is_set, lambda: closing.over)
+            except OutboxError as error:
+                self._unwritable = error
+                stop.set()
+            else:
                 return
+        self._not_stored += batch.length
 
     def _await(self, thread: Thread, closing: Closing) -> None:
         """Wait for the thread until it ends or its time is over; a call under way may then be cut off."""
@@ -136,16 +197,7 @@ class BufferedProducer:
         delivery = Delivery(stream, self._meter, patience, self._observe)
         while not self._outbox.exhausted:
             parcel = self._outbox.take(stream.batch_records, _IDLE)
-            if parcel is not None and not self._delivered(delivery, parcel):
+            if parcel is not None and not delivery.deliver(parcel.batch, Holding(self._outbox, parcel)):
                 return
             if closing.over:
                 return
-
-    def _delivered(self, delivery: Delivery, parcel: Parcel) -> bool:
-        rest = parcel
-
-        def settle(left: Sequence[Record]) -> None:
-            nonlocal rest
-            rest = self._outbox.settle(rest, left)
-
-        return delivery.deliver(parcel.batch, settle)

@@ -2,15 +2,49 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from stockctl.pipeline.ports import Receipt, Record, Stream, Undelivered
 from stockctl.producer.batches import Batch
 from stockctl.producer.meter import Meter
 from stockctl.producer.patience import Patience
 
-Settle = Callable[[Sequence[Record]], None]
-"""Is told, each time something was taken, what is left of a batch; nothing, when all of it was."""
 Observe = Callable[[Receipt], None]
+
+
+class Ledger(Protocol):
+    """Who answers for a batch until it is delivered."""
+
+    @property
+    def doubted(self) -> bool:
+        """Whether an earlier run may have delivered it."""
+
+    def begin(self) -> None:
+        """Note, before a try, that from now on it may have arrived."""
+
+    def settle(self, left: Sequence[Record]) -> None:
+        """Note that something was taken, and what is left; nothing, when all of it was."""
+
+    def withdraw(self) -> None:
+        """Note that, for certain, nothing of what is left has arrived."""
+
+
+class NoLedger:
+    """For a batch that can be had again."""
+
+    doubted = False
+
+    def begin(self) -> None:
+        """Note nothing."""
+
+    def settle(self, left: Sequence[Record]) -> None:
+        """Note nothing."""
+
+    def withdraw(self) -> None:
+        """Note nothing."""
+
+
+_NONE = NoLedger()
 
 
 class Delivery:
@@ -31,33 +65,37 @@ class Delivery:
         self._patience = patience
         self._observe = observe
 
-    def deliver(self, batch: Batch, settle: Settle = lambda _: None) -> bool:
+    def deliver(self, batch: Batch, ledger: Ledger = _NONE) -> bool:
         """Send ``batch``; return False when the time was over before all of it was taken.
 
         Raises:
             Undelivered: of a fault that does not pass.
         """
-        left = batch.records
+        left, doubted = batch.records, False
         while True:
             began = time.monotonic()
+            ledger.begin()
             try:
                 receipt = self._send(batch, left)
             except Undelivered as fault:
-                if len(fault.records) < len(left):
-                    settle(fault.records)
-                    self._tell(fault.receipt)
+                doubted = doubted or fault.receipt.uncertain > 0
+                if taken := len(left) - len(fault.records):
+                    ledger.settle(fault.records)
+                    self._tell(fault.receipt, taken if ledger.doubted else 0)
                 else:
                     self._meter.add(fault.receipt)
+                if not doubted:
+                    ledger.withdraw()
                 left = fault.records
                 if not fault.passing:
                     raise
                 if not self._patience.rest(fault, began):
                     return False
             else:
-                settle(())
+                ledger.settle(())
                 self._patience.rewarded()
                 self._meter.acknowledged(batch.length, time.time() - batch.taken_at)
-                self._tell(receipt)
+                self._tell(receipt, len(left) if ledger.doubted else 0)
                 return True
 
     def _send(self, batch: Batch, left: Sequence[Record]) -> Receipt:
@@ -67,7 +105,9 @@ class Delivery:
         self._meter.refused(len(batch.rejections))
         return Receipt(0, quarantined=len(batch.rejections))
 
-    def _tell(self, receipt: Receipt) -> None:
+    def _tell(self, receipt: Receipt, doubted: int) -> None:
+        if not receipt.kept_here:  # else it tells itself what was there already
+            receipt = receipt._replace(uncertain=receipt.uncertain + doubted)
         self._meter.add(receipt)
         if self._observe is not None:
             self._observe(receipt)

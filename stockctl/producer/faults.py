@@ -8,6 +8,7 @@ from pathlib import Path
 from stockctl.errors import StockctlError
 
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 
@@ -17,8 +18,16 @@ class OutboxError(StockctlError):
     code = "outbox"
 
 
-class DiskFullError(OutboxError):
-    """There is no room for the outbox now; there may be later."""
+class PassingError(OutboxError):
+    """The outbox cannot be used now; it may be later."""
+
+
+class DiskFullError(PassingError):
+    """There is no room for the outbox now."""
+
+
+class BusyError(PassingError):
+    """Another process has locked the outbox."""
 
 
 @contextmanager
@@ -27,6 +36,7 @@ def explained(path: Path) -> Iterator[None]:
 
     Raises:
         DiskFullError: there is no room on the disk.
+        BusyError: another process has locked it.
         OutboxError: anything else.
     """
     try:
@@ -46,6 +56,10 @@ def _of_sqlite(path: Path, error: sqlite3.Error) -> OutboxError:
         return damaged(path, str(error))
     if primary == sqlite3.SQLITE_FULL:
         return DiskFullError(f"The disk that holds the outbox {path} is full.", "Free some space.")
+    if primary in _BUSY:
+        return BusyError(
+            f"The outbox {path} is locked by another process.", "End the program that has opened it."
+        )
     if primary in _UNWRITABLE:
         return OutboxError(
             f"The outbox {path} cannot be written ({error}).",

@@ -1,12 +1,14 @@
 """What an outbox that was full let go: how much, of when, of which symbols."""
 
+import heapq
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
-from stockctl.pipeline.ports import Record
+from stockctl.producer.batches import Batch
 
 _log = logging.getLogger(__name__)
 
@@ -20,81 +22,126 @@ _TIMESTAMP = 24
 
 
 class Gap(NamedTuple):
-    """Quotes that were dropped and will never arrive."""
+    """What was dropped and will never arrive."""
 
-    first: str
-    last: str
-    """Market times of the oldest and the newest of them; empty when they are not known."""
-    quotes: int
-    symbols: int
+    first: str = ""
+    last: str = ""
+    """Market times of the oldest and the newest quote; empty when they are not known."""
+    quotes: int = 0
+    symbols: int = 0
     """How many symbols they belong to."""
-    named: str
+    named: str = ""
     """Some of these symbols."""
+    rejections: int = 0
+    """How many records were dropped that the source could not read."""
+    origins: str = ""
+    """From which sources these came."""
 
     def __str__(self) -> str:
         """Return the gap in words."""
+        parts = [self._quotes()] if self.quotes else []
+        if self.rejections:
+            parts.append(f"{self.rejections:,} unreadable records of {self.origins}")
+        return " and ".join(parts)
+
+    def _quotes(self) -> str:
         more = ", ..." if self.symbols > _NAMED else ""
         times = f"{self.first} to {self.last}" if self.first != self.last else self.first
         return f"{self.quotes:,} quotes of {self.named}{more} ({times})"
+
+
+class _Episode(NamedTuple):
+    """A gap that may still grow."""
+
+    number: int
+    gap: Gap
+    symbols: frozenset[str]
+    last_drop: float
 
 
 class Gaps:
     """Writes down what is dropped, as one gap for each episode.
 
     Args:
-        connection: to the outbox; the caller holds a transaction when quotes are dropped.
+        connection: to the outbox.
         clock: seconds that never go back.
     """
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float] = time.monotonic) -> None:
         self._connection = connection
         self._clock = clock
-        self._number = 0
-        self._gap = Gap("", "", 0, 0, "")
-        self._symbols: set[str] = set()
-        self._last_drop: float | None = None
+        self._episode: _Episode | None = None
         self.dropped = 0
         """How many quotes were dropped since the start."""
+        self.dropped_rejections = 0
+        """How many records that a source could not read were."""
 
-    def add(self, records: Sequence[Record]) -> None:
-        """Write down that ``records`` are dropped."""
-        now = self._clock()
-        if self._last_drop is None or now - self._last_drop > EPISODE_SECONDS:
-            self._begin()
-        self._last_drop = now
-        self.dropped += len(records)
-        self._symbols.update(record.key for record in records)
-        times = [text for record in records if (text := _timestamp(record.data))]
-        known = [text for text in (self._gap.first, self._gap.last) if text]
-        self._gap = Gap(
-            min(times + known, default=""),
-            max(times + known, default=""),
-            self._gap.quotes + len(records),
-            len(self._symbols),
-            ", ".join(sorted(self._symbols)[:_NAMED]),
-        )
-        self._connection.execute("REPLACE INTO gaps VALUES (?, ?, ?, ?, ?, ?)", (self._number, *self._gap))
+    @contextmanager
+    def dropping(self, batch: Batch, transaction: AbstractContextManager[None]) -> Iterator[None]:
+        """Write down that ``batch`` is dropped, in one ``transaction`` with what the block does for it.
+
+        What is not written, as the disk is full, does not count.
+        """
+        with transaction:
+            began, episode = self._grown(batch)
+            self._write(episode)
+            yield
+        self._episode = episode
+        self.dropped += len(batch.records)
+        self.dropped_rejections += len(batch.rejections)
+        if began:
+            _log.warning(
+                "The outbox is full: the oldest in it are dropped (stream.outbox_full = drop-oldest)."
+            )
 
     def room(self) -> None:
         """Note that nothing had to be dropped; it ends the episode after a while."""
-        if self._last_drop is not None and self._clock() - self._last_drop > EPISODE_SECONDS:
-            _log.warning("The outbox has room again. Dropped for good: %s.", self._gap)
-            self._last_drop = None
+        if self._episode is not None and self._clock() - self._episode.last_drop > EPISODE_SECONDS:
+            _log.warning("The outbox has room again. Dropped for good: %s.", self._episode.gap)
+            self._episode = None
 
-    def _begin(self) -> None:
-        (newest,) = self._connection.execute("SELECT max(number) FROM gaps").fetchone()
-        self._number = (newest or 0) + 1
-        self._connection.execute("DELETE FROM gaps WHERE number <= ?", (self._number - _KEPT,))
-        self._gap, self._symbols = Gap("", "", 0, 0, ""), set()
-        _log.warning(
-            "The outbox is full: the oldest quotes in it are dropped (stream.outbox_full = drop-oldest)."
+    def _grown(self, batch: Batch) -> tuple[bool, _Episode]:
+        """Return whether an episode begins, and the episode with ``batch`` in it."""
+        now, before = self._clock(), self._episode
+        if before is None or now - before.last_drop > EPISODE_SECONDS:
+            (newest,) = self._connection.execute("SELECT max(number) FROM gaps").fetchone()
+            return True, _with(_Episode((newest or 0) + 1, Gap(), frozenset(), now), batch, now)
+        return False, _with(before, batch, now)
+
+    def _write(self, episode: _Episode) -> None:
+        self._connection.execute("DELETE FROM gaps WHERE number <= ?", (episode.number - _KEPT,))
+        self._connection.execute(
+            "REPLACE INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (episode.number, *episode.gap)
         )
 
 
 def read_gaps(connection: sqlite3.Connection) -> list[Gap]:
     """Return the gaps of an outbox, oldest first."""
-    rows = connection.execute("SELECT first, last, quotes, symbols, named FROM gaps ORDER BY number")
+    rows = connection.execute(
+        "SELECT first, last, quotes, symbols, named, rejections, origins FROM gaps ORDER BY number"
+    )
     return [Gap(*row) for row in rows]
+
+
+def _with(episode: _Episode, batch: Batch, now: float) -> _Episode:
+    gap, symbols = episode.gap, episode.symbols.union(record.key for record in batch.records)
+    times = [text for record in batch.records if (text := _timestamp(record.data))]
+    times += [text for text in (gap.first, gap.last) if text]
+    origins = {each.origin.partition(":")[0] for each in batch.rejections}.union(_split(gap.origins))
+    grown = Gap(
+        min(times, default=""),
+        max(times, default=""),
+        gap.quotes + len(batch.records),
+        len(symbols),
+        ", ".join(heapq.nsmallest(_NAMED, symbols)),
+        gap.rejections + len(batch.rejections),
+        ", ".join(heapq.nsmallest(_NAMED, origins)),
+    )
+    return _Episode(episode.number, grown, symbols, now)
+
+
+def _split(names: str) -> list[str]:
+    return names.split(", ") if names else []
 
 
 def _timestamp(data: bytes) -> str:

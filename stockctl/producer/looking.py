@@ -15,6 +15,8 @@ class Contents(NamedTuple):
 
     quotes: int
     """How many wait."""
+    rejections: int
+    """How many records wait that a source could not read."""
     size: int
     """In bytes."""
     oldest: datetime | None
@@ -34,7 +36,7 @@ def contents(path: Path) -> Contents | None:
     with reading(path) as connection:
         found, gaps = content_of(connection), read_gaps(connection)
     oldest = None if found.oldest is None else datetime.fromtimestamp(found.oldest, UTC)
-    return Contents(found.quotes, found.size, oldest, tuple(gaps))
+    return Contents(found.quotes, found.rejections, found.size, oldest, tuple(gaps))
 
 
 def facts(path: Path) -> list[tuple[str, str | int]]:
@@ -49,9 +51,14 @@ def facts(path: Path) -> list[tuple[str, str | int]]:
     since = "" if found.oldest is None else f", the oldest since {found.oldest:%Y-%m-%d %H:%M:%S} UTC"
     shown: list[tuple[str, str | int]] = [
         ("outbox", str(path)),
-        ("waiting", f"{found.quotes:,} quotes{since}" if found.quotes else 0),
+        ("waiting", f"{_waiting(found)}{since}" if found.quotes or found.rejections else 0),
     ]
     if found.gaps:
         earlier = f"; {len(found.gaps) - _SHOWN} gaps before" if len(found.gaps) > _SHOWN else ""
         shown.append(("dropped", "; ".join(map(str, reversed(found.gaps[-_SHOWN:]))) + earlier))
     return shown
+
+
+def _waiting(found: Contents) -> str:
+    unreadable = f" and {found.rejections:,} unreadable records" if found.rejections else ""
+    return f"{found.quotes:,} quotes{unreadable}"

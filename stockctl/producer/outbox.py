@@ -1,21 +1,23 @@
 """A bounded queue on disk between a source and a stream."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Condition
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from stockctl.pipeline.ports import Record
 from stockctl.producer.batches import Batch
-from stockctl.producer.faults import DiskFullError, explained
+from stockctl.producer.faults import PassingError, explained
 from stockctl.producer.gaps import Gaps
 from stockctl.producer.lock import ProcessLock
 from stockctl.producer.outbox_file import OutboxFile, Row
 from stockctl.producer.syncing import Syncer
 
+T = TypeVar("T")
 Policy = Literal["block", "drop-oldest"]
 LOCK_SUFFIX = ".lock"
 
@@ -33,6 +35,8 @@ class Parcel(NamedTuple):
     last: int
     batch: Batch
     size: int
+    doubted: bool = False
+    """Whether an earlier run had begun to deliver it."""
 
 
 class Outbox:
@@ -52,7 +56,8 @@ class Outbox:
     """
 
     def __init__(self, path: Path, *, limit: int, full: Policy = "block") -> None:
-        self.path = path
+        # One file has one lock, by whatever links it is named.
+        self.path = path = path.resolve()
         self._limit = limit
         self._full = full
         with explained(path):
@@ -66,13 +71,16 @@ class Outbox:
         self._changed = Condition()
         self._gaps = Gaps(self._file.connection)
         content = self._file.content()
-        self._quotes, self._size = content.quotes, content.size
+        self._quotes, self._rejections, self._size = content.quotes, content.rejections, content.size
         self._next, self._newest = content.first, content.last
         self._cache: dict[int, Row] = {}
         self._cached_bytes = 0
-        self._oldest = content.oldest
+        self._oldest = -math.inf if content.first else None
         self._finished = False
-        self._unnoted = 0
+        self._unnoted = self._unnoted_to = 0
+        self._doubted_to = self._under_way = self._marked_earlier(content.first)
+        self._begun, self._begun_earlier = 0, self._file.quotes_up_to(self._doubted_to)
+        self._told_unmarked = False
         self._syncer = Syncer(self._file, self._waits_since)
 
     @property
@@ -81,9 +89,24 @@ class Outbox:
         return self._quotes
 
     @property
+    def waiting_rejections(self) -> int:
+        """How many records wait that a source could not read."""
+        return self._rejections
+
+    @property
     def dropped(self) -> int:
         """How many quotes were dropped since the start."""
         return self._gaps.dropped
+
+    @property
+    def dropped_rejections(self) -> int:
+        """How many records that a source could not read were dropped since the start."""
+        return self._gaps.dropped_rejections
+
+    @property
+    def doubted(self) -> int:
+        """How many of the quotes that wait may have arrived, as their delivery has begun."""
+        return self._begun_earlier + self._begun
 
     @property
     def syncs(self) -> int:
@@ -94,15 +117,17 @@ class Outbox:
         """Wait until what was put is forced onto the disk; return False when it is not in time."""
         return self._syncer.synced(seconds)
 
-    def put(self, batch: Batch, hurry: Callable[[], bool]) -> None:
+    def put(self, batch: Batch, hurry: Callable[[], bool], over: Callable[[], bool] = lambda: False) -> None:
         """Add a batch; at the limit do what the policy says, until ``hurry`` tells to wait no more.
 
+        A full disk, or another process that has locked the file, is waited for until it is ``over``.
+
         Raises:
-            OutboxError: it cannot be written.
+            OutboxError: it cannot be written; nothing was added.
         """
         with self._changed:
-            self._make_room(batch, hurry)
-            self._append(batch, hurry)
+            self._make_room(batch, hurry, over)
+            self._append(self._patiently(lambda: self._file.append(self._newest + 1, batch), over))
             self._changed.notify_all()
         self._syncer.note()
 
@@ -111,26 +136,67 @@ class Outbox:
         with self._changed:
             if not self._there() and not self._finished:
                 self._changed.wait(seconds)
-            parcel = self._parcel(most) if self._there() else None
-            if parcel is not None:
-                self._oldest = parcel.batch.taken_at
-            return parcel
+            try:
+                return self._parcel(most) if self._there() else None
+            except PassingError:
+                self._changed.wait(min(seconds, _GLANCE))
+                return None
+
+    def begin(self, parcel: Parcel) -> None:
+        """Note in the file that ``parcel`` may arrive from now on, for the run after a kill to know."""
+        self._begun = 0 if parcel.doubted else len(parcel.batch.records)
+        self._mark(max(parcel.last, self._doubted_to))
+
+    def withdraw(self, parcel: Parcel) -> None:
+        """Note that nothing of ``parcel`` has arrived since it was begun."""
+        if not parcel.doubted:
+            self._begun = 0
+            self._mark(parcel.first - 1)
+
+    def _mark(self, last: int) -> None:
+        with self._changed:
+            if last == self._under_way:
+                return
+            try:
+                self._file.note_under_way(last)
+            except PassingError as error:
+                if not self._told_unmarked:
+                    _log.warning("%s What is sent again after a kill will not be told.", error.message)
+                self._told_unmarked = True
+            else:
+                self._under_way = last
+
+    def _marked_earlier(self, first: int) -> int:
+        """Return up to where an earlier run had begun to deliver; numbers begin anew in an empty outbox."""
+        last = self._file.under_way()
+        if last and not first:
+            self._file.note_under_way(0)
+            return 0
+        return last
 
     def settle(self, parcel: Parcel, left: Sequence[Record]) -> Parcel:
         """Note that all of ``parcel`` but ``left`` was delivered; return the parcel that remains.
 
-        On a full disk that is noted later; what cannot be noted before the end is delivered again.
+        What cannot be noted now, on a full disk or as the file is locked, is noted later; what cannot be
+        before the end is delivered again.
 
         Raises:
             OutboxError: the file cannot be used.
         """
         with self._changed:
             remains = self._noted(parcel, left)
-            self._quotes -= len(parcel.batch.records) - len(left)
+            taken = len(parcel.batch.records) - len(left)
+            self._quotes -= taken
+            if parcel.doubted:
+                self._begun_earlier -= taken
+            else:
+                self._begun = len(left)
+            self._rejections -= len(parcel.batch.rejections)
             self._size -= parcel.size - remains.size
-            if not self._quotes:
+            if not self._quotes and not self._rejections:
                 self._oldest = None
-                self._file.shrink()
+                with suppress(PassingError):
+                    self._file.shrink()
             self._changed.notify_all()
         if self._oldest is not None:
             self._syncer.note()
@@ -144,11 +210,11 @@ class Outbox:
                 row = self._file.replace(first, parcel.last, parcel.first, batch)
             else:
                 self._file.remove(first, parcel.last)
-        except DiskFullError:
-            self._unnoted = first
-            return parcel._replace(batch=batch) if left else Parcel(first, first, batch, 0)
+        except PassingError:
+            self._unnoted, self._unnoted_to = first, parcel.first - 1 if left else parcel.last
+            return parcel._replace(batch=batch, size=parcel.size if left else 0)
         self._unnoted = 0
-        return Parcel(parcel.first, parcel.first, batch, row.size if left else 0)
+        return parcel._replace(last=parcel.first, batch=batch, size=row.size if left else 0)
 
     def finish(self) -> None:
         """Note that nothing more is put."""
@@ -166,8 +232,17 @@ class Outbox:
         """Close it; what waits stays there."""
         self._syncer.close()
         with self._changed:
+            self._note_the_rest()
             self._file.close()
         self._lock.release()
+
+    def _note_the_rest(self) -> None:
+        if not self._unnoted:
+            return
+        try:
+            self._file.remove(self._unnoted, self._unnoted_to)
+        except PassingError as error:
+            _log.warning("%s What was delivered last is sent again by the next run.", error.message)
 
     def _there(self) -> bool:
         return 0 < self._next <= self._newest
@@ -175,12 +250,12 @@ class Outbox:
     def _waits_since(self) -> float | None:
         return self._oldest
 
-    def _make_room(self, batch: Batch, hurry: Callable[[], bool]) -> None:
+    def _make_room(self, batch: Batch, hurry: Callable[[], bool], over: Callable[[], bool]) -> None:
         if not self._fits(batch):
             if self._full == "block":
                 self._wait_for_room(batch, hurry)
             else:
-                self._drop_for(batch)
+                self._patiently(lambda: self._drop_for(batch), over)
         elif self._full == "drop-oldest":
             self._gaps.room()
 
@@ -204,36 +279,43 @@ class Outbox:
             row = self._row(self._next)
             if row is None:
                 break
-            with self._file.transaction():
+            with self._gaps.dropping(row.batch, self._file.transaction()):
                 self._file.remove(row.number, row.number)
-                self._gaps.add(row.batch.records)
             self._advance(row)
             self._quotes -= len(row.batch.records)
+            if row.number <= self._doubted_to:
+                self._begun_earlier -= len(row.batch.records)
+            self._rejections -= len(row.batch.rejections)
             self._size -= row.size
 
-    def _append(self, batch: Batch, hurry: Callable[[], bool]) -> None:
-        row = self._written(batch, hurry)
+    def _append(self, row: Row) -> None:
         self._newest = row.number
         self._next = self._next or row.number
-        self._quotes += len(batch.records)
+        self._quotes += len(row.batch.records)
+        self._rejections += len(row.batch.rejections)
         self._size += row.size
-        self._oldest = batch.taken_at if self._oldest is None else self._oldest
+        self._oldest = row.put_at if self._oldest is None else self._oldest
         if len(self._cache) < _CACHED_BATCHES and self._cached_bytes < _CACHED_BYTES:
             self._cache[row.number] = row
             self._cached_bytes += row.size
 
-    def _written(self, batch: Batch, hurry: Callable[[], bool]) -> Row:
-        told = False
+    def _patiently(self, write: Callable[[], T], over: Callable[[], bool]) -> T:
+        """Write; for what keeps it from that and may pass, wait, and say so once."""
+        began, told = time.monotonic(), False
         while True:
             try:
-                return self._file.append(self._newest + 1, batch)
-            except DiskFullError as error:
-                if hurry():
+                written = write()
+            except PassingError as error:
+                if over():
                     raise
                 if not told:
-                    _log.warning("%s The source waits for room.", error.message)
+                    _log.warning("%s The source waits.", error.message)
                     told = True
-                self._changed.wait(1.0)
+                self._changed.wait(_GLANCE)
+            else:
+                if told:
+                    _log.info("The outbox can be written again after %.0f s.", time.monotonic() - began)
+                return written
 
     def _parcel(self, most: int) -> Parcel | None:
         row = self._row(self._next)
@@ -241,20 +323,30 @@ class Outbox:
             self._next = self._newest + 1
             return None
         self._advance(row)
+        self._oldest = row.put_at
         first, last, size = row.number, row.number, row.size
+        doubted = first <= self._doubted_to
         if row.batch.rejections or row.batch.length >= most:
-            return Parcel(first, last, row.batch, size)
+            return Parcel(first, last, row.batch, size, doubted)
         records = list(row.batch.records)
-        while self._there() and (more := self._row(self._next)) is not None:
+        while self._there() and (more := self._row_at_hand(self._next)) is not None:
             if more.batch.rejections or len(records) + more.batch.length > most:
+                break
+            if doubted and more.number > self._doubted_to:
                 break
             self._advance(more)
             records += more.batch.records
             last, size = more.number, size + more.size
-        return Parcel(first, last, Batch(records, (), row.batch.taken_at), size)
+        return Parcel(first, last, Batch(records, (), row.batch.taken_at), size, doubted)
 
     def _row(self, number: int) -> Row | None:
         return self._cache.get(number) or self._file.read(number)
+
+    def _row_at_hand(self, number: int) -> Row | None:
+        try:
+            return self._row(number)
+        except PassingError:
+            return None
 
     def _advance(self, row: Row) -> None:
         self._next = row.number + 1

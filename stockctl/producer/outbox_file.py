@@ -1,7 +1,9 @@
 """The file of an outbox: SQLite, one row a batch."""
 
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,11 +14,13 @@ from stockctl.producer.faults import OutboxError, damaged, explained
 from stockctl.producer.packing import pack, unpack_records, unpack_rejections
 
 APPLICATION_ID = 0x5C7C_0B01
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 ROW_BYTES = 64
 """What a row takes beside its blob, about."""
 
 _BUSY_SECONDS = 10.0
+_BUSY_IN_USE = 0.25
+"""Seconds that another process's lock is waited for, at the start and later: then others are held up, too."""
 _LARGE_FILE = 64 << 20
 # Written at the file's making; a large log makes the syncs that come with its end rare.
 _PAGE_BYTES = 8192
@@ -43,8 +47,12 @@ CREATE TABLE gaps (
     last TEXT NOT NULL,
     quotes INTEGER NOT NULL,
     symbols INTEGER NOT NULL,
-    named TEXT NOT NULL
+    named TEXT NOT NULL,
+    rejections INTEGER NOT NULL,
+    origins TEXT NOT NULL
 ) STRICT;
+CREATE TABLE under_way (last INTEGER NOT NULL) STRICT;
+INSERT INTO under_way VALUES (0);
 COMMIT;
 """
 
@@ -56,6 +64,8 @@ class Row(NamedTuple):
     batch: Batch
     size: int
     """In bytes, as it counts against the bound."""
+    put_at: float = -math.inf
+    """When it was put, by a clock that never goes back; long ago when that is not known any more."""
 
 
 class Content(NamedTuple):
@@ -65,6 +75,7 @@ class Content(NamedTuple):
     last: int
     """The numbers of the oldest and the newest batch; 0 and 0 without any."""
     quotes: int
+    rejections: int
     size: int
     oldest: float | None
     """When the oldest was taken from its source, in seconds since 1970."""
@@ -93,6 +104,7 @@ class OutboxFile:
                 self.connection.execute("PRAGMA secure_delete = OFF")
                 self.connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
                 self._check_whole()
+                self.connection.execute(f"PRAGMA busy_timeout = {_BUSY_IN_USE * 1000:.0f}")
             except BaseException:
                 self.connection.close()
                 raise
@@ -116,7 +128,7 @@ class OutboxFile:
                 "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
                 (number, _kind(batch), batch.length, size, batch.taken_at, blob),
             )
-        return Row(number, batch, size)
+        return Row(number, batch, size, time.monotonic())
 
     def read(self, number: int) -> Row | None:
         """Return the first batch from ``number`` on, or None."""
@@ -135,6 +147,25 @@ class OutboxFile:
         except ValueError as error:
             raise damaged(self.path, str(error)) from error
         return Row(found, Batch(records, rejections, taken_at), size)
+
+    def under_way(self) -> int:
+        """Return the number of the last batch whose delivery has begun."""
+        with explained(self.path):
+            (last,) = self.connection.execute("SELECT last FROM under_way").fetchone()
+        return int(last)
+
+    def note_under_way(self, last: int) -> None:
+        """Note that the delivery of the batches up to ``last``, and of no others, has begun."""
+        with explained(self.path):
+            self.connection.execute("UPDATE under_way SET last = ?", (last,))
+
+    def quotes_up_to(self, last: int) -> int:
+        """Return how many quotes wait in the batches up to ``last``."""
+        with explained(self.path):
+            (quotes,) = self.connection.execute(
+                "SELECT sum(items) FROM batches WHERE kind = ? AND number <= ?", (_RECORDS, last)
+            ).fetchone()
+        return quotes or 0
 
     def remove(self, first: int, last: int) -> None:
         """Take out the batches from ``first`` to ``last``."""
@@ -192,8 +223,9 @@ def content_of(connection: sqlite3.Connection) -> Content:
     first, last, oldest, size = connection.execute(
         "SELECT min(number), max(number), min(taken_at), sum(bytes) FROM batches"
     ).fetchone()
-    (quotes,) = connection.execute("SELECT sum(items) FROM batches WHERE kind = ?", (_RECORDS,)).fetchone()
-    return Content(first or 0, last or 0, quotes or 0, size or 0, oldest)
+    items = dict(connection.execute("SELECT kind, sum(items) FROM batches GROUP BY kind"))
+    quotes, rejections = items.get(_RECORDS, 0), items.get(_REJECTIONS, 0)
+    return Content(first or 0, last or 0, quotes, rejections, size or 0, oldest)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ class Syncer:
 
     Args:
         file: the outbox.
-        waits_since: since when the oldest of what waits does so, in seconds since 1970, or None.
+        waits_since: since when the oldest of what waits does so, by ``time.monotonic``, or None.
     """
 
     def __init__(self, file: OutboxFile, waits_since: Callable[[], float | None]) -> None:
@@ -57,7 +57,7 @@ class Syncer:
                 noted = self._noted
             since = self._waits_since()
             if since is not None:
-                if time.time() - since < AGE:
+                if time.monotonic() - since < AGE:
                     continue
                 self._sync()
             with self._changed:

@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Condition
 from types import SimpleNamespace
@@ -19,11 +21,12 @@ from hypothesis import strategies as st
 from quote_strategies import examples
 
 from stockctl.pipeline.ports import Record, Rejection
-from stockctl.producer import syncing
+from stockctl.producer import outbox_file, syncing
 from stockctl.producer.batches import Batch
-from stockctl.producer.faults import OutboxError
+from stockctl.producer.faults import BusyError, OutboxError
 from stockctl.producer.gaps import read_gaps
-from stockctl.producer.outbox import Outbox, opened
+from stockctl.producer.looking import facts
+from stockctl.producer.outbox import Outbox, Policy, opened
 from stockctl.producer.outbox_file import reading
 from stockctl.producer.packing import pack, unpack_records, unpack_rejections
 
@@ -178,6 +181,8 @@ def test_the_oldest_are_dropped_and_written_down(tmp_path: Path, lines: Lines):
         gap.quotes,
         7,
         "S0, S1, S2, S3, S4",
+        0,
+        "",
     )
     assert gap.quotes == 700 - len(kept)
     assert str(gap).startswith(
@@ -198,6 +203,37 @@ def test_what_is_under_way_is_not_dropped(tmp_path: Path):
         left = drained(outbox)
     assert left[-1] == batch_of(quote("S0", 59)).records[0].data
     assert parcel.batch.records[0].data not in left
+
+
+def test_what_could_not_be_read_is_counted_and_named_when_it_is_dropped(tmp_path: Path):
+    """Rejections wait and are dropped like quotes, and neither goes without a figure."""
+    path = tmp_path / "o.db"
+    with opened(path, limit=3000, full="drop-oldest") as outbox:
+        for number in range(3):
+            outbox.put(Batch((), [Rejection(b"?" * 900, f"feed:x#{number}", "odd")], 0.0), never)
+        assert (outbox.waiting, outbox.waiting_rejections) == (0, 3)
+        assert (
+            dict(facts(path))["waiting"]
+            == "0 quotes and 3 unreadable records, the oldest since 1970-01-01 00:00:00 UTC"
+        )
+        put_all(outbox, range(30))
+        kept = len(drained(outbox))
+        assert outbox.waiting_rejections == 0
+        assert (outbox.dropped, outbox.dropped_rejections) == (30 - kept, 3)
+    with reading(path) as connection:
+        (gap,) = read_gaps(connection)
+    assert (gap.quotes, gap.rejections, gap.origins) == (30 - kept, 3, "feed")
+    assert str(gap).endswith("and 3 unreadable records of feed")
+
+
+def test_a_gap_of_nothing_but_rejections_has_words(tmp_path: Path):
+    """It names their source, and no quotes."""
+    path = tmp_path / "o.db"
+    with opened(path, limit=3000, full="drop-oldest") as outbox:
+        for number in range(8):
+            outbox.put(Batch((), [Rejection(b"?" * 900, f"feed:x#{number}", "odd")], 0.0), never)
+        left = outbox.waiting_rejections
+    assert dict(facts(path))["dropped"] == f"{8 - left} unreadable records of feed"
 
 
 class Clock:
@@ -226,7 +262,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that is looked at every moment."""
     clock = Clock()
     monkeypatch.setattr(syncing, "INTERVAL", 0.001)
-    monkeypatch.setattr(syncing, "time", SimpleNamespace(time=clock))
+    for module in (syncing, outbox_file):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 
@@ -234,7 +271,7 @@ def test_good_times_cost_no_sync(tmp_path: Path, clock: Clock):
     """Batches that are settled soon are never forced onto the disk, though one always waits."""
     with opened(tmp_path / "o.db", limit=LARGE) as outbox:
         for number in range(60):
-            outbox.put(batch_of(quote("AAPL", number), taken_at=clock.now), never)
+            outbox.put(batch_of(quote("AAPL", number)), never)
             if number:
                 parcel = outbox.take(1, 0)
                 assert parcel is not None
@@ -248,7 +285,7 @@ def test_what_waits_is_synced_within_a_second(tmp_path: Path, clock: Clock):
     """Quotes that wait are forced onto the disk soon, together, and then not again."""
     with opened(tmp_path / "o.db", limit=LARGE) as outbox:
         for number in range(200):
-            outbox.put(batch_of(quote("AAPL", number), taken_at=clock.now), never)
+            outbox.put(batch_of(quote("AAPL", number)), never)
         clock.await_look()
         assert outbox.syncs == 0
         clock.now += syncing.AGE
@@ -259,6 +296,104 @@ def test_what_waits_is_synced_within_a_second(tmp_path: Path, clock: Clock):
 def test_the_pause_and_the_age_are_less_than_a_second():
     """Together they bound what a power cut takes."""
     assert syncing.INTERVAL + syncing.AGE < 1
+
+
+def test_a_clock_that_was_set_back_keeps_nothing_off_the_disk(tmp_path: Path):
+    """Quotes taken an hour ahead of the time of day are forced onto the disk like others."""
+    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+        outbox.put(batch_of(quote("AAPL", 1), taken_at=time.time() + 3600), never)
+        assert outbox.synced(3.0)
+        assert outbox.syncs == 1
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the write lock of an outbox, as another program would."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("full", ["block", "drop-oldest"])
+def test_an_outbox_that_is_locked_is_waited_for(tmp_path: Path, lines: Lines, full: Policy):
+    """Whether it has room or is to make some; that is said once, and nothing but what is dropped is lost."""
+    with opened(tmp_path / "o.db", limit=1000, full=full) as outbox:
+        before = put_all(outbox, range(5)) if full == "drop-oldest" else []
+        thread = threading.Thread(target=put_all, args=(outbox, range(5, 6)))
+        with locked(tmp_path / "o.db"):
+            thread.start()
+            assert "is locked by another process. The source waits." in lines.wait_for("is locked")
+        thread.join()
+        dropped, found = outbox.dropped, drained(outbox)
+    put = [*before, batch_of(quote("S0", 5)).records[0].data]
+    assert found == put[dropped:]
+    assert (dropped > 1) == (full == "drop-oldest")
+    assert sum("is locked" in line for line in lines.text) == 1
+
+
+def test_a_lock_is_waited_for_no_longer_than_there_is_time(tmp_path: Path):
+    """Then it is an error, and nothing was put."""
+    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+        with locked(tmp_path / "o.db"), pytest.raises(BusyError, match="locked by another process"):
+            outbox.put(batch_of(quote("AAPL", 1)), never, always)
+        assert (outbox.waiting, drained(outbox)) == (0, [])
+
+
+def test_what_is_delivered_while_it_is_locked_is_noted_at_the_end(tmp_path: Path):
+    """It is not sent again by the next run."""
+    path = tmp_path / "o.db"
+    with opened(path, limit=LARGE) as outbox:
+        data = put_all(outbox, range(3))
+        parcel = outbox.take(1, 0)
+        assert parcel is not None
+        with locked(path):
+            outbox.settle(parcel, ())
+    with opened(path, limit=LARGE) as outbox:
+        assert drained(outbox) == data[1:]
+
+
+def test_what_was_under_way_is_known_to_the_next_run(tmp_path: Path):
+    """All of what was begun, and nothing else, may have arrived; it does not travel with what is new."""
+    path = tmp_path / "o.db"
+    with opened(path, limit=LARGE) as outbox:
+        put_all(outbox, range(9), symbols=2)
+        parcel = outbox.take(6, 0)
+        assert parcel is not None
+        outbox.begin(parcel)
+        assert outbox.doubted == 6
+    with opened(path, limit=LARGE) as outbox:
+        assert outbox.doubted == 6
+        small = outbox.take(2, 0)
+        assert small is not None
+        outbox.begin(small)
+    with opened(path, limit=LARGE) as outbox:
+        assert outbox.doubted == 6
+        found = []
+        while parcel := outbox.take(100, 0):
+            outbox.begin(parcel)
+            found.append((len(parcel.batch.records), parcel.doubted))
+            outbox.settle(parcel, ())
+        assert found == [(6, True), (12, False)]
+        assert outbox.doubted == 0
+    with opened(path, limit=LARGE) as outbox:
+        put_all(outbox, range(2))
+        assert outbox.doubted == 0
+
+
+def test_what_came_back_for_certain_is_not_doubted(tmp_path: Path):
+    """A stream that refused the rest of a parcel has not taken it."""
+    path = tmp_path / "o.db"
+    with opened(path, limit=LARGE) as outbox:
+        put_all(outbox, range(4))
+        parcel = outbox.take(4, 0)
+        assert parcel is not None
+        outbox.begin(parcel)
+        rest = outbox.settle(parcel, parcel.batch.records[2:])
+        outbox.withdraw(rest)
+        assert outbox.doubted == 0
+    with opened(path, limit=LARGE) as outbox:
+        assert (outbox.waiting, outbox.doubted) == (2, 0)
 
 
 def test_the_disk_gets_its_room_back(tmp_path: Path):
@@ -300,6 +435,14 @@ def test_a_second_producer_is_refused_with_the_first_ones_pid(tmp_path: Path):
         assert outbox.waiting == 0
 
 
+def test_one_outbox_by_two_names_has_one_lock(tmp_path: Path):
+    """A symbolic link leads to the same lock."""
+    path, link = tmp_path / "store" / "o.db", tmp_path / "link.db"
+    link.symlink_to(path)
+    with opened(link, limit=LARGE), pytest.raises(OutboxError, match="is in use by process"):
+        Outbox(path, limit=LARGE)
+
+
 def spoil_header(path: Path) -> None:
     path.write_bytes(b"no database at all" * 100)
 
@@ -331,7 +474,7 @@ def make_folder(path: Path) -> None:
     [
         (spoil_header, "is damaged or is none"),
         (spoil_middle, "is damaged or is none"),
-        (make_newer, "its format is 99, this one knows 2"),
+        (make_newer, "its format is 99, this one knows 3"),
         (make_foreign, "no outbox of stockctl"),
         (make_folder, "cannot be written"),
     ],

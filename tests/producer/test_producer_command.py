@@ -1,6 +1,7 @@
 """stream with an outbox, as a user meets it."""
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -113,6 +114,21 @@ def test_a_stop_says_what_waits_and_the_next_run_sends_it(tmp_path: Path, server
     assert "40 quotes wait in the outbox from an earlier run" in done.stderr
     assert "50 quotes sent" in done.stderr
     assert arrived(tmp_path / "journal") == moments(lines + more)
+
+
+def test_what_a_full_outbox_dropped_is_in_the_last_words(tmp_path: Path, server: NullKinesis):
+    """How many quotes are gone, and how many wait, with what could not be read."""
+    server.stop()
+    lines = [b"?", *lines_of(10, 800), b"?"]
+    bounds = {"STOCKCTL_STREAM__OUTBOX_MB": "1", "STOCKCTL_STREAM__OUTBOX_FULL": "drop-oldest"}
+    done = Piped(tmp_path, server).run(
+        "stream", "--source", "ndjson", "--file", "-", "--grace", "0.2",
+        stdin=b"\n".join(lines) + b"\n", extra=bounds,
+    )  # fmt: skip
+    words = done.stderr.replace(",", "")
+    [gone] = re.findall(r"\n(\d+) quotes and 1 unreadable record dropped for good", words)
+    [left] = re.findall(r"\n(\d+) quotes and 1 unreadable record in the outbox", words)
+    assert int(gone) + int(left) == 8000, done.stderr
 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path, server: NullKinesis):

@@ -2,26 +2,28 @@
 
 import os
 import sqlite3
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from embedded import open_stream, quarantined, raw_files, stored_rows
 from feeds import SECONDS, Feed, Kept, Lines, kinesis_stream, quote, ticks_of
-from kinesis_null import NullKinesis, Script, journal, kinesis_null
+from kinesis_null import NullKinesis, Script, journal, kinesis_null, unpacked
 
 import stockctl.local.database as database_module
-from stockctl.aws.aggregated_format import decode, is_aggregated
 from stockctl.errors import StockctlError
 from stockctl.market.quote import encode_quote
-from stockctl.pipeline.ports import Receipt, Rejection, Stream
-from stockctl.producer import BufferedProducer, Producer, opened
+from stockctl.pipeline.ports import Receipt, Rejection, Stream, Undelivered
+from stockctl.producer import BATCH_RECORDS, BufferedProducer, Producer, draining, opened
 from stockctl.sources.base import Tick
+from stockctl.sources.ndjson import NdjsonSource
+from stockctl.sources.ndjson.source import TICK_ITEMS
 
 LARGE = 1 << 30
 
@@ -234,6 +236,81 @@ def test_a_stream_that_goes_and_comes_delays_and_loses_nothing(place: Place, tmp
     assert sum("Trying again" in line for line in lines.text) == 1
 
 
+@contextmanager
+def away() -> Iterator[Stream]:
+    """A stream that cannot be reached."""
+    raise Undelivered("It is away.", passing=True)
+    yield
+
+
+@pytest.fixture
+def stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[BinaryIO]:
+    """The end to write to of a pipe that is standard input."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as text, os.fdopen(writing, "wb") as end:
+        monkeypatch.setattr(sys, "stdin", text)
+        yield end
+
+
+def test_what_was_read_when_the_stop_came_is_kept(tmp_path: Path, stdin: BinaryIO, lines: Lines):
+    """Of a block read from a pipe every line is in the outbox, and a line that was cut off, as unreadable."""
+    count = 2 * TICK_ITEMS + 100
+    text = "".join(f'{{"date":"2026-01-05","ticker":"A","close":{n}}}\n' for n in range(1, count + 1))
+    stdin.write(text.encode() + b'{"date":')
+    stdin.flush()
+    with opened(tmp_path / "o.db", limit=1) as outbox:
+        producer = BufferedProducer(NdjsonSource("-"), away, outbox, grace=0)
+        with running(producer) as (stop, _):
+            lines.wait_for("is full")
+            stop.set()
+        assert (producer.undelivered, producer.undelivered_rejections) == (count, 1)
+
+
+def test_what_can_never_be_put_is_counted(tmp_path: Path, lines: Lines):
+    """An outbox that another process keeps locked to the end: the reason, and how many quotes are lost."""
+    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+        producer = BufferedProducer(Feed(ticks_of(5, 3)), away, outbox, grace=0.1)
+        with closing(sqlite3.connect(tmp_path / "o.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with running(producer) as (stop, end):
+                lines.wait_for("is locked")
+                stop.set()
+            other.execute("ROLLBACK")
+    assert "locked by another process" in end["error"].message
+    assert "5 quotes that were read could not be stored: they are lost." in lines.text
+
+
+class Endless(Feed):
+    """A source that does not heed the wish to stop."""
+
+    def ticks(self, stop: Event) -> Iterator[Tick]:
+        yield from self._ticks
+
+
+def test_a_source_that_does_not_end_is_left(tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch):
+    """After a while what it still gives is not taken, which is said."""
+    monkeypatch.setattr(draining, "LEAST_SECONDS", 0.05)
+    stop = Event()
+    stop.set()
+    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+        BufferedProducer(Endless(ticks_of(1, 10**9)), away, outbox, grace=0).run(stop)
+    assert lines.wait_for("does not end")
+
+
+@pytest.mark.parametrize("tick", [3 * BATCH_RECORDS])
+def test_without_an_outbox_the_tick_in_hand_is_delivered(tmp_path: Path, tick: int):
+    """A stop in the midst of a large tick loses nothing of it; with no time left, what remains is counted."""
+    items = [quote(f"S{number}", 1) for number in range(tick)]
+    for grace, arrives in ((30.0, tick), (0.0, BATCH_RECORDS)):
+        stop = Event()
+        with open_stream(tmp_path / f"home-{arrives}") as stream:
+            producer = Producer(
+                Feed(iter([items])), stream, observe=lambda _, stop=stop: stop.set(), grace=grace
+            )
+            assert producer.run(stop).sent == arrives
+        assert producer.undelivered == tick - arrives
+
+
 def test_a_fault_that_lasts_ends_the_run_and_loses_nothing(place: Place, tmp_path: Path):
     """The reason is the error of the run; every quote that was taken is in the outbox."""
     place.break_for_good()
@@ -350,7 +427,9 @@ def test_kinesis_may_fail_as_it_likes(tmp_path: Path, name: str, aggregate: bool
         with opened(tmp_path / "o.db", limit=LARGE) as outbox:
             producer = BufferedProducer(Feed(ticks_of(60, 20)), place.opens, outbox, grace=30)
             totals = producer.run(Event())
-    found = unpacked(tmp_path / "journal")
+    found = defaultdict(list)
+    for key, data in unpacked(tmp_path / "journal"):
+        found[key].append(data)
     repeats = 0
     for symbol, data in expected(60, 20).items():
         firsts = list(dict.fromkeys(found[symbol]))
@@ -360,18 +439,6 @@ def test_kinesis_may_fail_as_it_likes(tmp_path: Path, name: str, aggregate: bool
     assert repeats <= totals.uncertain <= totals.retried
     assert (totals.retried > 0) or aggregate
     assert (totals.throttled > 0) == (name == "throttled") or aggregate
-
-
-def unpacked(path: Path) -> dict[str, list[bytes]]:
-    """Return the quotes of a journal by symbol, aggregates taken apart."""
-    found = defaultdict(list)
-    for key, data in journal(path):
-        if is_aggregated(data):
-            for inner in decode(data):
-                found[inner.key].append(inner.data)
-        else:
-            found[key].append(data)
-    return found
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
