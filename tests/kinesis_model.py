@@ -57,6 +57,8 @@ class ModelStream:
         self.listed = 0
         self.filters = True
         """Whether ListShards knows its filter."""
+        self.unlisted = 0
+        """How many calls of ListShards fail from now on."""
         self._page = page
 
     def split(self, shard: ModelShard) -> None:
@@ -101,6 +103,10 @@ class ModelStream:
             context["parameters"] = params
 
         def answer(context: dict[str, Any], **_: object) -> Any:
+            if self.unlisted:
+                self.unlisted -= 1
+                error = {"Code": "ServiceUnavailable", "Message": "Try again."}
+                return SimpleNamespace(status_code=503), {"Error": error}
             return SimpleNamespace(status_code=200), self._list(context["parameters"])
 
         client.meta.events.register("before-parameter-build.kinesis.ListShards", remember, unique_id="model")

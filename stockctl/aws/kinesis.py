@@ -227,22 +227,41 @@ class _Sending:
 
     def _sort(self, call: Sequence[Entry], results: Sequence[Result]) -> list[str]:
         refusals = []
+        landed: list[tuple[Aggregate[Record], str]] = []
         for entry, result in zip(call, results, strict=True):
             if "ErrorCode" in result:
                 refusals.append(str(result["ErrorCode"]))
                 self._waiting.failed(entry)
                 self._again([entry], throttled=is_throttle(refusals[-1]))
-            elif isinstance(entry, Aggregate) and self._is_misplaced(entry, result):
-                self._again([entry], uncertain=True)
-                self._misplaced = True
+            elif isinstance(entry, Aggregate) and result["ShardId"] != entry.key:
+                landed.append((entry, str(result["ShardId"])))
             else:
                 self._waiting.taken(entry)
+        self._look_after(landed)
         # Packed anew, what was misplaced has other keys and no tries of its own.
         self._moves = self._moves + 1 if self._misplaced else 0
         return [*refusals, "the stream was resharded"] if self._misplaced else refusals
 
-    def _is_misplaced(self, entry: Aggregate[Record], result: Result) -> bool:
-        return self._aggregator is not None and self._aggregator.misplaced(entry, str(result["ShardId"]))
+    def _look_after(self, landed: Sequence[tuple[Aggregate[Record], str]]) -> None:
+        """Send again what landed in a shard that it is not for.
+
+        Raises:
+            AwsError: the shards cannot be listed; then all of it counts as perhaps twice, and waits.
+        """
+        try:
+            placed = [self._is_placed(entry, shard) for entry, shard in landed]
+        except AwsError:
+            self._again([entry for entry, _ in landed], uncertain=True)
+            raise
+        for (entry, _), well in zip(landed, placed, strict=True):
+            if well:
+                self._waiting.taken(entry)
+            else:
+                self._again([entry], uncertain=True)
+                self._misplaced = True
+
+    def _is_placed(self, entry: Aggregate[Record], shard: str) -> bool:
+        return self._aggregator is None or not self._aggregator.misplaced(entry, shard)
 
     def _again(self, call: Sequence[Entry], *, throttled: bool = False, uncertain: bool = False) -> None:
         count = sum(len(_members(entry)) for entry in call)

@@ -56,11 +56,13 @@ class OpenShards:
 
     @explained()
     def refresh(self) -> None:
-        """List the open shards again.
+        """List the open shards again; when that fails, whoever asks for them next tries it anew.
 
         Raises:
             AwsError: they cannot be listed, or there is none.
         """
+        self._shards = []
+        self._by_key = {}
         # A stand-in for Kinesis may not know the filter.
         found = [
             Shard(shard["ShardId"], int(shard["HashKeyRange"]["StartingHashKey"]))
@@ -75,7 +77,6 @@ class OpenShards:
             )
         self._shards = sorted(found, key=lambda shard: shard.first)
         self._firsts = [shard.first for shard in self._shards]
-        self._by_key = {}
 
     def _pages(self) -> Iterator[Mapping[str, Any]]:
         # botocore's paginator names the stream on every page, which Kinesis refuses (boto/botocore#2009).
