@@ -7,6 +7,7 @@ import pytest
 from websockets.sync.server import ServerConnection, serve
 
 from stockctl.sources.yahoo_live.connection import FAULTS, open_connection
+from stockctl.sources.yahoo_live.lost import why
 
 SECONDS = 20
 
@@ -49,3 +50,23 @@ def test_a_message_that_cannot_be_sent_costs_none_that_came(farewell: Farewell) 
         assert connection.receive(SECONDS) == "two"
         with pytest.raises(FAULTS):
             connection.receive(SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("socks5://127.0.0.1:1", "pip install 'python-socks[asyncio]'"),
+        ("http://127.0.0.1:99999", "Port out of range"),
+        ("http://[bad", "Invalid IPv6 URL"),
+        ("foo://ann:secret@127.0.0.1", "scheme foo isn't supported"),
+    ],
+)
+def test_a_proxy_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str, reason: str) -> None:
+    """What is set is a fault like any other, with what to do about it, and no password in it."""
+    monkeypatch.setenv("WSS_PROXY", proxy)
+    with pytest.raises(FAULTS) as failed, open_connection("wss://yahoo.invalid", SECONDS):
+        pass
+    assert "by the proxy that is set (HTTPS_PROXY" in why(failed.value)
+    assert reason in why(failed.value)
+    assert why(failed.value).endswith("Correct or unset it, and start again")
+    assert "secret" not in why(failed.value)

@@ -152,3 +152,13 @@ def test_what_is_in_the_way_is_named(tmp_path: Path, environment: dict[str, str]
         outcome = run(yahoo, tmp_path, {"way": scenario}, environment).outcomes["way"]
     assert any(words in text for text in outcome.said("WARNING"))
     assert outcome.connections == 0
+
+
+def test_a_proxy_that_cannot_be_leaves_plain_polling(tmp_path: Path) -> None:
+    """It is set for the live connection only, so that polls find their way."""
+    told = Told("I", 187.44, 0)
+    with YahooStandIn() as yahoo:
+        scenario = Scenario("I", [poll(told)], [[CLOSE]], told.at)
+        outcome = run(yahoo, tmp_path, {"way": scenario}, {"WSS_PROXY": "http://[bad"}).outcomes["way"]
+    assert times(outcome) == ["00.000"]
+    assert any("Correct or unset it, and start again. Polling" in text for text in outcome.said("WARNING"))

@@ -11,9 +11,14 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidProxy, WebSocketException
 
-FAULTS = (OSError, WebSocketException)
+
+class ProxySetting(Exception):
+    """What is set as the proxy is none that can be used; the text is why."""
+
+
+FAULTS = (OSError, WebSocketException, ProxySetting)
 """What a connection may fail with."""
 CLOSE_TIMEOUT = 1.0
 """Seconds for the handshake at the end."""
@@ -66,6 +71,7 @@ def open_connection(url: str, seconds: float) -> Iterator[Connection]:
     Raises:
         OSError: the server cannot be reached, or does not answer in time.
         WebSocketException: it, or a proxy, does not agree to a connection.
+        ProxySetting: no proxy can be what the environment names.
     """
     with asyncio.Runner() as runner:
         socket = runner.run(_opened(url, seconds))
@@ -76,4 +82,14 @@ def open_connection(url: str, seconds: float) -> Iterator[Connection]:
 
 
 async def _opened(url: str, seconds: float) -> ClientConnection:
-    return await connect(url, open_timeout=seconds, close_timeout=CLOSE_TIMEOUT, logger=_log)
+    try:
+        return await connect(url, open_timeout=seconds, close_timeout=CLOSE_TIMEOUT, logger=_log)
+    except OSError:  # some of these are a ValueError, too
+        raise
+    except InvalidProxy as error:
+        raise ProxySetting(error.msg) from error
+    except ImportError as error:
+        raise ProxySetting(f"{error} (pip install 'python-socks[asyncio]')") from error
+    # Of the address of a proxy, websockets leaves much to urllib and to the socket.
+    except (OverflowError, ValueError) as error:
+        raise ProxySetting(str(error)) from error

@@ -6,6 +6,7 @@ import ssl
 from websockets.exceptions import ConnectionClosed, InvalidProxyStatus, InvalidStatus, ProxyError
 
 from stockctl.sources.wording import one_line
+from stockctl.sources.yahoo_live.connection import ProxySetting
 
 _CLEAN = 1000
 _TOO_MANY = 429
@@ -22,6 +23,11 @@ def why(error: Exception) -> str:
         return _closed(error)
     if isinstance(error, InvalidStatus):
         return _refused(error.response.status_code)
+    if isinstance(error, ProxySetting):
+        return (
+            "Yahoo's live quotes cannot be reached by the proxy that is set (HTTPS_PROXY, SOCKS_PROXY or "
+            f"WSS_PROXY): {one_line(str(error))}. Correct or unset it, and start again"
+        )
     if isinstance(error, InvalidProxyStatus):
         return f"The proxy refuses the way to Yahoo's live quotes (HTTP {error.response.status_code})"
     if isinstance(error, ProxyError):
