@@ -15,8 +15,9 @@ from stockctl.sources.wording import named
 
 AFTER_CLOSE = timedelta(minutes=20)
 """How long a source goes on after the close: some quotes come delayed, and closing auctions take a while."""
-LONGEST_NAP = 60.0
-"""Seconds between two looks at the time of day, which may be set, or jump while a machine is suspended."""
+LONGEST_NAP = 1.0
+"""Seconds between two looks at the symbols, which may be changed, and at the time of day, which may be set,
+or jump while a machine is suspended."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ class WhenClosed:
     """A source that rests while the markets of all its symbols are closed.
 
     With ``wait`` it runs the source from each open until ``AFTER_CLOSE`` past the close; with ``exit`` it
-    ends there, or at once when no market is open to begin with. A break at noon is no close.
+    ends there, or at once when no market is open to begin with. A break at noon is no close. Symbols that
+    are changed meanwhile have their own hours, from that moment on.
 
     Args:
         source: what to run; it is run anew for each session, so it must be able to tick more than once.
@@ -78,6 +80,8 @@ class WhenClosed:
         self._zone = zone
         self._opens_at: datetime | None = None
         self._closes_at: datetime | None = None
+        self._judged: Sequence[str] = ()
+        self._until: datetime | None = None
 
     @property
     def expected(self) -> int | None:
@@ -97,9 +101,10 @@ class WhenClosed:
         Raises:
             Refusal: one has characters that no symbol has; nothing is changed.
         """
-        self._symbols = tuple(map(parse_symbol, symbols))
+        wanted = tuple(map(parse_symbol, symbols))
         if (inner := changing(self.source)) is not None:
             inner.change_symbols(symbols)
+        self._symbols = wanted
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield what the source yields while a market is open.
@@ -111,9 +116,8 @@ class WhenClosed:
             yield from self.source.ticks(stop)
             return
         while not stop.is_set():
-            until = self._closes()
-            if until is not None:
-                session = _StopAt(stop, until, self._clock)
+            if self._closes() is not None:
+                session = _StopAt(stop, self._left)
                 yield from self.source.ticks(session)
                 if not session.is_over:
                     return
@@ -122,9 +126,17 @@ class WhenClosed:
 
     def _closes(self) -> datetime | None:
         """Return until when to run now, or None when no market is open."""
-        end = self._hours.session_end(self._symbols, self._clock())
+        symbols = self._symbols
+        end = self._hours.session_end(symbols, self._clock())
         self._closes_at = None if end == FOREVER else end
-        return end if end in (None, FOREVER) else end + AFTER_CLOSE
+        self._until = end if end in (None, FOREVER) else end + AFTER_CLOSE
+        self._judged = symbols
+        return self._until
+
+    def _left(self) -> float:
+        """Return the seconds until the session is over, which is another one for other symbols."""
+        until = self._until if self._symbols is self._judged else self._closes()
+        return 0.0 if until is None else (until - self._clock()).total_seconds()
 
     def _rest(self, stop: Event) -> bool:
         """Say that all markets are closed; sleep until one opens, and return whether to go on then."""
@@ -158,29 +170,32 @@ class WhenClosed:
 
 
 class _StopAt(Event):
-    """A wish to stop that another event or a moment brings."""
+    """A wish to stop that another event brings, or the end of a session, which is for good."""
 
-    def __init__(self, stop: Event, moment: datetime, clock: Callable[[], datetime]) -> None:
+    def __init__(self, stop: Event, left: Callable[[], float]) -> None:
         super().__init__()
         self._stop = stop
-        self._moment = moment
-        self._clock = clock
+        self._left = left
+        self._ended = False
 
     @property
     def is_over(self) -> bool:
-        """Whether the moment has come, and nothing else asks to stop."""
-        return self._left() <= 0 and not self._stop.is_set()
+        """Whether the session has ended, and nothing else asks to stop."""
+        return self._remains() <= 0 and not self._stop.is_set()
 
     def is_set(self) -> bool:
-        return self._stop.is_set() or self._left() <= 0
+        return self._stop.is_set() or self._remains() <= 0
 
     def wait(self, timeout: float | None = None) -> bool:
         left = float("inf") if timeout is None else timeout
-        while not self.is_set() and left > 0:
-            nap = min(left, self._left(), LONGEST_NAP)
+        while left > 0 and not self._stop.is_set() and (remains := self._remains()) > 0:
+            nap = min(left, remains, LONGEST_NAP)
             self._stop.wait(nap)
             left -= nap
         return self.is_set()
 
-    def _left(self) -> float:
-        return (self._moment - self._clock()).total_seconds()
+    def _remains(self) -> float:
+        """Return the seconds that are left; once none was, symbols that are changed again bring none back."""
+        remains = 0.0 if self._ended else self._left()
+        self._ended = remains <= 0
+        return remains

@@ -158,7 +158,7 @@ def test_the_break_at_noon_does_not_end_it() -> None:
 
 
 def test_changed_symbols_reach_the_source_and_end_a_wait() -> None:
-    """A coin that is added on a holiday is streamed within a minute."""
+    """A coin that is added on a holiday is streamed within a second."""
     day = Day("2026-11-26T15:00", "2026-11-26T17:00")
     source = HalfHourly(day)
     wrapped = WhenClosed(source, ["AAPL"], WAIT, hours=HOURS, clock=day.clock)
@@ -171,10 +171,49 @@ def test_changed_symbols_reach_the_source_and_end_a_wait() -> None:
 
     day.wait = change_after_ten_naps
     first, *_ = [item.timestamp for tick in wrapped.ticks(day) for item in tick]
-    assert first == "26 15:11"
+    assert first == "26 15:00"
     assert source.symbols == ["AAPL", "BTC-USD"]
     with pytest.raises(Refusal, match="A B"):
         wrapped.change_symbols(["A B"])
+
+
+@pytest.mark.parametrize(
+    ("now", "last"), [("2026-11-27T15:00", "27 18:00"), ("2026-11-28T00:00", "28 00:00")]
+)
+@pytest.mark.parametrize("policy", [WAIT, EXIT])
+def test_hours_follow_the_symbols_while_the_source_runs(
+    policy: WhenClosedPolicy, now: str, last: str
+) -> None:
+    """Without the coin it runs until its share's close, or no longer, and does what was asked for then."""
+    day = Day(now, "2026-11-29T00:00")
+    wrapped = WhenClosed(HalfHourly(day), ["AAPL", "BTC-USD"], policy, hours=HOURS, clock=day.clock)
+    found = []
+    for tick in wrapped.ticks(day):
+        wrapped.change_symbols(["AAPL"])
+        found += [item.timestamp for item in tick]
+    assert found[-1] == last
+    assert day.is_set() == (policy is WAIT)
+
+
+def test_symbols_that_change_to_and_fro_do_not_end_the_stream() -> None:
+    """The session of the share is over; by the time the source has ended, the coin is back."""
+    day = Day("2026-11-28T00:00", "2026-11-28T01:00")
+    source = HalfHourly(day)
+    wrapped = WhenClosed(source, ["AAPL", "BTC-USD"], WAIT, hours=HOURS, clock=day.clock)
+    asked = source.ticks
+
+    def ticks(stop: Event) -> Iterator[Tick]:
+        for tick in asked(stop):
+            yield tick
+            if len(source.runs) == 1:
+                wrapped.change_symbols(["AAPL"])
+                assert stop.is_set()
+                wrapped.change_symbols(["AAPL", "BTC-USD"])
+                assert stop.is_set()
+
+    source.ticks = ticks
+    assert [item.timestamp for tick in wrapped.ticks(day) for item in tick] == ["28 00:00"] * 2 + ["28 00:30"]
+    assert len(source.runs) == 2
 
 
 def test_changed_symbols_reach_a_source_whose_quotes_are_judged() -> None:
