@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from struct import pack, unpack
-from threading import Thread
+from threading import Event, Thread
 from typing import NamedTuple
 
 import pytest
@@ -241,6 +241,19 @@ def test_a_closed_inbox_gives_what_it_has_and_then_its_reason() -> None:
     assert inbox.take(0) == [1]
     with pytest.raises(SourceError, match="unfit"):
         inbox.take(0)
+
+
+def test_what_has_come_is_handed_on_after_a_wish_to_stop() -> None:
+    """Once, judged like the rest; whoever brings more is told that nobody reads."""
+    inbox: Inbox[Arrival | Rejection] = Inbox(10)
+    inbox.put([Arrival(read(), polled=False), Arrival(read(), polled=False)])
+    stop = Event()
+    stop.set()
+    source = YahooLiveSource(["AAPL"], clock=lambda: NOW)
+    assert list(source._read(inbox, stop)) == [[read()]]
+    assert list(source._read(inbox, stop)) == []
+    with pytest.raises(Closed):
+        inbox.put([Arrival(read(), polled=False)])
 
 
 def test_many_symbols_are_subscribed_to_in_several_messages() -> None:

@@ -54,6 +54,13 @@ class Inbox(Generic[Item]):
                 return items
             raise self._error or Closed
 
+    def rest(self) -> list[Item]:
+        """Close it, and return what is left."""
+        with self._changed:
+            self.close()
+            items, self._items = self._items, []
+            return items
+
     def close(self, error: StockctlError | None = None) -> None:
         """Let nobody wait any more, for the reason ``error``; the first one counts."""
         with self._changed:

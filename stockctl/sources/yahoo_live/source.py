@@ -107,7 +107,7 @@ class YahooLiveSource:
         self._symbols = tuple(wanted(symbols))
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield what is new, as it comes.
+        """Yield what is new, as it comes; after ``stop`` what has come already, once.
 
         Raises:
             SourceError: yfinance is unfit, or market hours cannot be read.
@@ -139,8 +139,13 @@ class YahooLiveSource:
                 items = inbox.take(LOOK)
             except Closed:
                 raise RuntimeError("a thread of the live source has died") from None
-            if tick := [one for item in items if (one := self._fresh(item)) is not None]:
-                yield tick
+            yield from self._tick(items)
+        # What has been received is not there to be asked for again.
+        yield from self._tick(inbox.rest())
+
+    def _tick(self, items: Sequence[Item]) -> Iterator[Tick]:
+        if tick := [one for item in items if (one := self._fresh(item)) is not None]:
+            yield tick
 
     def _fresh(self, item: Item) -> Quote | Rejection | None:
         if isinstance(item, Rejection):
