@@ -10,7 +10,7 @@ from stockctl.watching.conditions import DELIVERY, HEALTH, SUBJECTS, is_bad
 from stockctl.watching.left import Figure
 from stockctl.watching.looking import DIED, FAILED, RUNNING, SILENT, STARTING, Sight
 
-_COUNTS = ("sent", "waiting", "retried", "refused", "throttled", "dropped", "reconnects")
+_COUNTS = ("sent", "waiting", "retried", "refused", "throttled", "dropped", "left_out", "reconnects")
 _SHOWN_WHEN_ZERO = ("sent", "waiting", "reconnects")
 _REASONS = {DELIVERY: "reason", HEALTH: "hung"}
 
@@ -49,7 +49,7 @@ def _details(sight: Sight, now: datetime) -> Iterator[tuple[str, Cell]]:
             yield subject, _condition(subject, figures, now)
     for name in _COUNTS:
         if (count := figures.get(name)) or (count == 0 and name in _SHOWN_WHEN_ZERO):
-            yield name, Cell(f"{count:,}")
+            yield name.replace("_", " "), Cell(f"{count:,}")
     if "lag_p50" in figures and "lag_p99" in figures:
         p50, p99 = (briefly(float(figures[name])) for name in ("lag_p50", "lag_p99"))
         yield "lag", Cell(f"p50 {p50}, p99 {p99}")

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol, runtime_checkable
 
+LEFT_OUT = ("backwards", "timeless", "outside_session")
+"""The doubts for which a quote goes nowhere, not even to quarantine."""
+
 
 class Told(NamedTuple):
     """What a source tells now; None where it has nothing of the kind. Times are aware."""
@@ -25,6 +28,14 @@ class Told(NamedTuple):
     """When the last of its markets closes, while one is open; None where none ever does."""
     doubts: Mapping[str, int] = {}
     """How many quotes it refused, dropped or flagged, by the reason."""
+
+    @property
+    def left_out(self) -> int | None:
+        """How many quotes it left out: older than the last, of no known time, or outside the session.
+
+        None for a source that does not judge its quotes.
+        """
+        return sum(self.doubts.get(reason, 0) for reason in LEFT_OUT) if self.doubts else None
 
 
 @runtime_checkable

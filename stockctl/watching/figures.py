@@ -53,7 +53,7 @@ class Figures(NamedTuple):
 
         A condition has its ``<condition>_until`` beside it where that is known. Lags are in seconds, null
         where nothing was delivered lately; ``symbols`` is how many there were quotes of, ``received`` how
-        many quotes the source gave.
+        many quotes the source gave, ``left_out`` how many it did not, see ``Told``.
         """
         delivery = self.delivery
         return {
@@ -68,6 +68,7 @@ class Figures(NamedTuple):
             "throttled": delivery.throttled,
             "uncertain": delivery.uncertain,
             "dropped": delivery.dropped,
+            "left_out": self.told.left_out,
             "alerts": self.alerts,
             "reconnects": self.told.reconnects,
             "lag_p50": _rounded(delivery.lag_p50),

@@ -47,6 +47,16 @@ def test_a_live_source_tells_of_its_connection_and_of_its_breaker() -> None:
     assert (told_by(live).connected, told_by(live).reconnects, told_by(live).breaker) == (True, 2, "open")
 
 
+def test_quotes_that_a_live_source_leaves_out_are_told_by_the_reason() -> None:
+    """Nobody finds them in quarantine."""
+    live = YahooLiveSource(["AAA"])
+    live.counters.backwards, live.counters.timeless, live.counters.outside = 3, 2, 1
+    doubts = {reason: count for reason, count in told_by(live).doubts.items() if count}
+    assert doubts == {"backwards": 3, "timeless": 2, "outside_session": 1}
+    assert told_by(live).left_out == 6
+    assert Told().left_out is None
+
+
 class Acme:
     """A source of another package that tells of itself, and has no quote."""
 

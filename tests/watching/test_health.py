@@ -18,14 +18,15 @@ from stockctl.watching.vitals import Verdict
 
 def test_the_file_holds_the_figures(tmp_path: Path):
     """As one JSON object, with time, process and what keeps the delivery."""
-    HealthFile(tmp_path / "health.json", lambda: 1060.5).begin(figures(fault="no answer"))
+    doubts = {"backwards": 3, "timeless": 1, "scale": 2}
+    HealthFile(tmp_path / "health.json", lambda: 1060.5).begin(figures(fault="no answer", doubts=doubts))
     text = (tmp_path / "health.json").read_text()
     assert text.endswith("}\n")
     assert json.loads(text) == {
         "time": 1060.5, "pid": os.getpid(), "seconds": 60.5, "reason": "no answer", "source": "feed",
         "delivery": "waiting", "health": "healthy", "symbols": 3, "received": 1300, "sent": 1234,
-        "waiting": 5, "retried": 6, "refused": 7, "throttled": 8, "uncertain": 9, "dropped": 10, "alerts": 11,
-        "reconnects": None, "lag_p50": 0.012, "lag_p99": 4.5,
+        "waiting": 5, "retried": 6, "refused": 7, "throttled": 8, "uncertain": 9, "dropped": 10,
+        "left_out": 4, "alerts": 11, "reconnects": None, "lag_p50": 0.012, "lag_p99": 4.5,
     }  # fmt: skip
 
 

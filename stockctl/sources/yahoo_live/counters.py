@@ -1,5 +1,6 @@
 """What a live source counts while it runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -33,6 +34,11 @@ class Counters:
     """Quotes from before or after the regular session, which are left out."""
     wakeups: int = 0
     """How often the connection's loop went round: once a message and once a heartbeat."""
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """How many quotes were left out though nothing is wrong with their price, by the reason."""
+        return {"backwards": self.backwards, "timeless": self.timeless, "outside_session": self.outside}
 
     @property
     def reconnects(self) -> int:

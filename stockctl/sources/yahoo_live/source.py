@@ -92,7 +92,7 @@ class YahooLiveSource:
             breaker_until=until,
             connected=self.counters.connected,
             reconnects=self.counters.reconnects,
-            doubts=self._plausibility.counts,
+            doubts={**self._plausibility.counts, **self.counters.left_out},
         )
 
     def change_symbols(self, symbols: Sequence[str]) -> None:
