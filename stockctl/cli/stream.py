@@ -135,6 +135,8 @@ class _Way(NamedTuple):
 
 
 def _run(way: _Way, watching: "Watching") -> int:
+    from stockctl.sources.telling import told_by
+
     with (
         stop_signals() as signals,
         reload_signal(way.reload, signals),
@@ -154,7 +156,7 @@ def _run(way: _Way, watching: "Watching") -> int:
             say(f"{_AT_ONCE}.")
             _tell_what_waits(producer)
             raise
-        summarize(producer.totals)
+        summarize(producer.totals, told_by(watching.watch.source).left_out)
         _tell_what_was_dropped(producer)
         left = _tell_what_waits(producer)
     if signals.interrupted:
@@ -212,17 +214,22 @@ def _quotes_and_rejections(quotes: int, rejections: int) -> str:
     return " and ".join(counted(count, noun) for count, noun in parts if count)
 
 
-def summarize(totals: "Totals") -> None:
-    """Say what was done, in one line."""
+def summarize(totals: "Totals", left_out: int | None = None) -> None:
+    """Say what was done, in one line; ``left_out`` is how many quotes the source itself left out."""
     parts = [f"{counted(totals.sent, 'quote')} sent"]
-    if totals.kept_here:
+    # Before anything is sent nobody knows whether it is stored here.
+    kept_here = totals.kept_here and totals.sent > 0
+    passed_on = not totals.kept_here and totals.sent > 0
+    if kept_here:
         parts.append(f"{totals.stored:,} stored")
     if totals.repeated:
         parts.append(f"{totals.repeated:,} were there already")
     if totals.quarantined:
         parts.append(f"{totals.quarantined:,} quarantined")
+    if left_out:
+        parts.append(f"{left_out:,} left out")
     if totals.uncertain:
         parts.append(f"{totals.uncertain:,} perhaps twice")
-    if totals.kept_here:
+    if kept_here:
         parts.append(counted(totals.alerts, "alert"))
-    say(", ".join(parts) + ("." if totals.kept_here else "; the pipeline goes on with them."))
+    say(", ".join(parts) + ("; the pipeline goes on with them." if passed_on else "."))

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from command import Command, finish, running
 
+from stockctl.cli.stream import summarize
+from stockctl.producer.meter import Totals
+
 HEAD = "timestamp,symbol,price,previous_close\n"
 
 
@@ -182,3 +185,15 @@ def test_a_simulation_repeats_itself(stockctl: Command) -> None:
     )
     stockctl.ok(*first)
     assert "500 were there already" in stockctl.run(*first).stderr
+
+
+def test_where_nothing_was_sent_nothing_is_said_of_what_was_stored(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On AWS nobody here would know; nor is there anything for the pipeline to go on with."""
+    summarize(Totals())
+    summarize(Totals(kept_here=False, quarantined=2), left_out=3)
+    assert capsys.readouterr().err.splitlines() == [
+        "0 quotes sent.",
+        "0 quotes sent, 2 quarantined, 3 left out.",
+    ]
