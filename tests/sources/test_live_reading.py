@@ -276,3 +276,18 @@ def test_there_must_be_symbols_and_an_interval() -> None:
         source.change_symbols(["MSFT", "A B"])
     with pytest.raises(UsageError):
         source.change_symbols([])
+
+
+def test_the_first_late_quote_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """A poll knows whole seconds; what the connection tells of an earlier one afterwards is out of order."""
+    caplog.set_level("INFO", "stockctl")
+    counters = Counters()
+    newest = Newest(counters, Plausibility(), lambda: NOW)
+    quote = read()
+    assert newest.take(Arrival(quote._replace(timestamp="2025-10-09T15:00:05.000Z"), polled=True))
+    for _ in range(3):
+        assert newest.take(Arrival(quote, polled=False)) is None
+    assert counters.left_out["backwards"] == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        "Quotes older than the last of their symbol are left out and counted; AAPL has one."
+    ]

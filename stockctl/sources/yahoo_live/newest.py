@@ -52,7 +52,7 @@ class Newest:
         if verdict.action is Action.REFUSE:
             return self._refuse(arrival.quote, verdict.reason)
         if verdict.action is Action.DROP:
-            self._counters.backwards += 1
+            self._leave_out(arrival.quote)
             return None
         if verdict.doubt is Doubt.RESCALED:
             _log.warning("%s: %s.", arrival.quote.symbol, verdict.reason)
@@ -68,9 +68,17 @@ class Newest:
                 self._newest[arrival.quote.symbol] = arrival
             return False
         if later < earlier:
-            self._counters.backwards += 1
+            self._leave_out(arrival.quote)
             return False
         return True
+
+    def _leave_out(self, quote: Quote) -> None:
+        self._counters.backwards += 1
+        if self._counters.backwards == 1:
+            _log.info(
+                "Quotes older than the last of their symbol are left out and counted; %s has one.",
+                quote.symbol,
+            )
 
     def _refuse(self, quote: Quote, reason: str) -> Rejection | None:
         """Return a rejection, unless the quote of the symbol before was rejected for the same reason."""

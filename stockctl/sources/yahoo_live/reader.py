@@ -66,6 +66,8 @@ class Reader:
         self._refusals.pop(pricing.id, None)
         if heard.quote is None:
             self._counters.timeless += 1
+            if self._counters.timeless == 1:
+                _log.info("Live quotes without a time are left out and counted; %s has some.", heard.symbol)
         elif heard.regular or self._in_session(heard.quote):
             self._deliver([heard.quote])
 
@@ -75,7 +77,9 @@ class Reader:
         self._counters.outside += 1
         if not self._told_outside:
             self._told_outside = True
-            _log.info("Quotes from outside the regular session are left out; %s has some.", quote.symbol)
+            _log.info(
+                "Quotes from outside the regular session are left out and counted; %s has some.", quote.symbol
+            )
         return False
 
     def _reject_frame(self, message: str | bytes, reason: str) -> None:
