@@ -25,6 +25,8 @@ _BELONGS_TO = {
     "seed": ("simulate",),
     "start": ("simulate",),
 }
+_OF_ANY_PACKAGE = ("files", "interval", "when_closed", "once")
+"""What a source of another package is told, or has done for it."""
 _SIMULATED_SPEED = 60.0
 
 
@@ -60,10 +62,12 @@ def choose_source(
         SourceError: a file cannot be replayed.
     """
     name = _name(options, settings)
+    if name not in NAMES and name not in (others := installed()):
+        raise UsageError(f"The source {name!r} is unknown.", f"Choose one of {', '.join([*NAMES, *others])}.")
+    _refuse_foreign(options, name)
     if name not in NAMES:
         other = _of_another_package(name, options, settings)
         return _while_open(_judged(other, memory), options, settings, wanted=follows_market_hours(other))
-    _refuse_foreign(options, name)
     if name == "replay":
         return _replay(options, on_progress)
     if name == "simulate":
@@ -82,9 +86,6 @@ def _name(options: SourceOptions, settings: "Settings") -> str:
 
 
 def _of_another_package(name: str, options: SourceOptions, settings: "Settings") -> Source:
-    others = installed()
-    if name not in others:
-        raise UsageError(f"The source {name!r} is unknown.", f"Choose one of {', '.join([*NAMES, *others])}.")
     request = SourceRequest(
         options.symbols or settings.symbols,
         options.interval or settings.source.interval,
@@ -92,11 +93,13 @@ def _of_another_package(name: str, options: SourceOptions, settings: "Settings")
         options.files,
         settings.source.options,
     )
-    return make_installed(others[name], request)
+    return make_installed(installed()[name], request)
 
 
 def _refuse_foreign(options: SourceOptions, name: str) -> None:
     for field, sources in _BELONGS_TO.items():
+        if name not in NAMES and field in _OF_ANY_PACKAGE:
+            continue
         given = getattr(options, field)
         if given is not None and given is not False and given != () and name not in sources:
             flag = "--file" if field == "files" else f"--{field.replace('_', '-')}"

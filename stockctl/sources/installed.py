@@ -2,7 +2,8 @@
 
 from importlib.metadata import EntryPoint, entry_points
 
-from stockctl.errors import SourceError
+from stockctl.errors import SourceError, StockctlError
+from stockctl.market.refusal import Refusal
 from stockctl.sources.base import Source, SourceRequest
 
 GROUP = "stockctl.sources"
@@ -28,7 +29,15 @@ def make_installed(found: EntryPoint, request: SourceRequest) -> Source:
             f"The source {found.name} cannot be loaded from {found.value}: {error}.",
             f"Install {package} again, or ask whoever maintains it.",
         ) from error
-    source: Source = factory(request)
+    try:
+        source: Source = factory(request)
+    except (StockctlError, Refusal):
+        raise
+    except Exception as error:  # foreign code may fail with anything
+        raise SourceError(
+            f"The source {found.name} of {package} has failed: {type(error).__name__}: {error}.",
+            f"Nothing is wrong with stockctl; tell whoever maintains {package}.",
+        ) from error
     if missing := [part for part in _PARTS if not hasattr(source, part)]:
         raise SourceError(
             f"What {found.value} makes is no source: it has no {', no '.join(missing)}.",

@@ -147,12 +147,16 @@ def make_changing(request):
 
 def make_nothing(request):
     return object()
+
+
+def make_failing(request):
+    raise ValueError("no key for the feed")
 """
 
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
-    """A folder with an installed package that brings five sources, three of which work."""
+    """A folder with an installed package that brings six sources, three of which work."""
     folder = tmp_path / "site"
     described = folder / "acme_quotes-1.0.dist-info"
     described.mkdir(parents=True)
@@ -161,7 +165,7 @@ def packages(tmp_path: Path) -> Path:
     (described / "entry_points.txt").write_text(
         "[stockctl.sources]\nacme = acme_quotes:make_source\nchanging = acme_quotes:make_changing\n"
         "hourly = acme_quotes:make_hourly\n"
-        "absent = acme_quotes:gone\nempty = acme_quotes:make_nothing\n"
+        "failing = acme_quotes:make_failing\nabsent = acme_quotes:gone\nempty = acme_quotes:make_nothing\n"
     )
     return folder
 
@@ -180,6 +184,27 @@ def test_a_source_of_another_package_is_found_by_its_name(stockctl: Command, pac
         ("IBM", 40, "acme"),
         ("T", 41, "acme"),
     ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--speed", "5"), ("--seed", "3"), ("--timezone", "UTC"), ("--follow",), ("--start", "2026-01-05")],
+)
+def test_it_is_not_asked_for_what_it_is_never_told(
+    stockctl: Command, packages: Path, arguments: tuple[str, ...]
+) -> None:
+    """An option without effect is refused, as it is for the sources that come with stockctl."""
+    extra = with_packages(stockctl, packages)
+    refused = stockctl.refused("stream", "--source", "acme", *arguments, code=2, extra=extra)
+    assert f"{arguments[0]} is for --source" in refused
+    assert "not for acme" in refused
+
+
+def test_one_that_cannot_be_made_is_named(stockctl: Command, packages: Path) -> None:
+    """The fault is its package's, whatever it raises."""
+    extra = with_packages(stockctl, packages)
+    refused = stockctl.refused("stream", "--source", "failing", code=1, extra=extra)
+    assert "The source failing of acme-quotes has failed: ValueError: no key for the feed." in refused
 
 
 def test_one_that_follows_market_hours_rests_while_they_are_closed(stockctl: Command, packages: Path) -> None:
