@@ -103,8 +103,14 @@ def utc_text(timestamp: str) -> str:
 
 
 def local_text(timestamp: str) -> str:
-    """Return a canonical timestamp in the time zone of this machine, with the zone's name."""
-    return to_datetime(timestamp).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    """Return a canonical timestamp in the time zone of this machine, with the zone's name.
+
+    Within a day of the calendar's ends there may be no local time; then it is UTC.
+    """
+    moment = to_datetime(timestamp)
+    with suppress(OverflowError):
+        moment = moment.astimezone()
+    return f"{moment.replace(tzinfo=None).isoformat(' ', 'minutes')} {moment.tzname()}"
 
 
 @lru_cache(maxsize=1)

@@ -42,3 +42,28 @@ def test_a_narrow_terminal_gets_what_matters_most(
     assert any(line.split()[:2] == ["MSFT", "23.23"] for line in lines)
     assert any(line.split()[:2] == ["BRK-B", "4155.50"] for line in lines)
     assert any("+3.8" in line for line in lines)
+
+
+EXTREMES = """symbol,timestamp,price,previous_close
+AAPL,0001-01-01T00:00:00Z,150,100
+MSFT,9999-12-31T23:59:59.999Z,150,100
+"""
+
+
+@pytest.mark.parametrize(
+    ("zone", "far"),
+    [("America/New_York", "0001-01-01 00:00 UTC"), ("Asia/Tokyo", "9999-12-31 23:59 UTC")],
+)
+def test_the_ends_of_the_calendar_can_be_shown_in_any_zone(stockctl: Command, zone: str, far: str) -> None:
+    """Where a moment has no local time, its time is UTC; nothing fails for it."""
+    extra = {"TZ": zone}
+    streamed = stockctl.ok("stream", "--file", "-", stdin=EXTREMES, extra=extra)
+    assert f"UTC ({far.split(' ', 1)[1]}) ! " in streamed
+    for command in (
+        ("status",),
+        ("query", "latest"),
+        ("query", "top-movers"),
+        ("query", "anomalies"),
+        ("alerts", "list"),
+    ):
+        assert far in stockctl.ok(*command, extra=extra), command
