@@ -81,21 +81,22 @@ class Command:
         *arguments: str,
         extra: Mapping[str, str] | None = None,
         stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
         text: bool = True,
     ) -> subprocess.Popen[Any]:
-        """Start and return the running child; standard output and error are pipes."""
-        return self._child(arguments, extra, stdin=stdin, text=text)
+        """Start and return the running child; its output goes into pipes unless ``stdout`` says else."""
+        return self._child(arguments, extra, stdin=stdin, stdout=stdout, text=text)
 
     def _child(
         self, arguments: Sequence[str], extra: Mapping[str, str] | None, **options: Any
     ) -> subprocess.Popen[Any]:
         """Return the running child: a fork, unless that would differ from a new interpreter."""
         environment = self.environment(extra)
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         if not self._fresh and self.forks.serves(environment):
-            return ForkedCommand(self.forks, Task(arguments, environment, self.folder), **pipes, **options)
+            return ForkedCommand(self.forks, Task(arguments, environment, self.folder), **options)
         program = [sys.executable, "-m", "stockctl", *arguments]
-        return subprocess.Popen(program, env=environment, cwd=self.folder, **pipes, **options)
+        return subprocess.Popen(program, env=environment, cwd=self.folder, **options)
 
 
 def finish(child: subprocess.Popen[str], number: int = signal.SIGINT) -> tuple[int, str, str]:

@@ -1,17 +1,18 @@
 """The one place where a failure becomes words and an exit code."""
 
-import os
 import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from types import FrameType
 from typing import ParamSpec
 
 import typer
 
+from stockctl.cli.standard_streams import OutputFailed, forget_stdout
 from stockctl.cli.terminal import complain, safe
 from stockctl.errors import StockctlError
 
@@ -34,12 +35,12 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        signal.signal(signal.SIGTERM, _terminate)
         try:
+            _take_signals()
             command(*args, **kwargs)
-            sys.stdout.flush()
         except StockctlError as error:
-            _flush()
+            with suppress(OSError):  # which the end of the program meets again, and tells
+                sys.stdout.flush()
             tell(error)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt as interrupt:
@@ -47,10 +48,10 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except Terminated:
             raise typer.Exit(0) from None
         except BrokenPipeError:
-            _forget_stdout()
+            forget_stdout()
             raise typer.Exit(0) from None
-        except (typer.Exit, typer.Abort):
-            raise
+        except (typer.Exit, typer.Abort, OutputFailed):
+            raise  # the end of the program takes them
         except Exception as error:  # noqa: BLE001 - the one boundary: a bug is reported, not shown raw
             _report_bug(error)
             raise typer.Exit(FAILED) from None
@@ -65,20 +66,15 @@ def tell(error: StockctlError) -> None:
         complain(f"  → {error.hint}")
 
 
+def _take_signals() -> None:
+    """Let signals end a command like an exception, so that it cleans up."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
     raise Terminated
-
-
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _forget_stdout()
-
-
-def _forget_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush does not fail as well."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report_bug(error: Exception) -> None:

@@ -6,11 +6,12 @@ from threading import RLock
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.control import Control
 from rich.live import Live
 from rich.segment import ControlType
 from rich.text import Text
+
+from stockctl.cli.console import Console
 
 PERIOD = 0.5
 """Seconds between two looks whether there is something new to draw."""

@@ -1,6 +1,5 @@
 """The application: global options and the commands' places. Loads nothing heavy."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from stockctl import __version__
 from stockctl.cli import alerts, cloud, configure, demo, lifecycle, query, status, stream
 from stockctl.cli.context import Globals
+from stockctl.cli.standard_streams import end_of_output, prepare
 from stockctl.cli.terminal import forget_lost_stderr, set_up_logging
 
 app = typer.Typer(
@@ -59,11 +59,9 @@ cloud.register(app)
 
 def run() -> None:
     """Run the command line."""
-    for channel in (sys.stdout, sys.stderr):
-        # A terminal without UTF-8 gets a question mark instead of a failure.
-        if hasattr(channel, "reconfigure"):
-            channel.reconfigure(errors="replace")
+    prepare()
     try:
-        app()
+        with end_of_output():
+            app()
     finally:
         forget_lost_stderr()

@@ -14,8 +14,9 @@ from stockctl.market.decimals import plain
 from stockctl.market.jsontext import to_json
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
+
+    from stockctl.cli.console import Console
 
 Row = Mapping[str, object]
 
@@ -154,7 +155,7 @@ def _width(column: Column, cells: Sequence[Cell]) -> int:
 
 def data_console() -> "Console":
     """Return a console on stdout that invents nothing: no markup, no emoji, no wrapping when piped."""
-    from rich.console import Console
+    from stockctl.cli.console import Console
 
     width = None if sys.stdout.isatty() else 10_000
     return Console(markup=False, emoji=False, highlight=False, width=width)

@@ -23,8 +23,9 @@ def activity() -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda text: None  # noqa: ARG005 - nobody watches
         return
-    from rich.console import Console
     from rich.text import Text
+
+    from stockctl.cli.console import Console
 
     with Console(stderr=True).status("") as status:
         yield lambda text: status.update(Text(safe(text)))
@@ -56,8 +57,9 @@ def progress(source: "Source", lines: "AlertLines | None") -> Iterator[Observe]:
 
 
 def _bar(lines: "AlertLines | None") -> "Progress":
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from stockctl.cli.console import Console
 
     # Alerts and bar share a console where both are seen, so that the alerts scroll by above the bar.
     shared = lines is not None and lines.console.is_terminal

@@ -56,8 +56,9 @@ def forget_lost_stderr() -> None:
 
 def complain(text: str) -> None:
     """Say what went wrong, in red on a terminal."""
-    from rich.console import Console
     from rich.text import Text
+
+    from stockctl.cli.console import Console
 
     on_terminal = sys.stderr.isatty()
     buffer = StringIO()
