@@ -1,9 +1,21 @@
-"""What --help may load."""
+"""What --help may load, and signals that come while something loads."""
 
+import os
+import signal
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
+from command import Command
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MODULE, _, FUNCTION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"][
+    "stockctl"
+].partition(":")
+INSTALLED = f"import sys; from {MODULE} import {FUNCTION}; sys.exit({FUNCTION}())"
+"""What the script that an installation makes does."""
 
 HEAVY = {"prometheus_client", "boto3", "botocore", "pandas", "yfinance", "duckdb", "pyathena", "sqlglot"}
 PROGRAM = """
@@ -41,3 +53,38 @@ def test_status_loads_no_cloud_and_no_warehouse(stockctl) -> None:
         timeout=60,
     )
     assert not HEAVY & set(done.stderr.strip().splitlines()[-1].split(","))
+
+
+SIGNALLED = """
+import importlib.abc, os, signal, sys
+
+class Signalling(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["AT_IMPORT"]:
+            os.kill(os.getpid(), int(os.environ["NUMBER"]))
+        return None
+
+sys.meta_path.insert(0, Signalling())
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+@pytest.mark.parametrize("module", ["stockctl.cli", "typer", "stockctl.cli.alerts", "stockctl.config"])
+@pytest.mark.parametrize("program", [["-m", "stockctl"], ["-c", INSTALLED]], ids=["module", "installed"])
+def test_a_signal_while_loading_ends_it_like_any_other(
+    stockctl: Command, program: list[str], module: str, number: int, code: int
+) -> None:
+    """No traceback, and the exit codes of a command that runs."""
+    (stockctl.folder / "sitecustomize.py").write_text(SIGNALLED)
+    found = [str(stockctl.folder), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    extra = {"PYTHONPATH": os.pathsep.join(found), "AT_IMPORT": module, "NUMBER": str(int(number))}
+    done = subprocess.run(
+        [sys.executable, *program, "config", "show"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=stockctl.environment(extra),
+        cwd=stockctl.folder,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
