@@ -92,7 +92,7 @@ def _size(alert: Alert) -> Decimal:
 def _go_on(home: Path, *, keep: bool) -> None:
     write("")
     if keep:
-        setting = f"STOCKCTL_LOCAL__PATH={shlex.quote(str(home))}"
+        setting = f"STOCKCTL_TARGET=local STOCKCTL_LOCAL__PATH={shlex.quote(str(home))}"
         say(f"The home stays in {home}. Explore it:")
         for command in ("status", "query history MSFT", "query anomalies", "alerts list", "teardown"):
             say(f"  {setting} stockctl {command}")

@@ -1,5 +1,7 @@
 """demo: the main job, complete, with nothing set up."""
 
+import shlex
+
 from command import Command
 
 
@@ -22,10 +24,20 @@ def test_the_demo_runs_the_whole_pipeline_and_leaves_nothing(stockctl: Command) 
 
 
 def test_the_demo_keeps_its_home_on_request(stockctl: Command) -> None:
-    """--keep prints commands that work on the home that it leaves."""
-    temporary = stockctl.folder / "tmp"
+    """The commands that --keep prints work on the home that it leaves, whatever is configured."""
+    (stockctl.folder / "stockctl.toml").write_text('target = "aws"\n[aws]\nprofile = "nobody"\n')
+    temporary = stockctl.folder / "a place"
     temporary.mkdir()
-    stockctl.ok("demo", "--keep", extra={"TMPDIR": str(temporary)})
+    said = stockctl.run("demo", "--keep", extra={"TMPDIR": str(temporary)}).stderr
     (home,) = temporary.iterdir()
-    status = stockctl.ok("status", extra={"STOCKCTL_LOCAL__PATH": str(home)})
-    assert "quotes:        756" in status
+    lines = [shlex.split(line) for line in said.split("Explore it:\n")[1].splitlines()]
+    shown = {}
+    for line in lines:
+        program = line.index("stockctl")
+        settings, arguments = line[:program], line[program + 1 :]
+        extra = dict(setting.split("=", 1) for setting in settings)
+        shown[" ".join(arguments)] = stockctl.ok(*arguments, stdin="stockctl\n", extra=extra)
+    assert "quotes:        756" in shown["status"]
+    assert "MSFT" in shown["query history MSFT"]
+    assert "teardown" in shown
+    assert not home.exists()
