@@ -1,8 +1,7 @@
 """The one configuration: a TOML file, over it environment variables, over them flags.
 
-Every key is optional and an unknown one is refused by name. ``STOCKCTL_<SECTION>__<KEY>`` sets
-``section.key``; ``STOCKCTL_TARGET`` and ``STOCKCTL_SYMBOLS`` set the two keys without a section. An
-empty variable counts as absent.
+Every key is optional and an unknown one is refused by name. ``config_environment`` tells of the
+variables.
 """
 
 import tomllib
@@ -14,9 +13,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from stockctl.config import Section, Settings
+from stockctl.config_environment import FILE_VARIABLE, from_environment
+from stockctl.config_keys import EVERY_KEY, dotted_keys, is_section, nearest
 from stockctl.errors import ConfigError
 
-ENVIRONMENT_PREFIX = "STOCKCTL_"
 DEFAULT_FILE = "stockctl.toml"
 
 
@@ -48,7 +48,7 @@ def load(
     if file is not None:
         for key, value in _flat(_read(file)):
             _put(values, origins, key, _anchored(key, value, file.parent), str(file))
-    for key, value, variable in _from_environment(environment):
+    for key, value, variable in from_environment(environment):
         _put(values, origins, key, value, f"${variable}")
     for key, value in (overrides or {}).items():
         _put(values, origins, key, value, "command line")
@@ -71,7 +71,7 @@ def flat(settings: Settings) -> list[tuple[str, object]]:
 
 
 def _chosen_file(path: Path | None, environment: Mapping[str, str]) -> Path | None:
-    named = path or (Path(value) if (value := environment.get(f"{ENVIRONMENT_PREFIX}CONFIG")) else None)
+    named = path or (Path(value) if (value := environment.get(FILE_VARIABLE)) else None)
     if named is not None:
         return named
     return Path(DEFAULT_FILE) if Path(DEFAULT_FILE).is_file() else None
@@ -86,22 +86,17 @@ def _read(file: Path) -> dict[str, Any]:
             "Check the path, or write one with 'stockctl init'.",
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not TOML: {error}.", "config.example.toml shows every key.") from None
+        raise ConfigError(f"{file} is not TOML: {error}.", EVERY_KEY) from None
 
 
 def _flat(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
     rows = []
     for name, value in values.items():
-        if isinstance(value, dict) and _is_section(name):
+        if isinstance(value, dict) and is_section(name):
             rows += [(f"{name}.{key}", inner) for key, inner in value.items()]
         else:
             rows.append((name, value))
     return rows
-
-
-def _is_section(name: str) -> bool:
-    field = Settings.model_fields.get(name)
-    return field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Section)
 
 
 def _anchored(key: str, value: object, folder: Path) -> object:
@@ -109,32 +104,6 @@ def _anchored(key: str, value: object, folder: Path) -> object:
     if key == "local.path" and isinstance(value, str):
         return folder / Path(value).expanduser()
     return value
-
-
-def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, object, str]]:
-    rows: list[tuple[str, object, str]] = []
-    for variable in sorted(environment):
-        name = variable.removeprefix(ENVIRONMENT_PREFIX)
-        known = "__" in name or name in ("TARGET", "SYMBOLS")
-        if name == variable or not known or not environment[variable]:
-            continue
-        key = name.lower().replace("__", ".", 1)
-        value: object = environment[variable]
-        if key == "local.path":
-            value = Path(environment[variable]).expanduser()
-        elif key in ("symbols", "alerts.subscriptions", "aws.tags", "source.options"):
-            value = _structured(environment[variable], variable)
-        rows.append((key, value, variable))
-    return rows
-
-
-def _structured(text: str, variable: str) -> object:
-    if not text.lstrip().startswith(("[", "{")):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"${variable} = {text!r} is not TOML: {error}.") from None
 
 
 def _put(values: dict[str, Any], origins: dict[str, str], key: str, value: object, origin: str) -> None:
@@ -159,15 +128,16 @@ def _explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigErro
         (where for known, where in origins.items() if known.startswith(f"{key}.")), "configuration"
     )
     if first["type"] == "extra_forbidden":
+        near = nearest(".".join(location), dotted_keys())
         return ConfigError(
             f"{origin}: unknown key {'.'.join(location)!r}.",
-            "config.example.toml and 'stockctl config show' list every key.",
+            f"Did you mean {near}?" if near else EVERY_KEY,
         )
     reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
     shown = "" if isinstance(first["input"], dict) else f" = {_written(first['input'])}"
     return ConfigError(
         f"{origin}: {'.'.join(location)}{shown} cannot be used: {reason}.",
-        "config.example.toml shows what each key takes.",
+        "'stockctl -c example.toml init' writes a file that tells what each key takes.",
     )
 
 

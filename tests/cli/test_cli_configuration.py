@@ -12,7 +12,7 @@ REFUSED = [
     ('symbols = ["aapl", "m$ft"]', "symbols.1 = 'm$ft' cannot be used: symbol 'm$ft' is not 1 to 20 letters"),
     ("symbols = []", "symbols = [] cannot be used"),
     ("foo = 1", "unknown key 'foo'"),
-    ("[indicators]\nshrt = 4", "unknown key 'indicators.shrt'"),
+    ("[indicators]\nshrt = 4", "unknown key 'indicators.shrt'.\n  → Did you mean indicators.short?"),
     ("[indicators]\nshort = 30", "short = 30 must be below long = 20"),
     ("[indicators]\nlong = 2000", "indicators.long = 2000 cannot be used"),
     (
@@ -63,10 +63,35 @@ def test_an_absent_file_that_was_named_is_refused(stockctl: Command) -> None:
     assert "No such file" in stockctl.refused("-c", "absent.toml", "config", "check", code=2)
 
 
-def test_an_unknown_key_in_the_environment_is_refused_by_name(stockctl: Command) -> None:
-    """A variable with a section is a key; one that is not known is refused."""
-    message = stockctl.refused("config", "check", code=2, extra={"STOCKCTL_INDICATORS__SHRT": "4"})
-    assert "$STOCKCTL_INDICATORS__SHRT: unknown key 'indicators.shrt'" in message
+@pytest.mark.parametrize(
+    ("variable", "told", "hint"),
+    [
+        ("STOCKCTL_INDICATORS__SHRT", "unknown key 'indicators.shrt'", "$STOCKCTL_INDICATORS__SHORT?"),
+        ("STOCKCTL_LOCAL_PATH", "unknown key 'local_path'", "$STOCKCTL_LOCAL__PATH?"),
+        ("STOCKCTL_LOCAL", "unknown key 'local'", "$STOCKCTL_LOCAL__PATH?"),
+        ("STOCKCTL_INTERVAL", "unknown key 'interval'", "$STOCKCTL_SOURCE__INTERVAL?"),
+        ("STOCKCTL_target", "unknown key 'target'", "$STOCKCTL_TARGET?"),
+        ("STOCKCTL__X", "unknown key '_x'", "'stockctl -c example.toml init' writes a file with every key."),
+        (
+            "STOCKCTL_FOO",
+            "unknown key 'foo'",
+            "'stockctl -c example.toml init' writes a file with every key.",
+        ),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_refused_by_name(
+    stockctl: Command, variable: str, told: str, hint: str
+) -> None:
+    """It begins like those that do; the nearest of them is named."""
+    message = stockctl.refused("config", "check", code=2, extra={variable: "4"})
+    assert f"${variable}: {told}" in message
+    assert hint in message
+
+
+def test_variables_of_others_are_none_of_ours(stockctl: Command) -> None:
+    """What does not begin like ours is left alone, and so are an empty one and those of the tests."""
+    extra = {"STOCKCTLX": "1", "STOCKCTL_FOO": "", "STOCKCTL_SHARED": "/x", "STOCKCTL_EXAMPLES": "1"}
+    stockctl.ok("config", "check", extra=extra)
 
 
 def test_flags_win_over_environment_and_environment_over_file(stockctl: Command) -> None:
@@ -119,3 +144,12 @@ def test_init_sets_what_was_asked_and_never_writes_over_a_file(stockctl: Command
     assert 'symbols = ["TSLA", "F"]\n' in (stockctl.folder / "stockctl.toml").read_text()
     assert "is there already" in stockctl.refused("init", code=2)
     stockctl.ok("init", "--force")
+
+
+def test_the_file_that_a_hint_names_is_written_whatever_is_wrong(stockctl: Command) -> None:
+    """A wrong configuration and a wrong environment do not hinder it."""
+    (stockctl.folder / "stockctl.toml").write_text("foo = 1")
+    said = stockctl.refused("config", "check", code=2)
+    assert "'stockctl -c example.toml init' writes a file with every key." in said
+    stockctl.ok("-c", "example.toml", "init", extra={"STOCKCTL_FOO": "1"})
+    assert (stockctl.folder / "example.toml").read_text() == (REPOSITORY / "config.example.toml").read_text()
