@@ -19,14 +19,17 @@ from pydantic import (
     model_validator,
 )
 
+from stockctl.config_values import check_type, matching, read_path
 from stockctl.durations import parse_span
 from stockctl.errors import UsageError
 from stockctl.market.rules import Rules
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.when_closed import WhenClosedPolicy
 from stockctl.recipients import check_endpoint, filter_policy
+from stockctl.sql_names import check_sql_name
 
-_SQL_NAME = r"^[a-z_][a-z0-9_]{0,62}$"
+PROJECT_NAME = "a small letter, then up to nine small letters, digits and hyphens"
+_SOURCE_NAME = "a small letter, then up to 31 small letters, digits, hyphens and underscores"
 
 
 def _span(text: str) -> str:
@@ -52,6 +55,8 @@ def _without_repeats(symbols: list[str]) -> list[str]:
     return list(dict.fromkeys(symbols))
 
 
+SqlName = Annotated[str, AfterValidator(check_sql_name)]
+FilePath = Annotated[Path, BeforeValidator(read_path)]
 Symbol = Annotated[str, AfterValidator(parse_symbol)]
 Kind = Literal["trend_up", "trend_down", "anomaly"]
 
@@ -61,13 +66,19 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _of_its_type(cls, value: object, info: ValidationInfo) -> object:
+        if info.field_name is not None:
+            check_type(cls.model_fields[info.field_name].annotation, value)
+        return value
+
 
 class Project(Section):
     """What this pipeline is called; the name prefixes everything it creates on AWS."""
 
-    name: str = Field(
+    name: Annotated[str, AfterValidator(matching(r"([a-z][a-z0-9-]{0,9})?", PROJECT_NAME))] = Field(
         "",
-        pattern=r"^([a-z][a-z0-9-]{0,9})?$",
         description="prefixes every name on AWS; empty: the names as they stand below",
     )
 
@@ -80,7 +91,7 @@ class Project(Section):
 class Local(Section):
     """Where the embedded pipeline lives."""
 
-    path: Path = Field(
+    path: FilePath = Field(
         default_factory=lambda: user_data_path("stockctl", appauthor=False),
         description="the embedded home; absent: the user data folder of this platform",
         examples=["~/stocks"],
@@ -90,9 +101,8 @@ class Local(Section):
 class SourceSettings(Section):
     """Where quotes come from unless a flag says otherwise; the interval is in seconds."""
 
-    name: str = Field(
+    name: Annotated[str, AfterValidator(matching(r"[a-z][a-z0-9_-]{0,31}", _SOURCE_NAME))] = Field(
         "yahoo",
-        pattern=r"^[a-z][a-z0-9_-]{0,31}$",
         description="yahoo, yahoo-live, replay, simulate, ndjson, or one of another package",
     )
     interval: float = Field(30.0, ge=1, le=86_400, description="seconds between polls")
@@ -193,7 +203,7 @@ class StreamSettings(Section):
     aggregate: bool = Field(
         False, description="pack quotes into Amazon's aggregated format: fewer and larger records"
     )
-    outbox: Path | None = Field(
+    outbox: FilePath | None = Field(
         None,
         description="file in which live quotes wait for their delivery; absent: in the home, or (on AWS) in "
         "the user state folder",
@@ -251,8 +261,8 @@ class ArchiveSettings(Section):
 class Analytics(Section):
     """Glue database and table, Athena workgroup and its scan limit."""
 
-    database: str = Field("stock_data_db", pattern=_SQL_NAME, description="database of the table for SQL")
-    table: str = Field("stock_data_table", pattern=_SQL_NAME, description="table for SQL")
+    database: SqlName = Field("stock_data_db", description="database of the table for SQL")
+    table: SqlName = Field("stock_data_table", description="table for SQL")
     workgroup: str = Field("stockctl", description="Athena workgroup")
     scan_limit_mb: int = Field(1024, ge=10, description="what one Athena query may scan")
 

@@ -7,9 +7,9 @@ other that begins like these is refused.
 
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 
 from stockctl.config_keys import EVERY_KEY, dotted_keys, nearest
+from stockctl.config_values import Text
 from stockctl.errors import ConfigError
 
 PREFIX = "STOCKCTL_"
@@ -33,7 +33,7 @@ def from_environment(environment: Mapping[str, str]) -> list[tuple[str, object, 
             continue
         if (key := keys.get(variable)) is None:
             raise _unknown(variable, {FILE_VARIABLE, *keys})
-        rows.append((key, _value(key, text, variable), variable))
+        rows.append((key, _structured(text, variable) if key in _STRUCTURED else Text(text), variable))
     return rows
 
 
@@ -49,12 +49,6 @@ def _unknown(variable: str, known: set[str]) -> ConfigError:
         f"${variable}: unknown key {name.lower().replace('__', '.', 1)!r}.",
         f"Did you mean ${PREFIX}{near}?" if near else EVERY_KEY,
     )
-
-
-def _value(key: str, text: str, variable: str) -> object:
-    if key == "local.path":
-        return Path(text).expanduser()
-    return _structured(text, variable) if key in _STRUCTURED else text
 
 
 def _structured(text: str, variable: str) -> object:

@@ -14,10 +14,12 @@ from pydantic import ValidationError
 
 from stockctl.config import Section, Settings
 from stockctl.config_environment import FILE_VARIABLE, from_environment
-from stockctl.config_keys import EVERY_KEY, dotted_keys, is_section, nearest
+from stockctl.config_faults import explained
+from stockctl.config_keys import EVERY_KEY, is_section
 from stockctl.errors import ConfigError
 
 DEFAULT_FILE = "stockctl.toml"
+_PATHS = ("local.path", "stream.outbox")
 
 
 class Configuration(NamedTuple):
@@ -55,7 +57,7 @@ def load(
     try:
         return Configuration(Settings.model_validate(values), file, origins)
     except ValidationError as error:
-        raise _explained(error, origins) from None
+        raise explained(error, origins) from None
 
 
 def flat(settings: Settings) -> list[tuple[str, object]]:
@@ -101,8 +103,8 @@ def _flat(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _anchored(key: str, value: object, folder: Path) -> object:
     """Return a path in a file as relative to that file, so that a command works from anywhere."""
-    if key == "local.path" and isinstance(value, str):
-        return folder / Path(value).expanduser()
+    if key in _PATHS and isinstance(value, str) and value.strip() and not value.startswith("~"):
+        return str(folder / value)
     return value
 
 
@@ -116,30 +118,3 @@ def _put(values: dict[str, Any], origins: dict[str, str], key: str, value: objec
     else:
         values[name] = value
     origins[key] = origin
-
-
-def _explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
-    first = error.errors()[0]
-    location = [str(part) for part in first["loc"]]
-    key = next(
-        (known for size in (2, 1) if (known := ".".join(location[:size])) in origins), ".".join(location)
-    )
-    origin = origins.get(key) or next(
-        (where for known, where in origins.items() if known.startswith(f"{key}.")), "configuration"
-    )
-    if first["type"] == "extra_forbidden":
-        near = nearest(".".join(location), dotted_keys())
-        return ConfigError(
-            f"{origin}: unknown key {'.'.join(location)!r}.",
-            f"Did you mean {near}?" if near else EVERY_KEY,
-        )
-    reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
-    shown = "" if isinstance(first["input"], dict) else f" = {_written(first['input'])}"
-    return ConfigError(
-        f"{origin}: {'.'.join(location)}{shown} cannot be used: {reason}.",
-        "'stockctl -c example.toml init' writes a file that tells what each key takes.",
-    )
-
-
-def _written(value: object) -> str:
-    return str(value) if isinstance(value, Decimal | Path) else repr(value)

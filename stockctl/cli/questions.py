@@ -93,14 +93,12 @@ def _region(text: str) -> str:
 def _project(text: str) -> str:
     from pydantic import ValidationError
 
-    from stockctl.config import Project
+    from stockctl.config import PROJECT_NAME, Project
 
     try:
         return Project(name=text).name
     except ValidationError:
-        raise ValueError(
-            f"{text!r} is no name: a small letter, then up to nine small letters, digits and hyphens"
-        ) from None
+        raise ValueError(f"{text!r} is no name: {PROJECT_NAME}") from None
 
 
 def _usual_symbols() -> str:
