@@ -32,7 +32,7 @@ class Format(StrEnum):
 Output = Annotated[
     Format, typer.Option("--output", "-o", help="How data is written to stdout.", show_default=True)
 ]
-Limit = Annotated[int, typer.Option("--limit", min=0, help="Rows at most; 0 means all.")]
+Limit = Annotated[int, typer.Option("--limit", min=0, max=10**9, help="Rows at most; 0 means all.")]
 
 
 class Cell(NamedTuple):

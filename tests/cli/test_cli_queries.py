@@ -184,7 +184,9 @@ def test_odd_arguments_are_refused(filled: Command) -> None:
     assert "--since: 'yesterday' is neither a span" in filled.refused(
         "query", "history", "IBM", "--since", "yesterday", code=2
     )
-    assert "--limit" in filled.refused("query", "latest", "--limit", "-1", code=2)
+    for limit in ("-1", "1000000001", "9" * 20):
+        for command in (("query", "latest"), ("query", "history", "IBM"), ("alerts", "list")):
+            assert "--limit" in filled.refused(*command, "--limit", limit, code=2)
 
 
 def test_queries_of_an_empty_home_say_so(stockctl: Command) -> None:
