@@ -84,7 +84,7 @@ class DynamoAlertReader:
 
 
 def _of(kinds: Collection[str], alerts: Iterator[Alert]) -> Iterator[Alert]:
-    return (alert for alert in alerts if not kinds or alert.kind in kinds)
+    return (alert for alert in alerts if not kinds or (alert.kind in kinds and not alert.is_test))
 
 
 def _order(alert: Alert) -> tuple[str, str]:

@@ -18,6 +18,8 @@ _INSERT = (
 _UNMARKED = (
     f"SELECT {_COLUMNS} FROM alerts WHERE alert_id = ? AND published_at IS NULL AND not_published IS NULL"
 )
+_IS_TEST = "kind != 'anomaly' AND signal IS NULL"
+"""As ``Alert.is_test``."""
 
 
 class SqliteAlertLog:
@@ -58,7 +60,7 @@ class SqliteAlertReader:
     ) -> Sequence[Alert]:
         """Return the alerts created from ``since`` on, the newest ``limit`` (0 = all), newest first."""
         marks = ", ".join("?" * len(kinds))
-        narrowed = f"AND kind IN ({marks})" if kinds else ""
+        narrowed = f"AND kind IN ({marks}) AND NOT ({_IS_TEST})" if kinds else ""
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM alerts WHERE created_at >= ? {narrowed} "

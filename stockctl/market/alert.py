@@ -35,6 +35,11 @@ class Alert(NamedTuple):
     not_published: str | None
     """Why nobody was notified, or None."""
 
+    @property
+    def is_test(self) -> bool:
+        """Whether no quote stands behind it: a crossing's signal is never absent."""
+        return self.kind != "anomaly" and self.signal is None
+
 
 def alerts_of(quote: StoredQuote, rules: Rules, created_at: str) -> list[Alert]:
     """Return the alerts that ``quote`` raises: none, a crossing, an anomaly, or both in that order."""

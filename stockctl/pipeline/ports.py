@@ -169,7 +169,7 @@ class AlertReader(Protocol):
     ) -> Sequence[Alert]:
         """Return the alerts created from ``since`` on, the newest ``limit`` (0 = all), newest first.
 
-        ``kinds`` narrows them to some kinds; empty means all.
+        ``kinds`` narrows them to some kinds, of which a test alert is none; empty means all.
         """
 
     def follow(self, since: str | None = None) -> "AlertTail":

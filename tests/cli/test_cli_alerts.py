@@ -52,7 +52,7 @@ def test_the_tail_ends_when_its_reader_has_gone(stockctl: Command) -> None:
 
 
 def test_a_test_alert_takes_the_real_way(stockctl: Command) -> None:
-    """It is marked as a test, logged, and marked as published."""
+    """It is marked as a test, logged, and marked as published; it is no signal."""
     stockctl.ok("provision")
     stockctl.ok("alerts", "test")
     (alert,) = stockctl.rows("alerts", "list")
@@ -60,6 +60,7 @@ def test_a_test_alert_takes_the_real_way(stockctl: Command) -> None:
     assert alert["message"].startswith("Test alert")
     assert alert["published_at"] is not None
     assert stockctl.rows("query", "latest") == []
+    assert stockctl.rows("query", "signals") == []
 
 
 def test_fresh_alerts_are_published_and_old_ones_say_why_not(stockctl: Command) -> None:

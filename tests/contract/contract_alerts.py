@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stockctl.market.alert import Alert
+from stockctl.market.alert import Alert, sample_alert
 from stockctl.pipeline.ports import AlertLog, AlertReader
 
 Logged = Callable[[], Sequence[Alert]]
@@ -128,6 +128,16 @@ class AlertReaderContract:
         assert list(reader.recent(kinds=["anomaly"])) == [alerts[3], alerts[0]]
         assert list(reader.recent(kinds=["anomaly"], limit=1)) == [alerts[3]]
         assert list(reader.recent(kinds=["trend_up", "trend_down"], limit=2)) == [alerts[4], alerts[2]]
+
+    def test_a_test_alert_is_of_no_kind(self, reader: AlertReader, log_alerts: LogAlerts):
+        """It is in the log, and never among the signals; a symbol called TEST is one like any other."""
+        test, real = (
+            sample_alert("2026-01-05T15:00:02.000Z"),
+            alert(1, symbol="TEST", alert_id="TEST|x|trend_down"),
+        )
+        log_alerts([real, test])
+        assert list(reader.recent()) == [test, real]
+        assert list(reader.recent(kinds=["trend_up", "trend_down"], limit=1)) == [real]
 
     def test_a_tail_begins_after_what_is_there(self, reader: AlertReader, log_alerts: LogAlerts):
         """Without a beginning it shows what comes from now on, each alert once, oldest first."""
