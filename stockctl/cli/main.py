@@ -32,7 +32,7 @@ def _globals(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", "-c", help="The configuration. [default: $STOCKCTL_CONFIG, ./stockctl.toml]"
+            "--config", "-c", help="The configuration.", show_default="$STOCKCTL_CONFIG or ./stockctl.toml"
         ),
     ] = None,
     target: Annotated[

@@ -50,19 +50,33 @@ def stream(
     ] = None,
     file: Annotated[
         list[str] | None,
-        typer.Option("--file", "-f", help="(replay) CSV, NDJSON or Parquet, gz too; - is stdin. Repeatable."),
+        typer.Option(
+            "--file",
+            "-f",
+            help="(replay) CSV, NDJSON or Parquet, gz too; repeatable. (ndjson) One feed. - is stdin.",
+        ),
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="(ndjson) At the end of the file wait for more.")
     ] = False,
     timezone: Annotated[
         str | None,
-        typer.Option(help="(replay, ndjson) Zone of times without one. [default: America/New_York]"),
+        typer.Option(help="(replay, ndjson) Zone of times without one.", show_default="America/New_York"),
     ] = None,
-    interval: Annotated[float | None, typer.Option(min=1, help="(yahoo) Seconds between polls.")] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="(yahoo, yahoo-live) Seconds between polls.",
+            show_default="30, or as configured",
+        ),
+    ] = None,
     when_closed: Annotated[
         WhenClosedPolicy | None,
-        typer.Option(help="(live sources that follow hours) While the markets are closed. [default: wait]"),
+        typer.Option(
+            help="(live sources that follow hours) While the markets are closed.",
+            show_default="wait, or as configured",
+        ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="(yahoo) Poll once, then end.")] = False,
     speed: Annotated[
