@@ -48,13 +48,20 @@ def signed(header: str, key: str, unit: str = "", *, optional: bool = False) -> 
 
 def moment(key: str = "timestamp", name: str = "TIME") -> list[Column]:
     """Return the columns of a moment: UTC, and beside it the time of this machine where that differs."""
-    columns = [Column(f"{name} (UTC)", lambda row: _cell(row[key], lambda value: Cell(utc_text(str(value)))))]
+    columns = [
+        Column(
+            f"{name} (UTC)",
+            lambda row: _cell(row[key], lambda value: Cell(utc_text(str(value)))),
+            whole=True,
+        )
+    ]
     if not local_is_utc():
         columns.append(
             Column(
                 "LOCAL TIME",
                 lambda row: _cell(row[key], lambda value: Cell(local_text(str(value)), "dim")),
                 optional=True,
+                whole=True,
             )
         )
     return columns

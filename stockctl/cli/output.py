@@ -87,7 +87,11 @@ def _csv_cell(value: object) -> object:
 
 
 def write_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
-    """Write rows as a table that fits the terminal; optional columns give way, the last one first."""
+    """Write rows as a table that fits the terminal.
+
+    Optional columns give way, the last one first; then texts go on in the next line, and the last to give
+    way are the blanks between the columns.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -95,12 +99,19 @@ def write_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
     console = data_console()
     cells = {column: [column.cell(row) for row in rows] for column in columns}
     shown = _fitting(cells, console.width if console.is_terminal else None)
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
+    roomy = not console.is_terminal or _width(shown, cells, folded=True) <= console.width
+    table = Table(
+        box=box.SIMPLE_HEAD if console.is_terminal else None,
+        pad_edge=False,
+        padding=(0, 1) if roomy else 0,
+        show_edge=roomy,
+        header_style="bold",
+    )
     for column in shown:
         table.add_column(
             Text(safe(column.header)),
             justify="right" if column.right else "left",
-            no_wrap=column.right or column.whole,
+            no_wrap=_stays(column),
         )
     for index in range(len(rows)):
         table.add_row(
@@ -137,7 +148,7 @@ def _print(console: "Console", table: "Table") -> None:
 
 def _fitting(cells: Mapping[Column, Sequence[Cell]], width: int | None) -> list[Column]:
     shown = list(cells)
-    while width is not None and sum(_width(column, cells[column]) for column in shown) > width:
+    while width is not None and _width(shown, cells) > width:
         droppable = [column for column in shown if column.optional]
         if not droppable:
             break
@@ -146,11 +157,25 @@ def _fitting(cells: Mapping[Column, Sequence[Cell]], width: int | None) -> list[
 
 
 _GAP = 3
-"""Blanks between the columns of a table on a terminal."""
+"""Blanks between the columns of a table on a terminal, if there is room."""
 
 
-def _width(column: Column, cells: Sequence[Cell]) -> int:
-    return max(len(column.header), *(len(safe(cell.text)) for cell in cells)) + _GAP
+def _width(columns: Sequence[Column], cells: Mapping[Column, Sequence[Cell]], *, folded: bool = False) -> int:
+    """Return the width at which every cell is on one line, or ``folded`` at its blanks where it may be."""
+    return sum(
+        max((len(piece) for piece in _pieces(column, cells[column], folded=folded)), default=0) + _GAP
+        for column in columns
+    )
+
+
+def _pieces(column: Column, cells: Sequence[Cell], *, folded: bool) -> list[str]:
+    lines = [column.header, *(safe(cell.text) for cell in cells)]
+    return [word for line in lines for word in line.split()] if folded and not _stays(column) else lines
+
+
+def _stays(column: Column) -> bool:
+    """Tell whether the cells of a column stay on one line."""
+    return column.right or column.whole
 
 
 def data_console() -> "Console":

@@ -28,20 +28,30 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Command:
         (("latest",), 100, ["SYMBOL", "PRICE", "CHANGE", "CHANGE", "%", "TIME", "(UTC)", "AGE", "SMA-5"]),
         (("latest",), 60, ["SYMBOL", "PRICE", "CHANGE", "CHANGE", "%", "TIME", "(UTC)"]),
         (("latest",), 44, ["SYMBOL", "PRICE", "CHANGE", "%", "TIME", "(UTC)"]),
+        (("latest",), 40, ["SYMBOL", "PRICE", "CHANGE", "%", "TIME", "(UTC)"]),
         (("top-movers",), 80, ["SYMBOL", "PRICE", "PREVIOUS", "CLOSE", "CHANGE", "CHANGE", "%"]),
         (("top-movers",), 44, ["SYMBOL", "PRICE", "CHANGE", "%", "TIME", "(UTC)"]),
+        (("top-movers",), 40, ["SYMBOL", "PRICE", "CHANGE", "%", "TIME", "(UTC)"]),
     ],
 )
 def test_a_narrow_terminal_gets_what_matters_most(
     filled: Command, command: tuple[str, ...], width: int, headers: list[str]
 ) -> None:
-    """Columns give way one by one; no symbol and no number is ever cut."""
-    lines = seen(filled, width, "query", *command)
-    assert lines[1].split()[: len(headers)] == headers
+    """Columns give way one by one; no symbol, no number and no time is ever cut."""
+    lines = [line for line in seen(filled, width, "query", *command) if line]
+    assert lines[0].split()[: len(headers)] == headers
     assert all(len(line) <= width for line in lines)
     assert any(line.split()[:2] == ["MSFT", "23.23"] for line in lines)
     assert any(line.split()[:2] == ["BRK-B", "4155.50"] for line in lines)
     assert any("+3.8" in line for line in lines)
+    assert "".join(lines).count("2008-10-07 20:00") == 2
+
+
+def test_long_messages_leave_the_blanks_between_columns(filled: Command) -> None:
+    """Where texts can go on in the next line, a table stays airy."""
+    lines = seen(filled, 60, "alerts", "list")
+    assert any(line.strip().startswith("TIME (UTC)         KIND      MESSAGE") for line in lines)
+    assert sum("2008-10-07 20:00" in line for line in lines) == 1
 
 
 EXTREMES = """symbol,timestamp,price,previous_close
