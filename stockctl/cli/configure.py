@@ -81,7 +81,10 @@ def _write(path: Path, chosen: dict[str, object], *, force: bool) -> None:
     except FileExistsError:
         raise _there_already(path) from None
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror}.",
+            "Name a file in a folder that is there and may be written to: stockctl -c PATH init",
+        ) from None
 
 
 def _there_already(path: Path) -> ConfigError:

@@ -18,6 +18,7 @@ from stockctl.cli.signals import stop_signals
 from stockctl.cli.stream import summarize
 from stockctl.cli.terminal import say
 from stockctl.market.alert import Alert
+from stockctl.market.trend import CROSSINGS
 
 if TYPE_CHECKING:
     from stockctl.backend import Backend
@@ -78,7 +79,7 @@ def _report(backend: "Backend") -> None:
     write_table([dict(zip(movers.columns, row, strict=True)) for row in movers.rows], columns.mover_columns())
     with backend.alerts() as reader:
         anomalies = sorted(reader.recent(kinds=["anomaly"]), key=_size, reverse=True)
-        signals = reader.recent(kinds=["trend_up", "trend_down"], limit=_SHOWN)
+        signals = reader.recent(kinds=CROSSINGS, limit=_SHOWN)
     write(f"\nLargest of {len(anomalies)} anomalies")
     write_table(alert_rows(anomalies[:_SHOWN]), alert_columns())
     write("\nLast signals")

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from stockctl.errors import UsageError
+from stockctl.market import symbol
 from stockctl.market.refusal import Refusal
-from stockctl.market.symbol import parse_symbol
 
 Since = Annotated[
     str | None, typer.Option("--since", help="A span such as 10m, 2h or 3d, or a time (UTC unless it says).")
@@ -22,9 +22,18 @@ def parse_symbols(text: str | None) -> list[str] | None:
     if text is None:
         return None
     try:
-        symbols = [parse_symbol(part.strip()) for part in text.split(",") if part.strip()]
+        return symbol.parse_symbols(text)
     except Refusal as reason:
-        raise UsageError(f"--symbols: {reason}.", "Separate symbols by commas: --symbols AAPL,MSFT") from None
-    if not symbols:
-        raise UsageError("--symbols names no symbol.", "Such as: --symbols AAPL,MSFT")
-    return list(dict.fromkeys(symbols))
+        raise UsageError(f"--symbols: {reason}.", "Such as: --symbols AAPL,MSFT") from None
+
+
+def parse_one_symbol(text: str) -> str:
+    """Return the symbol that an argument names.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return symbol.parse_symbol(text.strip())
+    except Refusal as reason:
+        raise UsageError(f"{reason}.", "Give one symbol, such as AAPL.") from None

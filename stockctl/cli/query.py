@@ -10,11 +10,12 @@ from stockctl.cli import columns
 from stockctl.cli.alert_view import ALERT_FIELDS, alert_columns, alert_rows, since_timestamp
 from stockctl.cli.boundary import guarded
 from stockctl.cli.context import settings_and_backend
-from stockctl.cli.options import Since, parse_symbols
+from stockctl.cli.options import Since, parse_one_symbol, parse_symbols
 from stockctl.cli.output import Column, Format, Limit, Output, Row, emit
 from stockctl.cli.progress import activity
 from stockctl.cli.terminal import say
 from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.trend import CROSSINGS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -92,14 +93,10 @@ def history(
     output: Output = Format.TABLE,
 ) -> None:
     """Show the stored quotes of one symbol, oldest first; --limit keeps the newest."""
-    wanted = parse_symbols(symbol)
+    wanted = parse_one_symbol(symbol)
     settings, backend = settings_and_backend(ctx)
     with backend.quotes() as reader:
-        quotes = [
-            quote
-            for name in wanted or ()
-            for quote in reader.history(name, since=since_timestamp(since), limit=limit)
-        ]
+        quotes = reader.history(wanted, since=since_timestamp(since), limit=limit)
     _emit_quotes(quotes, output, settings.indicators.short, settings.indicators.long)
 
 
@@ -114,7 +111,7 @@ def signals(
     ctx: typer.Context, *, since: Since = None, limit: Limit = 20, output: Output = Format.TABLE
 ) -> None:
     """Show the crossings of the moving averages, newest alert first."""
-    _emit_alerts(ctx, ("trend_up", "trend_down"), since, limit, output)
+    _emit_alerts(ctx, CROSSINGS, since, limit, output)
 
 
 def sql(

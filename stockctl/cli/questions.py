@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from stockctl.cli.terminal import say
 from stockctl.errors import UsageError
-from stockctl.market.symbol import parse_symbol
+from stockctl.market.symbol import parse_symbols
 
 
 class Question(NamedTuple):
@@ -107,13 +107,6 @@ def _usual_symbols() -> str:
     return ",".join(Settings().symbols)
 
 
-def _symbols(text: str) -> list[str]:
-    symbols = [parse_symbol(part.strip()) for part in text.split(",") if part.strip()]
-    if not symbols:
-        raise ValueError(f"{text!r} names no symbol; separate them by commas, such as AAPL,MSFT")
-    return list(dict.fromkeys(symbols))
-
-
 def _email(text: str) -> list[dict[str, str]]:
     from stockctl.recipients import check_endpoint
 
@@ -127,6 +120,6 @@ def _email(text: str) -> list[dict[str, str]]:
 QUESTIONS = (
     Question("aws.region", "--region", "Region of AWS", _region, suggest=_region_here),
     Question("project.name", "--project", "Prefix of every name on AWS", _project, nothing="none"),
-    Question("symbols", "--symbols", "Symbols to stream", _symbols, suggest=_usual_symbols),
+    Question("symbols", "--symbols", "Symbols to stream", parse_symbols, suggest=_usual_symbols),
     Question("alerts.subscriptions", "--email", "E-mail address for alerts", _email, nothing="nobody"),
 )

@@ -1,7 +1,7 @@
 """Alerts: what a person is told when a trend turns or a price jumps."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from stockctl.market.decimals import plain
 from stockctl.market.rules import Rules
@@ -12,7 +12,7 @@ from stockctl.market.trend import Crossing, crossing
 Kind = Literal["trend_up", "trend_down", "anomaly"]
 Signal = Literal["buy", "sell"]
 
-KINDS: tuple[Kind, ...] = ("trend_up", "trend_down", "anomaly")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Alert(NamedTuple):

@@ -22,3 +22,15 @@ def parse_symbol(value: object) -> str:
             f"symbol {shown(value)} is not 1 to 20 letters, digits and . ^ = - (such as BRK-B or ^VIX)"
         )
     return symbol
+
+
+def parse_symbols(text: str) -> list[str]:
+    """Return the symbols of a comma-separated list, in order, without repeats.
+
+    Raises:
+        Refusal: one of them is no symbol, or there is none.
+    """
+    symbols = [parse_symbol(part.strip()) for part in text.split(",") if part.strip()]
+    if not symbols:
+        raise Refusal(f"{shown(text)} names no symbol; separate them by commas, such as AAPL,MSFT")
+    return list(dict.fromkeys(symbols))

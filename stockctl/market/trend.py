@@ -1,9 +1,10 @@
 """The direction of a symbol, and the moments when it turns."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 Trend = Literal["up", "down"]
 Crossing = Literal["trend_up", "trend_down"]
+CROSSINGS: tuple[Crossing, ...] = get_args(Crossing)
 
 
 def next_trend(spread_sign: int | None, previous: Trend | None) -> Trend | None:

@@ -162,3 +162,10 @@ def test_a_wrong_target_before_the_command_is_refused(stockctl: Command) -> None
     """The global option is checked like the command's own."""
     assert "'gcp' is neither local nor aws" in stockctl.refused("--target", "gcp", "init", code=2)
     assert not (stockctl.folder / "stockctl.toml").exists()
+
+
+def test_a_file_that_cannot_be_written_is_told_with_a_way_out(stockctl: Command) -> None:
+    """Its folder is not there."""
+    message = stockctl.refused("-c", "absent/stockctl.toml", "init", code=2)
+    assert "absent/stockctl.toml cannot be written: No such file or directory." in message
+    assert "stockctl -c PATH init" in message

@@ -180,7 +180,11 @@ def test_what_is_not_one_query_over_the_table_is_refused(filled: Command, statem
 
 def test_odd_arguments_are_refused(filled: Command) -> None:
     """A wrong symbol, span or limit ends with 2 and says what is wrong."""
-    assert "symbol 'a b'" in filled.refused("query", "history", "a b", code=2)
+    for symbol in ("a b", "??", "IBM,AAPL", ""):
+        message = filled.refused("query", "history", symbol, code=2)
+        assert f"symbol '{symbol}' is not" in message
+        assert "--symbols" not in message
+    assert "--symbols: symbol '??' is not" in filled.refused("query", "latest", "-s", "??", code=2)
     assert "--since: 'yesterday' is neither a span" in filled.refused(
         "query", "history", "IBM", "--since", "yesterday", code=2
     )

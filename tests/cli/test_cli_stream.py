@@ -76,7 +76,7 @@ def test_symbols_filter_a_replay_and_default_to_all_of_it(stockctl: Command) -> 
 REFUSED = [
     (("--symbols", "AAPL,m$ft"), "--symbols: symbol 'm$ft' is not 1 to 20 letters"),
     (("--symbols", "../etc"), "--symbols: symbol '../etc' is not"),
-    (("--symbols", ","), "--symbols names no symbol"),
+    (("--symbols", ","), "--symbols: ',' names no symbol"),
     (("--source", "bloomberg"), "The source 'bloomberg' is unknown"),
     (("--source", "replay"), "A replay needs a file"),
     (("--source", "yahoo", "--file", "x.csv"), "--file is for --source replay or ndjson, not for yahoo"),
