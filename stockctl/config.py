@@ -22,6 +22,7 @@ from pydantic import (
 from stockctl.config_values import check_type, matching, read_path
 from stockctl.durations import parse_span
 from stockctl.errors import UsageError
+from stockctl.market.alert import Kind
 from stockctl.market.rules import Rules
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.when_closed import WhenClosedPolicy
@@ -58,7 +59,6 @@ def _without_repeats(symbols: list[str]) -> list[str]:
 SqlName = Annotated[str, AfterValidator(check_sql_name)]
 FilePath = Annotated[Path, BeforeValidator(read_path)]
 Symbol = Annotated[str, AfterValidator(parse_symbol)]
-Kind = Literal["trend_up", "trend_down", "anomaly"]
 
 
 class Section(BaseModel):

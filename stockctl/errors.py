@@ -17,7 +17,6 @@ The number is the exit code. Anything that is not a ``StockctlError`` is a bug.
 class StockctlError(Exception):
     """A known failure: ``message`` says what and why, ``hint`` what to do next."""
 
-    code = "failed"
     exit_code = 1
 
     def __init__(self, message: str, hint: str | None = None) -> None:
@@ -29,36 +28,26 @@ class StockctlError(Exception):
 class UsageError(StockctlError):
     """The command line asks for something that cannot be done."""
 
-    code = "usage"
     exit_code = 2
 
 
 class ConfigError(StockctlError):
     """The configuration names an unknown key or holds a value that cannot be used."""
 
-    code = "configuration"
     exit_code = 2
 
 
 class HomeError(StockctlError):
     """The embedded home cannot be used as it is."""
 
-    code = "home"
-
 
 class SourceError(StockctlError):
     """A source of quotes cannot be read."""
-
-    code = "source"
 
 
 class QueryError(StockctlError):
     """A SQL statement was refused or could not be answered."""
 
-    code = "query"
-
 
 class AwsError(StockctlError):
     """AWS refused a call, could not be reached, or does not hold what is needed."""
-
-    code = "aws"

@@ -33,8 +33,6 @@ _REQUIRED = {
 class UnreadableItem(AwsError):
     """An item is not one that stockctl wrote."""
 
-    code = "item"
-
 
 def quote_item(quote: StoredQuote, expires_at: int | None = None) -> dict[str, Attribute]:
     """Return the item of ``quote``; ``expires_at`` in epoch seconds is no part of the quote."""

@@ -14,10 +14,9 @@ from stockctl.aws.subscriber_notes import note, queue_policy
 from stockctl.aws.subscriptions import PENDING
 from stockctl.aws.template import logical_id
 from stockctl.errors import AwsError, UsageError
+from stockctl.market.alert import KINDS
 from stockctl.market.symbol import parse_symbol
 from stockctl.recipients import check_endpoint, filter_policy
-
-KINDS = ("trend_up", "trend_down", "anomaly")
 
 
 class Subscriber(NamedTuple):
@@ -76,7 +75,7 @@ class Subscribers:
             protocol: ``email``, ``sms``, ``sqs`` or ``https``.
             endpoint: an address, a number (E.164), the ARN of a queue, a URL.
             symbols: such as ``AAPL``.
-            kinds: of ``KINDS``.
+            kinds: of ``market.alert.KINDS``.
 
         Raises:
             UsageError: the endpoint, a symbol or a kind is none, or the filter is too large.

@@ -19,6 +19,7 @@ from stockctl.cli.options import Since, parse_symbols
 from stockctl.cli.output import Format, Limit, Output, Row, emit, write
 from stockctl.cli.pausing import pause
 from stockctl.cli.terminal import say
+from stockctl.market.alert import KINDS
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -34,12 +35,8 @@ class Protocol(StrEnum):
     HTTPS = "https"
 
 
-class Kind(StrEnum):
-    """What an alert is about."""
-
-    TREND_UP = "trend_up"
-    TREND_DOWN = "trend_down"
-    ANOMALY = "anomaly"
+# What an alert is about, as the type of an option; its members are known only when it runs.
+Kind = StrEnum("Kind", [(kind.upper(), kind) for kind in KINDS])  # type: ignore[misc]
 
 
 def tail(ctx: typer.Context, *, since: Since = None, output: Output = Format.TABLE) -> None:

@@ -36,11 +36,11 @@ def symbol() -> Column:
     return text("SYMBOL", "symbol", style="bold")._replace(whole=True)
 
 
-def signed(header: str, key: str, unit: str = "", *, optional: bool = False) -> Column:
+def signed(header: str, key: str, *, optional: bool = False) -> Column:
     """Return a column of changes: signed, green above zero and red below."""
     return Column(
         header,
-        lambda row: _cell(row[key], lambda value: _signed(_decimal(value), unit)),
+        lambda row: _cell(row[key], lambda value: _signed(_decimal(value))),
         right=True,
         optional=optional,
     )
@@ -81,12 +81,6 @@ def trend() -> Column:
     """Return the column of the trend."""
     cells = {"up": Cell("▲ up", "green"), "down": Cell("▼ down", "red")}
     return Column("TREND", lambda row: cells.get(str(row["trend"]), NOTHING), optional=True)
-
-
-def signal() -> Column:
-    """Return the column of a crossing's signal."""
-    cells = {"buy": Cell("▲ buy", "green"), "sell": Cell("▼ sell", "red")}
-    return Column("SIGNAL", lambda row: cells.get(str(row["signal"]), NOTHING))
 
 
 def quote_columns(short: int, long: int) -> list[Column]:
@@ -131,10 +125,10 @@ def _cell(value: object, filled: Callable[[object], Cell]) -> Cell:
     return NOTHING if value is None else filled(value)
 
 
-def _signed(value: Decimal, unit: str) -> Cell:
+def _signed(value: Decimal) -> Cell:
     rounded = value.quantize(_CENT, rounding=ROUND_HALF_EVEN) if abs(value) >= _CENT or value == 0 else value
     style = "green" if value > 0 else "red" if value < 0 else ""
-    return Cell(f"{rounded:+f}{unit}" if value else f"{abs(rounded):f}{unit}", style)
+    return Cell(f"{rounded:+f}" if value else f"{abs(rounded):f}", style)
 
 
 def _decimal(value: object) -> Decimal:

@@ -15,8 +15,6 @@ _UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_
 class OutboxError(StockctlError):
     """The outbox is in use, damaged, newer than this program, or cannot be written."""
 
-    code = "outbox"
-
 
 class PassingError(OutboxError):
     """The outbox cannot be used now; it may be later."""

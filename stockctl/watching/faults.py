@@ -5,5 +5,3 @@ from stockctl.errors import StockctlError
 
 class WatchingError(StockctlError):
     """A port or a file for whoever watches cannot be used."""
-
-    code = "watching"

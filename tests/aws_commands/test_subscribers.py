@@ -14,11 +14,11 @@ from botocore.stub import Stubber
 from stockctl.aws.clients import Connection
 from stockctl.aws.names import Names, names_of
 from stockctl.aws.notifier import SnsNotifier
-from stockctl.aws.subscribers import KINDS, Subscribed, Subscriber, Subscribers
+from stockctl.aws.subscribers import Subscribed, Subscriber, Subscribers
 from stockctl.aws.template import logical_id, render
 from stockctl.config import Settings, Subscription
 from stockctl.errors import AwsError, UsageError
-from stockctl.market.alert import Alert
+from stockctl.market.alert import KINDS, Alert
 from stockctl.recipients import check_endpoint
 
 OWNED = "owner@example.com"
