@@ -52,9 +52,7 @@ def to_columns(rows: Sequence[Row]) -> list[list[object]]:
 
 def _objects(home: Home) -> Iterator[Path]:
     try:
-        for path in home.archive_files():
-            if path.suffix == ".json":
-                yield path
+        yield from home.archive_files()
     except OSError as error:
         raise HomeError(
             f"The raw archive of {home.root} cannot be read: {error.strerror or error} ({error.filename}).",

@@ -79,17 +79,6 @@ class DuckdbWarehouse:
             return _interruptible(connection, lambda: _run(connection, statement, parameters))
 
     @contextmanager
-    def loaded(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Give a connection to the locked database with the table filled.
-
-        Raises:
-            HomeError: there is no home, or it cannot be read.
-        """
-        with self._open() as connection:
-            self._load(connection)
-            yield connection
-
-    @contextmanager
     def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
         self._check_home()
         connection = duckdb.connect(":memory:", config=_SANDBOX)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import duckdb
 import pytest
+from sql_database import loaded
 
 from stockctl.errors import QueryError
 from stockctl.local import warehouse as warehouse_module
@@ -127,7 +128,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("HOME", str(top / "user"))
-        with DuckdbWarehouse(home).loaded() as connection:
+        with loaded(DuckdbWarehouse(home)) as connection:
             yield Sandbox(connection, top)
 
 
@@ -215,7 +216,7 @@ def test_variables_of_the_program_are_not_tables(sandbox: Sandbox) -> None:
 def test_what_a_statement_leaves_behind_is_gone_with_it(home: Home) -> None:
     """A dropped table is back for the next query: each has a database of its own."""
     warehouse = DuckdbWarehouse(home)
-    with warehouse.loaded() as connection:
+    with loaded(warehouse) as connection:
         connection.execute("DROP TABLE stock_data_db.stock_data_table")
         connection.execute("CREATE TABLE x AS SELECT 1")
     assert warehouse.query("SELECT symbol FROM stock_data_table").rows == [["GOOD"]]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from real_data import daily, wire
+from sql_database import loaded
 from sqlglot import exp
 
 from stockctl.errors import QueryError
@@ -142,7 +143,7 @@ def test_the_text_itself_runs_where_duckdb_stands_in_for_athena(
 ) -> None:
     """An emulator of Athena hands the SQL to DuckDB as it is; the answer is the same."""
     sql = canned("top-movers").sql
-    with warehouse.loaded() as connection:
+    with loaded(warehouse) as connection:
         connection.execute("CREATE VIEW stock_data_table AS FROM stock_data_db.stock_data_table")
         rows = connection.execute(sql, [by, direction, 4]).fetchall()
     assert [list(row) for row in rows] == [list(row) for row in warehouse.query(sql, (by, direction, 4)).rows]

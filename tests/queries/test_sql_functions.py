@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from sql_database import loaded
 from sqlglot import exp
 
 from stockctl.errors import QueryError
@@ -324,7 +325,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Run one statement of Athena's on the locked database of an empty archive."""
     home = Home(tmp_path_factory.mktemp("home"))
     home.archive.mkdir()
-    with DuckdbWarehouse(home).loaded() as connection:
+    with loaded(DuckdbWarehouse(home)) as connection:
 
         def run_one(sql: str) -> list[list[object]]:
             rows = connection.execute(to_duckdb(check_query(sql))).fetchall()
