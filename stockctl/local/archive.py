@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from stockctl.local.files import write_once
-from stockctl.local.home import Home
+from stockctl.local.home import Home, check_folder
 from stockctl.market.timestamp import object_name
 from stockctl.pipeline.ports import RawObject
 
@@ -24,6 +25,7 @@ class FileArchive:
     def _folder(self, symbol: str) -> str:
         folder = f"{self._root}/{symbol}"
         if symbol not in self._known:
+            check_folder(Path(folder))
             os.makedirs(folder, exist_ok=True)
             self._known.add(symbol)
         return folder

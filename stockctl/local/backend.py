@@ -8,7 +8,7 @@ from pathlib import Path
 from stockctl.backend import Agree, Finding, Outcome, Plan, Report, Status, Step
 from stockctl.config import Settings
 from stockctl.errors import HomeError
-from stockctl.local import lifecycle
+from stockctl.local import lifecycle, removal
 from stockctl.local.alert_log import SqliteAlertReader
 from stockctl.local.database import Database
 from stockctl.local.home import Home
@@ -38,16 +38,18 @@ class EmbeddedBackend:
     def check(self) -> Sequence[Finding]:
         """Return whether the home is there and can be used, or can be made."""
         place = Finding("place", self.place)
-        if lifecycle.plan(self._home):
-            return [place, _not_made(self._home)]
         try:
+            lifecycle.check(self._home)
+            if lifecycle.plan(self._home):
+                return [place, _not_made(self._home)]
             facts = self.status().facts[1:]
         except HomeError as error:
             return [place, Finding("provisioned", error.message, fine=False, hint=error.hint or "")]
         return [place, Finding("provisioned", "yes"), *(Finding(name, str(value)) for name, value in facts)]
 
     def plan(self, report: Report) -> Plan:  # noqa: ARG002 - there is nothing to wait for
-        """Return what ``provision`` would do."""
+        """Return what ``provision`` would do; a home that it would refuse is refused here."""
+        lifecycle.check(self._home)
         return Plan(lifecycle.plan(self._home), _COST)
 
     def provision(self, agree: Agree, report: Report) -> Outcome:
@@ -63,11 +65,11 @@ class EmbeddedBackend:
 
     def plan_teardown(self, *, keep_data: bool) -> Sequence[Step]:
         """Return what ``teardown`` would remove."""
-        return lifecycle.plan_teardown(self._home, keep_data=keep_data)
+        return removal.plan_teardown(self._home, keep_data=keep_data)
 
     def teardown(self, *, keep_data: bool, report: Report) -> Sequence[str]:
         """Remove the home."""
-        return lifecycle.teardown(self._home, keep_data=keep_data, report=report)
+        return removal.teardown(self._home, keep_data=keep_data, report=report)
 
     def status(self) -> Status:
         """Return what the home holds."""
@@ -88,6 +90,7 @@ class EmbeddedBackend:
     def stream(self) -> Iterator[EmbeddedStream]:
         """Open the way in for quotes."""
         with self._open() as database:
+            lifecycle.check_folders(self._home)
             settings = self._settings
             yield EmbeddedStream(self._home, database, settings.rules, settings.alerts.oldest, self._clock)
 
@@ -114,13 +117,8 @@ class EmbeddedBackend:
         """Open the raw archive for SQL."""
         from stockctl.local.warehouse import DuckdbWarehouse
 
-        self._check_home()
         analytics = self._settings.analytics
         return DuckdbWarehouse(self._home, database=analytics.database, table=analytics.table)
-
-    def _check_home(self) -> None:
-        with self._open():
-            pass
 
     @contextmanager
     def _open(self) -> Iterator[Database]:

@@ -1,5 +1,6 @@
 """The SQLite database of the embedded home: opening, schema, transactions, and what can be wrong with it."""
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stockctl.errors import HomeError
-from stockctl.local.home import is_file
+from stockctl.local.home import in_the_way, is_file
 
 APPLICATION_ID = 0x5C7C_0001
 SCHEMA_VERSION = 1
@@ -58,7 +59,16 @@ CREATE TABLE alerts (
 ) STRICT;
 """
 
+_LOG = logging.getLogger(__name__)
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
+class TornDownError(HomeError):
+    """The home was torn down, perhaps half."""
+
+
+class DamagedError(HomeError):
+    """The database is damaged, or none at all."""
 
 
 class Database:
@@ -74,10 +84,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         if not is_file(path):
-            raise HomeError(
-                f"There is no stockctl home in {path.parent}.",
-                "Create it with 'stockctl provision', or point local.path at another.",
-            )
+            raise _absent(path)
         with self.explained():
             self._connection = _connect(path)
             try:
@@ -158,7 +165,7 @@ class Database:
         if version == SCHEMA_VERSION:
             return
         if version == _TORN_DOWN:
-            raise HomeError(
+            raise TornDownError(
                 f"The home {self._path.parent} was torn down, perhaps while this command ran.",
                 "Run 'stockctl teardown' if it was interrupted, then 'stockctl provision'.",
             )
@@ -177,6 +184,23 @@ class Database:
         )
 
 
+def _absent(path: Path) -> HomeError:
+    if found := in_the_way(path):
+        return HomeError(
+            f"{path} is {found}, where stockctl keeps its database.",
+            "Move it away and run 'stockctl provision'. Nothing was changed.",
+        )
+    if in_the_way(path.parent) == "a file":
+        return HomeError(
+            f"The home {path.parent} is a file, not a folder.",
+            "Point local.path (or STOCKCTL_LOCAL__PATH) at a folder. Nothing was changed.",
+        )
+    return HomeError(
+        f"There is no stockctl home in {path.parent}.",
+        "Create it with 'stockctl provision', or point local.path at another.",
+    )
+
+
 def _connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
@@ -187,6 +211,7 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        _LOG.debug("SQLite on %s: %s: %s", path, getattr(error, "sqlite_errorname", "no code"), error)
         raise _fault(path, error) from error
 
 
@@ -194,7 +219,7 @@ def _fault(path: Path, error: sqlite3.Error) -> HomeError:
     code = getattr(error, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF
     if primary in _DAMAGED:
-        return HomeError(
+        return DamagedError(
             f"{path} is damaged or is no SQLite database ({error}).",
             "Move it away and run 'stockctl provision', or restore it from a backup. Nothing was changed.",
         )

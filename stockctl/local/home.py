@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stockctl.errors import HomeError
+from stockctl.market.symbol import SYMBOL
 
 _DATABASE = "stockctl.db"
 _OUTBOX = re.compile(
@@ -14,7 +15,6 @@ _OUTBOX = re.compile(
 )
 _OBJECT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}\.[0-9]{3}Z\.json")
 _REJECTION = re.compile(r"[0-9a-f]{64}\.json")
-_SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
 _PARTIAL = re.compile(r"\.[0-9]+\.partial(-wal|-shm|-journal)?")
 
 
@@ -39,11 +39,12 @@ class Home:
         self.outbox = root / "outbox.db"
 
     def database_files(self) -> list[Path]:
-        """Return the files of the database that exist, the main one last."""
-        candidates = [
-            self.database.with_name(_DATABASE + suffix) for suffix in ("-wal", "-shm", "-journal", "")
-        ]
-        return [*_own_files(self.root, _PARTIAL), *(path for path in candidates if is_file(path))]
+        """Return the files of the database by their names, the main one last; none without that one."""
+        partial = list(_own_files(self.root, _PARTIAL))
+        if not is_file(self.database):
+            return partial
+        names = (_DATABASE + suffix for suffix in ("-wal", "-shm", "-journal", ""))
+        return [*partial, *filter(is_file, map(self.root.joinpath, names))]
 
     def outbox_files(self) -> Iterator[Path]:
         """Yield the files of the outbox, its lock and what its producer keeps among them."""
@@ -59,7 +60,7 @@ class Home:
         if is_folder(self.archive):
             with os.scandir(self.archive) as entries:
                 for entry in entries:
-                    if entry.is_dir(follow_symlinks=False) and _SYMBOL.fullmatch(entry.name):
+                    if entry.is_dir(follow_symlinks=False) and SYMBOL.fullmatch(entry.name):
                         yield Path(entry.path)
 
     def quarantine_files(self) -> Iterator[Path]:
@@ -79,6 +80,30 @@ def is_file(path: Path) -> bool:
 def is_folder(path: Path) -> bool:
     """Tell whether ``path`` is a folder, and no link to one."""
     return stat.S_ISDIR(_mode(path))
+
+
+def in_the_way(path: Path) -> str:
+    """Tell what is at ``path`` in the place of a file or a folder of ours; empty when nothing is."""
+    mode = _mode(path)
+    if stat.S_ISLNK(mode):
+        return "a link, which is never followed"
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a file" if mode else ""
+
+
+def check_folder(path: Path) -> None:
+    """Insist that ``path`` is a folder of its own, or nothing yet.
+
+    Raises:
+        HomeError: a file is there, or a link: what is written through one is never read back.
+    """
+    if not is_folder(path) and (found := in_the_way(path)):
+        raise HomeError(
+            f"{path} is {found}, where stockctl keeps a folder.",
+            "Move it away, or point local.path at another home, and run the command again. "
+            "To have the quotes on another disk, put the whole home there.",
+        )
 
 
 def _mode(path: Path) -> int:

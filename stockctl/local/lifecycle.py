@@ -1,15 +1,12 @@
-"""Making the embedded home and removing it, and nothing that is not ours."""
+"""Making the embedded home."""
 
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from stockctl.backend import Report, Step
+from stockctl.backend import Step
 from stockctl.errors import HomeError
 from stockctl.local.database import Database
-from stockctl.local.home import Home, is_file, is_folder
-
-_PROGRESS_EVERY = 10_000
+from stockctl.local.home import Home, check_folder, is_file, is_folder
 
 
 def plan(home: Home) -> Sequence[Step]:
@@ -23,7 +20,12 @@ def plan(home: Home) -> Sequence[Step]:
 
 
 def provision(home: Home) -> Sequence[Step]:
-    """Make what is missing; what is there stays as it is, and must be usable."""
+    """Make what is missing; what is there stays as it is, and must be usable.
+
+    Raises:
+        HomeError: something there cannot be used, and nothing was changed; or the home cannot be made.
+    """
+    check(home)
     steps = plan(home)
     try:
         home.root.mkdir(parents=True, exist_ok=True)
@@ -38,79 +40,22 @@ def provision(home: Home) -> Sequence[Step]:
     return steps
 
 
-def plan_teardown(home: Home, *, keep_data: bool) -> Sequence[Step]:
-    """Return what teardown would remove, counted."""
-    steps = [
-        Step("delete", str(path), "SQLite database", "stored quotes and alerts")
-        for path in home.database_files()
-    ]
-    if is_file(home.outbox):
-        steps.append(Step("delete", str(home.outbox), "outbox", "quotes that wait for their delivery"))
-    rejections = sum(1 for _ in home.quarantine_files())
-    if is_folder(home.quarantine):
-        steps.append(Step("delete", str(home.quarantine), "quarantine", f"{rejections:,} records"))
-    if is_folder(home.archive):
-        objects = sum(1 for _ in home.archive_files())
-        action = "keep" if keep_data else "delete"
-        steps.append(Step(action, str(home.archive), "raw archive", f"{objects:,} quotes"))
-    return steps if any(step.action == "delete" for step in steps) else []
+def check(home: Home) -> None:
+    """Insist that what is there already can be used.
 
-
-def teardown(home: Home, *, keep_data: bool, report: Report) -> Sequence[str]:
-    """Remove what is ours, follow no link, and return what was left because it is not ours.
-
-    The database goes last: interrupted, the command can be run again.
+    Raises:
+        HomeError: it cannot.
     """
-    _stop_writers(home)
-    try:
-        _remove(home.quarantine_files(), report)
-        _remove_folder(home.quarantine)
-        if not keep_data:
-            _remove(home.archive_files(), report)
-            for folder in list(home.archive_folders()):
-                _remove_folder(folder)
-            _remove_folder(home.archive)
-        _remove(home.outbox_files(), report)
-        for path in home.database_files():
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise HomeError(
-            f"The home {home.root} cannot be removed: {error.strerror or error} ({error.filename}).",
-            "Check the permissions and run 'stockctl teardown' again.",
-        ) from error
-    _remove_folder(home.root)
-    return _left(home, keep_data=keep_data)
+    if os.path.lexists(home.database):
+        Database(home.database).close()
+    check_folders(home)
 
 
-def _stop_writers(home: Home) -> None:
-    """Make a stream that still runs fail with a reason rather than write into files that are gone."""
-    if not is_file(home.database):
-        return
-    try:
-        database = Database(home.database)
-    except HomeError:
-        return  # damaged, newer or torn down half: there is nobody to stop
-    try:
-        database.mark_torn_down()
-    finally:
-        database.close()
+def check_folders(home: Home) -> None:
+    """Insist that what is written is where it is looked for.
 
-
-def _remove(paths: Iterator[Path], report: Report) -> None:
-    for count, path in enumerate(paths, 1):
-        path.unlink(missing_ok=True)
-        if count % _PROGRESS_EVERY == 0:
-            report(f"{count:,} files removed")
-
-
-def _remove_folder(folder: Path) -> None:
-    if is_folder(folder) and not any(os.scandir(folder)):
-        folder.rmdir()
-
-
-def _left(home: Home, *, keep_data: bool) -> Sequence[str]:
-    if not is_folder(home.root):
-        return []
-    with os.scandir(home.root) as entries:
-        names = sorted(entry.name for entry in entries)
-    return [name for name in names if not (keep_data and name == home.archive.name)]
+    Raises:
+        HomeError: a link or a file is in its place.
+    """
+    check_folder(home.archive)
+    check_folder(home.quarantine)

@@ -4,7 +4,8 @@ import re
 
 from stockctl.market.refusal import Refusal, shown
 
-_SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
+SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
+"""A symbol, as it is kept and named everywhere."""
 
 
 def parse_symbol(value: object) -> str:
@@ -17,7 +18,7 @@ def parse_symbol(value: object) -> str:
         raise Refusal(f"symbol {shown(value)} is not text")
     # ASCII first: upper-casing turns some other letters into plain ones.
     symbol = value.upper() if value.isascii() else ""
-    if not _SYMBOL.fullmatch(symbol):
+    if not SYMBOL.fullmatch(symbol):
         raise Refusal(
             f"symbol {shown(value)} is not 1 to 20 letters, digits and . ^ = - (such as BRK-B or ^VIX)"
         )

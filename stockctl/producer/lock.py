@@ -98,7 +98,7 @@ def holder(path: Path, guarded: Path) -> str | None:
     with explained(guarded):
         try:
             descriptor = os.open(path, os.O_RDONLY | _FLAGS)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         try:
             _lock(descriptor, shared=True)

@@ -44,7 +44,7 @@ def read_left(path: Path) -> Left | None:
             raise ValueError("it is no file")
         with path.open("rb") as file:
             text = file.read(_MOST_BYTES)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return _understood(_object(text))
 

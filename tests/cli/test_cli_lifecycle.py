@@ -2,10 +2,15 @@
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from command import Command
+from embedded import tree
+
+from stockctl.local.database import APPLICATION_ID
 
 CSV = """timestamp,symbol,price,previous_close
 2026-01-05T15:00:00Z,AAPL,101.5,100
@@ -156,16 +161,120 @@ def test_a_home_that_is_a_file_is_refused(stockctl: Command) -> None:
         ("query", "latest"),
         ("alerts", "tail"),
         ("stream", "--source", "simulate"),
+        ("teardown", "--yes"),
+        ("teardown", "--keep-data", "--yes"),
     ],
 )
 def test_a_damaged_database_is_refused_and_kept(
     stockctl: Command, content: bytes, fragment: str, command: tuple[str, ...]
 ) -> None:
     """Whatever command meets a file that is no database of ours, says so and leaves it as it is."""
-    (stockctl.home / "raw-data").mkdir(parents=True)
+    stockctl.home.mkdir()
     (stockctl.home / "stockctl.db").write_bytes(content)
-    assert fragment in stockctl.refused(*command, code=1)
+    told = stockctl.refused(*command, code=1)
+    assert fragment in told
+    assert "teardown" not in command or "remove it by hand if it is stockctl's" in told.lower()
     assert (stockctl.home / "stockctl.db").read_bytes() == content
+    assert [path.name for path in stockctl.home.iterdir()] == ["stockctl.db"]
+
+
+@pytest.mark.parametrize(
+    ("pragmas", "fragment", "advice"),
+    [
+        (("user_version = 1",), "without the tables of stockctl", "Move it away"),
+        (
+            ("application_id = 252006674", "user_version = 1"),
+            "without the tables of stockctl",
+            "Move it away",
+        ),
+        ((f"application_id = {APPLICATION_ID}", "user_version = 7"), "its format is 7", "Upgrade stockctl"),
+    ],
+    ids=["unnamed", "named", "newer"],
+)
+def test_teardown_keeps_a_database_that_it_does_not_know(
+    stockctl: Command, pragmas: tuple[str, ...], fragment: str, advice: str
+) -> None:
+    """Another program's database, or that of a newer stockctl, is refused by name, and all stays."""
+    filled(stockctl)
+    file = stockctl.home / "stockctl.db"
+    file.unlink()
+    with closing(sqlite3.connect(file)) as connection:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("CREATE TABLE recipes (name)")
+        connection.commit()
+    before = tree(stockctl.home)
+    told = stockctl.refused("teardown", "--yes", code=1)
+    assert str(file) in told
+    assert fragment in told
+    assert advice in told
+    assert tree(stockctl.home) == before
+
+
+def test_teardown_removes_a_database_of_ours_that_is_damaged(stockctl: Command) -> None:
+    """Its first bytes tell whose it is, however little can be read of the rest."""
+    filled(stockctl)
+    file = stockctl.home / "stockctl.db"
+    file.write_bytes(file.read_bytes()[:4096])
+    assert "is damaged" in stockctl.refused("status", code=1)
+    stockctl.ok("teardown", "--yes")
+    assert not stockctl.home.exists()
+
+
+def test_a_kept_archive_can_be_queried(stockctl: Command) -> None:
+    """After teardown --keep-data SQL and top-movers still answer, and nothing is made for it."""
+    filled(stockctl)
+    stockctl.ok("teardown", "--keep-data", "--yes")
+    before = tree(stockctl.home)
+    rows = stockctl.rows("query", "sql", "SELECT symbol, price FROM stock_data_table ORDER BY symbol")
+    assert rows == [{"symbol": "AAPL", "price": 101.5}, {"symbol": "MSFT", "price": 50.0}]
+    assert len(stockctl.rows("query", "top-movers")) == 2
+    assert tree(stockctl.home) == before
+    assert "There is no stockctl home" in stockctl.refused("query", "latest", code=1)
+
+
+@pytest.mark.parametrize("name", ["raw-data", "raw-data/AAPL", "quarantine"])
+def test_a_link_in_the_place_of_a_folder_is_refused(stockctl: Command, tmp_path: Path, name: str) -> None:
+    """What was written through it would never be read: nothing is stored, and nothing lands behind it."""
+    (tmp_path / "elsewhere").mkdir()
+    (stockctl.home / name).parent.mkdir(parents=True)
+    (stockctl.home / name).symlink_to(tmp_path / "elsewhere")
+    told = stockctl.refused("stream", "--file", "-", stdin=CSV, code=1)
+    assert f"{stockctl.home / name} is a link, which is never followed, where stockctl keeps a folder" in told
+    assert "put the whole home there" in told
+    assert not list((tmp_path / "elsewhere").iterdir())
+    if name != "raw-data/AAPL":  # met when its first quote comes, not before
+        assert "is a link" in stockctl.refused("provision", code=1)
+        assert not (stockctl.home / "stockctl.db").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling"])
+def test_what_is_in_the_place_of_the_database_is_named(stockctl: Command, tmp_path: Path, kind: str) -> None:
+    """The advice is not to do what was just refused."""
+    stockctl.home.mkdir()
+    file = stockctl.home / "stockctl.db"
+    file.mkdir() if kind == "folder" else file.symlink_to(tmp_path / "nothing")
+    for command in ("provision", "status"):
+        told = stockctl.refused(command, code=1)
+        assert f"{file} is a {'folder' if kind == 'folder' else 'link'}" in told
+        assert "Move it away" in told
+
+
+def test_status_of_a_home_that_is_a_file_names_the_home(stockctl: Command) -> None:
+    """Not the outbox that would lie in it."""
+    stockctl.home.write_text("not a folder")
+    told = stockctl.refused("status", code=1)
+    assert f"The home {stockctl.home} is a file" in told
+    assert "local.path" in told
+    assert "outbox" not in told
+
+
+def test_verbose_tells_what_sqlite_said(stockctl: Command) -> None:
+    """What the message sums up is there in SQLite's own words."""
+    stockctl.home.mkdir()
+    (stockctl.home / "stockctl.db").write_bytes(b"no database " * 400)
+    assert "SQLITE_NOTADB" in stockctl.refused("--verbose", "status", code=1)
+    assert "SQLITE_NOTADB" not in stockctl.refused("status", code=1)
 
 
 @pytest.mark.parametrize(("name", "arguments"), [("deploy", ()), ("logs", ("ingest", "--follow"))])

@@ -108,7 +108,7 @@ def test_an_archive_that_cannot_be_written_stops_the_batch(tmp_path: Path):
         batch = records([QUOTE, {**QUOTE, "symbol": "MSFT"}])
         with pytest.raises(HomeError) as refused:
             stream.send(batch)
-        assert f"The home {root} cannot be written: File exists ({obstacle})." in refused.value.message
+        assert f"{obstacle} is a file, where stockctl keeps a folder." in refused.value.message
         assert "run the command again" in str(refused.value.hint)
         assert stored_rows(root) == []
         obstacle.unlink()

@@ -1,6 +1,7 @@
 """The database of a home: what it refuses to touch, what it survives, and how processes share it."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -133,6 +134,7 @@ def test_an_unusable_database_is_refused_and_left_as_it_is(
 ):
     """Opening and provisioning say what is wrong and what to do, and no byte of the home changes."""
     spoil(home.database)
+    shutil.rmtree(home.archive)
     before = tree(home.root)
     for attempt in (lambda: Database(home.database), lambda: lifecycle.provision(home)):
         with pytest.raises(HomeError) as refused:
@@ -141,6 +143,7 @@ def test_an_unusable_database_is_refused_and_left_as_it_is(
         assert str(home.root) in refused.value.message
         assert hint in str(refused.value.hint)
         assert tree(home.root) == before
+        assert not home.archive.exists()
 
 
 def test_an_absent_home_is_named(tmp_path: Path):
@@ -160,9 +163,15 @@ def test_a_folder_a_link_or_a_file_in_the_way_is_no_home(tmp_path: Path, home: H
     (tmp_path / "dangling").mkdir()
     (tmp_path / "dangling" / "stockctl.db").symlink_to(tmp_path / "nothing")
     (tmp_path / "file").write_text("no folder")
-    for name in ("folder", "link", "dangling", "file"):
-        with pytest.raises(HomeError, match="There is no stockctl home in"):
+    for name, told in (
+        ("folder", r"stockctl\.db is a folder, where stockctl keeps its database"),
+        ("link", r"stockctl\.db is a link, which is never followed, where"),
+        ("dangling", r"stockctl\.db is a link, which is never followed, where"),
+        ("file", r"The home .*/file is a file, not a folder"),
+    ):
+        with pytest.raises(HomeError, match=told) as refused:
             Database(tmp_path / name / "stockctl.db")
+        assert "Create it" not in str(refused.value.hint)
 
 
 def test_a_path_that_cannot_be_looked_at_is_named(tmp_path: Path):
