@@ -1,5 +1,6 @@
 """plan, provision and teardown."""
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,13 +9,14 @@ from stockctl.cli import columns
 from stockctl.cli.boundary import guarded
 from stockctl.cli.confirm import ask, ask_for_name
 from stockctl.cli.context import settings_and_backend
+from stockctl.cli.outbox_removal import Outboxes, idle_outboxes
 from stockctl.cli.output import Format, Output, Row, emit
-from stockctl.cli.terminal import say
+from stockctl.cli.terminal import counted, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stockctl.backend import Plan, Step
+    from stockctl.backend import Backend, Plan, Step
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 KeepData = Annotated[bool, typer.Option("--keep-data", help="Keep the raw archive.")]
@@ -78,18 +80,29 @@ def teardown(
     """Remove what provisioning and streaming made."""
     settings, backend = settings_and_backend(ctx)
     steps = backend.plan_teardown(keep_data=keep_data)
-    if not steps:
-        say(f"Nothing to tear down in {backend.place}.")
-        return
-    show_steps(steps, output)
-    if not yes and not ask_for_name(
-        settings.project.label, f"This deletes what is listed in {backend.place}."
-    ):
-        say("Nothing was deleted: that is not the project's name.")
-        raise typer.Exit(1)
+    with idle_outboxes(settings, keep_data=keep_data) as outboxes:
+        steps = [*steps, *outboxes.steps()]
+        if all(step.action == "keep" for step in steps):
+            say(f"Nothing to tear down in {backend.place}.")
+            return
+        show_steps(steps, output)
+        if not yes and not ask_for_name(
+            settings.project.label, f"This deletes what is listed in {backend.place}."
+        ):
+            say("Nothing was deleted: that is not the project's name.")
+            raise typer.Exit(1)
+        _tear_down(backend, outboxes, keep_data=keep_data)
+
+
+def _tear_down(backend: "Backend", outboxes: Outboxes, *, keep_data: bool) -> None:
+    for outbox in outboxes.going:  # before the home, which may hold it, and goes when it is empty
+        outbox.remove()
     left = backend.teardown(keep_data=keep_data, report=say)
     say("Done." if not keep_data else f"Done. The raw archive stays in {backend.place}.")
-    if left:
+    for outbox in outboxes.staying:
+        say(f"{counted(outbox.waiting, 'quote')} wait in {outbox.path}: the next stream sends them.")
+    ours = {str(file) for outbox in outboxes.staying for file, _ in outbox.files}
+    if left := [name for name in left if os.path.join(backend.place, name) not in ours]:
         say(f"Left in {backend.place}, because stockctl did not make it: {', '.join(left)}")
 
 

@@ -10,9 +10,6 @@ from stockctl.errors import HomeError
 from stockctl.market.symbol import SYMBOL
 
 _DATABASE = "stockctl.db"
-_OUTBOX = re.compile(
-    r"outbox\.db(-wal|-shm|-journal|\.lock|\.prices(-journal)?|\.state\.json)?|\.outbox\.db\.state\.json\.[0-9]+\.partial"
-)
 _OBJECT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}\.[0-9]{3}Z\.json")
 _REJECTION = re.compile(r"[0-9a-f]{64}\.json")
 _PARTIAL = re.compile(r"\.[0-9]+\.partial(-wal|-shm|-journal)?")
@@ -36,7 +33,6 @@ class Home:
         self.database = root / _DATABASE
         self.archive = root / "raw-data"
         self.quarantine = root / "quarantine"
-        self.outbox = root / "outbox.db"
 
     def database_files(self) -> list[Path]:
         """Return the files of the database by their names, the main one last; none without that one."""
@@ -45,10 +41,6 @@ class Home:
             return partial
         names = (_DATABASE + suffix for suffix in ("-wal", "-shm", "-journal", ""))
         return [*partial, *filter(is_file, map(self.root.joinpath, names))]
-
-    def outbox_files(self) -> Iterator[Path]:
-        """Yield the files of the outbox, its lock and what its producer keeps among them."""
-        yield from _own_files(self.root, _OUTBOX)
 
     def archive_files(self) -> Iterator[Path]:
         """Yield the raw objects."""

@@ -27,8 +27,6 @@ def plan_teardown(home: Home, *, keep_data: bool) -> Sequence[Step]:
         Step("delete", str(path), "SQLite database", "stored quotes and alerts")
         for path in home.database_files()
     ]
-    if is_file(home.outbox):
-        steps.append(Step("delete", str(home.outbox), "outbox", "quotes that wait for their delivery"))
     rejections = sum(1 for _ in home.quarantine_files())
     if is_folder(home.quarantine):
         steps.append(Step("delete", str(home.quarantine), "quarantine", f"{rejections:,} records"))
@@ -58,7 +56,6 @@ def teardown(home: Home, *, keep_data: bool, report: Report) -> Sequence[str]:
             for folder in list(home.archive_folders()):
                 _remove_folder(folder)
             _remove_folder(home.archive)
-        _remove(home.outbox_files(), report)
         for path in home.database_files():
             path.unlink(missing_ok=True)
     except OSError as error:

@@ -222,12 +222,15 @@ def test_a_relative_home_is_relative_to_its_file(stockctl: Command) -> None:
     assert (stockctl.folder / "desk" / "quotes" / "stockctl.db").exists()
 
 
-def test_an_outbox_is_relative_to_its_file(stockctl: Command) -> None:
-    """What waits in it is found from every folder."""
-    (stockctl.folder / "desk").mkdir()
-    (stockctl.folder / "desk" / "stockctl.toml").write_text('[stream]\noutbox = "waiting.db"\n')
-    shown = stockctl.ok("-c", "desk/stockctl.toml", "config", "show", "-o", "csv")
-    assert 'stream.outbox,"""desk/waiting.db""",desk/stockctl.toml' in shown
+def test_a_relative_outbox_is_relative_to_its_file(stockctl: Command) -> None:
+    """From wherever a stream is started, it finds what waits; a variable is taken as it stands."""
+    desk = stockctl.folder / "desk"
+    desk.mkdir()
+    (desk / "stockctl.toml").write_text('[stream]\noutbox = "waiting.db"\n')
+    show = ("-c", "desk/stockctl.toml", "config", "show", "-o", "csv")
+    assert 'stream.outbox,"""desk/waiting.db""",desk/stockctl.toml' in stockctl.ok(*show)
+    told = stockctl.ok(*show, extra={"STOCKCTL_STREAM__OUTBOX": "other.db"})
+    assert 'stream.outbox,"""other.db""",$STOCKCTL_STREAM__OUTBOX' in told
 
 
 def test_the_example_names_every_key_and_is_what_init_writes(stockctl: Command) -> None:

@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from streams import seen, streaming
 from yahoo_standin import YahooStandIn, status
 
 from stockctl.config import Settings
+from stockctl.local.database import Database
 from stockctl.targets import open_backend
 
 pytest_plugins = ["yahoo_standin_fixtures"]
@@ -110,7 +112,9 @@ def test_a_stream_that_failed_is_seen_to_have(stockctl: Command, tmp_path: Path)
         child.stdin.write(LINE)
         child.stdin.flush()
         seen(stockctl, child, lambda found: found.get("quotes"))
-        stockctl.ok("teardown", "--yes")
+        with closing(Database(stockctl.home / "stockctl.db")) as database:
+            database.mark_torn_down()
+        shutil.rmtree(stockctl.home)
         child.stdin.write(LINE.replace("15:01", "15:02"))
         child.stdin.flush()
         _, told = child.communicate(timeout=SECONDS)
