@@ -19,6 +19,12 @@ MACROS = (
        ELSE least(last, first + step * 10000) END, step))""",
     """CREATE MACRO athena_repeat(x, n) AS
        list_transform(athena_at_most(range(least(n, 10001))), LAMBDA i: x)""",
+    # Nor are texts counted while they are made.
+    """CREATE MACRO athena_length(n) AS CASE WHEN n > 10000
+       THEN error('lpad and rpad give at most 10000 characters') ELSE n END""",
+    r"""CREATE MACRO athena_pattern(text) AS CASE
+       WHEN regexp_matches(replace(text, '%%', ''), '%[^A-Za-z%]*([0-9]{5}|\*)')
+       THEN error('format takes widths of at most 9999, and no *') ELSE text END""",
     "CREATE MACRO map_agg(k, v) AS map_from_entries(list(struct_pack(k := k, v := v)))",
     "CREATE MACRO nan() AS CAST('NaN' AS DOUBLE)",
     "CREATE MACRO infinity() AS CAST('Infinity' AS DOUBLE)",

@@ -104,10 +104,15 @@ def _placeholder(node: exp.Expr) -> exp.Expr:
 def _divide(node: exp.Expr) -> exp.Expr:
     # NULL where Athena has an error (whole numbers) or infinity (doubles); DuckDB's releases differ here.
     divisor = node.expression
-    if not (divisor.is_number and divisor.name.strip("0.")):
+    if not _is_number_but_zero(divisor):
         node.set("expression", exp.Nullif(this=divisor.copy(), expression=exp.Literal.number(0)))
     node.set("typed", False)
     return node
+
+
+def _is_number_but_zero(node: exp.Expr) -> bool:
+    literal = node.find(exp.Literal) if node.is_number else None
+    return literal is not None and float(literal.name) != 0
 
 
 def _plus(node: exp.Expr) -> exp.Expr:
@@ -204,7 +209,7 @@ def _format(node: exp.Expr) -> exp.Expr:
         for place, conversion in enumerate(conversions[: len(arguments)]):
             if conversion in "sS":
                 arguments[place] = exp.cast(arguments[place], exp.DataType.Type.TEXT)
-    return _call("PRINTF", node.this, *arguments)
+    return _call("PRINTF", _call("athena_pattern", node.this), *arguments)
 
 
 def _regexp_extract(node: exp.Expr) -> exp.Expr:
@@ -268,6 +273,11 @@ def _repeat(node: exp.Expr) -> exp.Expr:
     return _call("athena_repeat", node.this, _argument(node, "times"))
 
 
+def _pad(node: exp.Expr) -> exp.Expr:
+    node.set("expression", _call("athena_length", node.expression))
+    return node
+
+
 def _quantile(node: exp.Expr) -> exp.Expr:
     # The exact figure lies within any accuracy asked for, and is the same each time.
     if node.args.get("weight") is not None:
@@ -318,6 +328,7 @@ _TYPED: dict[str, _Translation] = {
     "GenerateSeries": _sequence,
     "ParseDatetime": _parse_datetime,
     "Mod": _divide,
+    "Pad": _pad,
     "Placeholder": _placeholder,
     "RegexpExtract": _regexp_extract,
     "RegexpReplace": _regexp_replace,
