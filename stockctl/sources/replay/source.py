@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import chain, islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event
 from types import TracebackType
 from typing import Self
@@ -24,6 +22,7 @@ from stockctl.sources.replay.preparation import Preparation, Prepared
 from stockctl.sources.replay.quotes import QuoteMaker
 from stockctl.sources.replay.rows import RowCheck
 from stockctl.sources.replay.stopped import Stopped
+from stockctl.sources.replay.workspace import Workspace
 
 TICK_ITEMS = 500
 """A tick has at most so many items."""
@@ -46,7 +45,8 @@ class ReplaySource:
     row's text, or JSON of its fields where the file holds no text. Rejections come ahead of the quotes.
 
     The source keeps a private temporary folder from ``prepare`` on, as large as the rows of the files.
-    It is removed when ``ticks`` ends, on ``close``, and at the end of a ``with`` block.
+    It is removed when ``ticks`` ends, on ``close``, and at the end of a ``with`` block; that of a replay that
+    was killed, by the next one.
 
     Args:
         files: names of local regular files, taken literally; ``-`` is standard input.
@@ -80,7 +80,7 @@ class ReplaySource:
         self._speed = speed
         self._on_progress = on_progress or _say_nothing
         self._clock = clock
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: Workspace | None = None
         self._prepared: Prepared | None = None
         self.expected: int | None = None
 
@@ -96,7 +96,7 @@ class ReplaySource:
         """Remove the temporary folder; a second call does nothing."""
         self._prepared = None
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.close()
             self._folder = None
 
     def prepare(self, stop: Event | None = None) -> None:
@@ -113,9 +113,9 @@ class ReplaySource:
             return
         check_arguments(self._files)
         try:
-            self._folder = TemporaryDirectory(prefix="stockctl-replay-")
+            self._folder = Workspace()
             check = RowCheck(self._symbols, self._moment)
-            preparation = Preparation(Path(self._folder.name), check, self._on_progress, stop or Event())
+            preparation = Preparation(self._folder.path, check, self._on_progress, stop or Event())
             self._prepared = preparation.run(self._files)
             self.expected = self._prepared.spill.count + self._prepared.quotes
         except Stopped:
