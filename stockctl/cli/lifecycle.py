@@ -81,11 +81,10 @@ def teardown(
     settings, backend = settings_and_backend(ctx)
     steps = backend.plan_teardown(keep_data=keep_data)
     with idle_outboxes(settings, keep_data=keep_data) as outboxes:
-        steps = [*steps, *outboxes.steps()]
-        if all(step.action == "keep" for step in steps):
+        if not steps and not outboxes.going:
             say(f"Nothing to tear down in {backend.place}.")
             return
-        show_steps(steps, output)
+        show_steps([*steps, *outboxes.steps()], output)
         if not yes and not ask_for_name(
             settings.project.label, f"This deletes what is listed in {backend.place}."
         ):
@@ -100,7 +99,7 @@ def _tear_down(backend: "Backend", outboxes: Outboxes, *, keep_data: bool) -> No
     left = backend.teardown(keep_data=keep_data, report=say)
     say("Done." if not keep_data else f"Done. The raw archive stays in {backend.place}.")
     for outbox in outboxes.staying:
-        say(f"{counted(outbox.waiting, 'quote')} wait in {outbox.path}: the next stream sends them.")
+        say(f"{counted(outbox.waiting, 'quote')} in {outbox.path}: the next stream sends what waits.")
     ours = {str(file) for outbox in outboxes.staying for file, _ in outbox.files}
     if left := [name for name in left if os.path.join(backend.place, name) not in ours]:
         say(f"Left in {backend.place}, because stockctl did not make it: {', '.join(left)}")

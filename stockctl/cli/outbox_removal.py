@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from stockctl.cli.outbox import NAME, outbox_path
+from stockctl.cli.terminal import counted
 
 if TYPE_CHECKING:
     from stockctl.backend import Step
@@ -23,11 +24,15 @@ class Outboxes(NamedTuple):
         from stockctl.backend import Step
 
         return [
-            Step(action, str(file), "outbox", f"{box.waiting:,} {what}" if file == box.path else what)
+            Step(action, str(file), "outbox", _waiting(box) if file == box.path else what)
             for action, boxes in (("delete", self.going), ("keep", self.staying))
             for box in boxes
             for file, what in box.files
         ]
+
+
+def _waiting(box: "Idle") -> str:
+    return f"{counted(box.waiting, 'quote')} waiting for delivery" if box.waiting else "nothing waits in it"
 
 
 @contextmanager

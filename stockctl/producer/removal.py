@@ -18,7 +18,7 @@ _BESIDE = {
     "-wal": "part of the outbox",
     "-shm": "part of the outbox",
     "-journal": "part of the outbox",
-    "": "quotes that wait for their delivery",
+    "": "what waits for its delivery",
     LOCK_SUFFIX: "its lock",
 }
 """What an outbox consists of, by what follows its name, in the order to remove it."""

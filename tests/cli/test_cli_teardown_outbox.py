@@ -49,7 +49,7 @@ def test_an_outbox_outside_of_the_home_goes_with_it(stockctl: Command, outbox: P
     assert {outbox, outbox.with_name("box.db.lock"), outbox.with_name("box.db.prices")} <= there
     shown = stockctl.ok("teardown", "--yes", extra=environment(outbox))
     assert all(f"{path} " in shown for path in there)
-    assert "0 quotes that wait for their delivery" in shown
+    assert "nothing waits in it" in shown
     assert [path.name for path in outbox.parent.iterdir()] == ["box.db.notes"]
     assert not stockctl.home.exists()
     assert "Nothing to tear down" in stockctl.run("teardown", extra=environment(outbox)).stderr
@@ -61,7 +61,7 @@ def test_what_waits_is_counted_before_it_goes(stockctl: Command) -> None:
     left_waiting(stockctl.home / "outbox.db")
     declined = stockctl.run("teardown", stdin="no\n")
     assert declined.returncode == 1
-    assert "1 quotes that wait for their delivery" in declined.stdout
+    assert "1 quote waiting for delivery" in declined.stdout
     assert (stockctl.home / "outbox.db").exists()
     stockctl.ok("teardown", "--yes")
     assert not stockctl.home.exists()
@@ -75,7 +75,7 @@ def test_what_waits_is_kept_with_the_data(stockctl: Command, outbox: Path, insid
     left_waiting(path)
     done = stockctl.run("teardown", "--keep-data", "--yes", extra=environment(path))
     assert done.returncode == 0
-    assert f"1 quote wait in {path}: the next stream sends them" in done.stderr
+    assert f"1 quote in {path}: the next stream sends what waits" in done.stderr
     assert "did not make" not in done.stderr
     assert not (stockctl.home / "stockctl.db").exists()
     sent = stockctl.run(*FEED, stdin="", extra=environment(path))
