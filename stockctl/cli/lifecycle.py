@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from stockctl.backend import Backend, Plan, Step
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
-KeepData = Annotated[bool, typer.Option("--keep-data", help="Keep the raw archive.")]
+KeepData = Annotated[
+    bool,
+    typer.Option(
+        "--keep-data",
+        help="Keep the data: embedded the raw archive and quotes that wait, on AWS bucket and tables.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:

@@ -41,7 +41,9 @@ def _counts(figures: Figures) -> Iterator[Metric]:
     yield _counter("quotes_retried", "Quotes sent again, each time counted.", delivery.retried)
     yield _counter("quotes_throttled", "Quotes the stream refused because too many came.", delivery.throttled)
     yield _counter("quotes_uncertain", "Quotes that may have arrived twice.", delivery.uncertain)
-    yield _counter("quotes_dropped", "Quotes that a full outbox lost.", delivery.dropped)
+    yield _counter(
+        "quotes_dropped", "Quotes and unreadable records that a full outbox lost.", delivery.dropped
+    )
     yield _counter("records_refused", "Records of the source that were no quotes.", delivery.refused)
     yield _counter("alerts", "Alerts raised in this process.", figures.alerts)
 
@@ -50,7 +52,9 @@ def _states(figures: Figures) -> Iterator[Metric]:
     delivery, board = figures.delivery, figures.board
     yield _gauge("start_time_seconds", "When the run began, since 1970.", figures.started_at)
     yield _gauge("symbols", "Symbols that there were quotes of.", board.symbols)
-    yield _gauge("outbox_quotes", "Quotes that wait for their delivery.", delivery.waiting)
+    yield _gauge(
+        "outbox_quotes", "Quotes and unreadable records that wait for their delivery.", delivery.waiting
+    )
     yield _gauge("delivering", "1 while nothing keeps the delivery from going on.", delivery.fault is None)
     yield _gauge("healthy", "1 while no thread is hung.", figures.verdict.healthy)
     if board.arrived_at is not None:
