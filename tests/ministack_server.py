@@ -15,7 +15,6 @@ import ssl
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ import trustme
 
 REGION = "eu-west-1"
 _START_SECONDS = 60
+_TRIES = 3
 _accounts = itertools.count(1)
 _children: dict[int, subprocess.Popen] = {}
 
@@ -135,9 +135,21 @@ def _start(folder: Path) -> dict:
     (folder / "certificate.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
     for name in ("state", "objects", "temporary"):
         (folder / name).mkdir(exist_ok=True)
-    port = _free_port()
+    for _ in range(_TRIES):  # somebody else may take a free port before it does
+        port = _free_port()
+        child = _launched(folder, port)
+        if _is_healthy(child, port, folder):
+            _children[child.pid] = child
+            return {"endpoint": f"https://127.0.0.1:{port}", "pid": child.pid}
+        if child.poll() is None:
+            child.kill()
+            break
+    raise RuntimeError(f"MiniStack did not start:\n{(folder / 'log').read_text()[-2000:]}")
+
+
+def _launched(folder: Path, port: int) -> subprocess.Popen:
     with (folder / "log").open("ab") as log:
-        child = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "ministack"],
             env=_environment(folder, port),
             cwd=folder,
@@ -146,9 +158,6 @@ def _start(folder: Path) -> dict:
             stderr=log,
             start_new_session=True,
         )
-    _children[child.pid] = child
-    _await_health(child, port, folder)
-    return {"endpoint": f"https://127.0.0.1:{port}", "pid": child.pid}
 
 
 def _environment(folder: Path, port: int) -> dict[str, str]:
@@ -182,7 +191,8 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _await_health(child: subprocess.Popen, port: int, folder: Path) -> None:
+def _is_healthy(child: subprocess.Popen, port: int, folder: Path) -> bool:
+    """Wait until it answers; return whether it does before it ends, or its time is over."""
     trust = ssl.create_default_context(cafile=folder / "authority.pem")
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and child.poll() is None:
@@ -190,11 +200,10 @@ def _await_health(child: subprocess.Popen, port: int, folder: Path) -> None:
             with urllib.request.urlopen(
                 f"https://127.0.0.1:{port}/_ministack/health", context=trust, timeout=5
             ):
-                return
-        except urllib.error.URLError:
+                return True
+        except OSError:  # not there yet, or slow, or somebody else
             time.sleep(0.1)
-    child.kill()
-    raise RuntimeError(f"MiniStack did not start:\n{(folder / 'log').read_text()[-2000:]}")
+    return False
 
 
 def _stop(pid: int) -> None:
