@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from threading import RLock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.control import Control
 from rich.live import Live
@@ -48,6 +48,11 @@ class SharedConsole(Console):
             super().__exit__(exc_type, exc_value, traceback)
         finally:
             self._one_at_a_time.release()
+
+    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as rich has it
+        """Print above what is drawn; rich looks whether there is something before its own step begins."""
+        with self._one_at_a_time:
+            super().print(*objects, **options)
 
 
 class LiveDisplay:

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from threading import Event, Thread
+from threading import Event, RLock, Thread, current_thread, main_thread
 
 import pytest
+from command import SECONDS
 from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 from screen import Screen
@@ -292,6 +293,42 @@ def test_a_narrower_terminal_is_left_without_remains(drawn: Drawn):
     drawn.picture = "c\nd"
     drawn.redraw()
     assert drawn.seen() == ["an alert", "c", "d"]
+
+
+class Gate:
+    """A lock of a console; it tells when another thread than the main one wants it."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self.wanted = Event()
+
+    def acquire(self) -> None:
+        if current_thread() is not main_thread():
+            self.wanted.set()
+        self._lock.acquire()
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def test_what_is_said_while_it_ends_brings_no_picture_back(drawn: Drawn):
+    """A thread whose time is over may be about to write an alert."""
+    assert drawn.seen() == ["one", "two"]
+    gate = drawn.console._one_at_a_time = Gate()
+    speaker = Thread(target=drawn.console.print, args=("an alert",))
+    with gate:
+        speaker.start()
+        assert gate.wanted.wait(SECONDS)
+        drawn.display.end()
+    speaker.join()
+    assert drawn.seen() == ["an alert"]
+    assert drawn.screen.cursor_shown
 
 
 @pytest.fixture
