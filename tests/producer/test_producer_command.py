@@ -17,6 +17,9 @@ from kinesis_null import NullKinesis, Script, journal, kinesis_null
 from stockctl.market.quote import encode_quote
 from stockctl.producer.looking import contents
 
+WAITING = "event=change subject=delivery state=waiting"
+"""What a log has once a stream is away."""
+
 
 class Piped(Command):
     """The command line, fed with NDJSON on its standard input, before a stand-in for AWS."""
@@ -101,7 +104,7 @@ def test_a_stop_says_what_waits_and_the_next_run_sends_it(tmp_path: Path, server
         assert child.stdin is not None
         child.stdin.write(b"\n".join(lines) + b"\n")
         child.stdin.flush()
-        assert "cannot be reached" in read_until(child, "Trying again until it works")
+        assert "cannot be reached" in read_until(child, WAITING)
         command.await_waiting(40)
         child.send_signal(signal.SIGTERM)
         _, err = child.communicate(timeout=SECONDS)
@@ -142,12 +145,12 @@ def test_a_second_signal_stops_at_once(tmp_path: Path, server: NullKinesis):
         assert child.stdin is not None
         child.stdin.write(b"\n".join(lines_of(1, 5)) + b"\n")
         child.stdin.flush()
-        read_until(child, "Trying again until it works")
+        read_until(child, WAITING)
         command.await_waiting(5)
-        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             child.wait(0.5)
-        child.send_signal(signal.SIGTERM)
+        child.send_signal(signal.SIGINT)
         child.communicate(timeout=SECONDS)
         assert child.returncode == 130
     server.start()
@@ -177,7 +180,7 @@ def test_a_second_producer_is_refused(tmp_path: Path, server: NullKinesis):
         assert child.stdin is not None
         child.stdin.write(b"\n".join(lines_of(1, 5)) + b"\n")
         child.stdin.flush()
-        read_until(child, "Trying again until it works")
+        read_until(child, WAITING)
         err = command.refused("stream", "--source", "ndjson", "--file", "-", code=1)
         assert f"is in use by process {child.pid}." in err
 
