@@ -28,9 +28,9 @@ class Clock:
 
 def alert(created: datetime, name: str = "a", kind: str = "anomaly") -> Alert:
     """Return an alert of a moment."""
-    moment = format_timestamp(created)
+    moment, signal = format_timestamp(created), None if kind == "anomaly" else "buy"
     return Alert(
-        f"{moment}|{name}", "AAPL", "2019-02-11T14:31:00.000Z", kind, None, Decimal(100), None, None, None,
+        f"{moment}|{name}", "AAPL", "2019-02-11T14:31:00.000Z", kind, signal, Decimal(100), None, None, None,
         "a message", moment, None, None,
     )  # fmt: skip
 

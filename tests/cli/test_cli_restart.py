@@ -78,7 +78,7 @@ def test_a_stream_that_cannot_be_reached_makes_no_difference(stockctl: Command):
     assert (first.returncode, "1 quote in the outbox" in first.stderr) == (1, True), first.stderr
     second = stockctl.run(*arguments, stdin=line("10:00:30", 7200, 7100), extra=UNREACHABLE)
     assert WRONG in second.stderr
-    assert "1 quote in the outbox" in second.stderr
+    assert "1 quote and 1 unreadable record in the outbox" in second.stderr
 
 
 def test_single_polls_of_yahoo_are_judged_by_those_before(
