@@ -1,6 +1,6 @@
 """How often Yahoo is asked, when it is left alone, and who is asked for: with a clock that a test moves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from threading import Event, Thread
@@ -14,8 +14,11 @@ from stockctl.sources.yahoo.breaker import LONGEST_REQUEST
 from stockctl.sources.yahoo.caller import Caller, Stopped
 from stockctl.sources.yahoo.faults import RateLimited, ServerFault, Withheld
 from stockctl.sources.yahoo.limiter import BURST_SECONDS
+from stockctl.sources.yahoo.polling import Poller
 from stockctl.sources.yahoo.retry_after import seconds_of
 from stockctl.sources.yahoo.roster import Roster
+from stockctl.sources.yahoo.urls import split
+from stockctl.sources.yahoo.watch import Watch
 
 patient = settings(deadline=None, max_examples=60)
 TODAY = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -398,6 +401,34 @@ def test_symbols_may_change_while_running(roster: Roster, clock: Clock) -> None:
     roster.change(["MSFT"])
     roster.change(["MSFT", "NOPE"])
     assert asked(roster) == [(["MSFT", "NOPE"], False)]
+
+
+class Limited:
+    """A client that is limited whenever it asks, and notes for whom it did."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self.breaker = breaker
+        self.asked: list[Sequence[str]] = []
+
+    def quotes(self, symbols: Sequence[str], stop: Event) -> list[object]:
+        self.asked.append(symbols)
+        raise RateLimited
+
+
+def test_after_a_limit_one_request_decides_whether_the_others_are_sent(
+    breaker: Breaker, clock: Clock
+) -> None:
+    """Limited again, the others stay, even when the new wait is over before they would go."""
+    symbols = [f"SYM{number}" for number in range(1000)]
+    breaker.limited()
+    clock.now += breaker.left
+    client, caller = Limited(breaker), Caller(4)
+    poller = Poller(client, Roster(symbols, interval=30, clock=clock), Watch(symbols), lambda: TODAY)
+    [outcome] = poller.poll(caller, Event())
+    caller.close()
+    assert client.asked == split(symbols)[:1]
+    assert outcome.is_limited
+    assert list(outcome.unasked) == symbols
 
 
 names = st.integers(1, 40).map(lambda count: [f"S{number}" for number in range(count)])

@@ -84,7 +84,11 @@ class Poller:
         """Yield answers by place; after a limit the first decides whether the others are sent."""
         ask = [partial(self._client.quotes, request.symbols, stop) for request in requests]
         alone = 0 if self._client.breaker.state is State.CLOSED else 1
-        yield from caller.answers(ask[:alone], stop)
+        for answers in caller.answers(ask[:alone], stop):
+            yield answers
+            if any(isinstance(answer, RateLimited) for answer in answers.values()):
+                yield dict.fromkeys(range(alone, len(ask)), Withheld())
+                return
         for answers in caller.answers(ask[alone:], stop, PATIENCE):
             yield {place + alone: answer for place, answer in answers.items()}
 
