@@ -20,7 +20,7 @@ from random import Random
 from threading import Event, Timer
 from time import monotonic
 
-from yahoo_standin_child import DEADLINE, LATE, _Record
+from yahoo_standin_child import DEADLINE, LATE, _Record, _StopAtWords
 
 from stockctl.errors import SourceError
 from stockctl.market.quote import encode_quote
@@ -32,19 +32,8 @@ from stockctl.sources.yahoo_live.supervisor import Pace
 
 HEAVY = ("yfinance", "pandas", "curl_cffi", "requests", "exchange_calendars")
 EARLY = [*LATE, *(name for name in HEAVY if name in sys.modules)]
-FAST = {"heartbeat": 0.05, "silence": 30, "first_wait": 0.01, "longest_wait": 0.05}
+FAST = {"opening": 60, "heartbeat": 0.05, "silence": 30, "first_wait": 0.01, "longest_wait": 0.05}
 NOW = "2025-10-09T15:05:00+00:00"
-
-
-class _StopAtWords(logging.Handler):
-    def __init__(self, words: str, stop: Event) -> None:
-        super().__init__(logging.WARNING)
-        self._words = words
-        self._stop = stop
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self._words in record.getMessage():
-            self._stop.set()
 
 
 class _Run:
@@ -70,7 +59,7 @@ class _Run:
         root, begun, calls = logging.getLogger(), monotonic(), count()
         deadline = Timer(self.scenario.get("stop_after", DEADLINE), self.stop.set)
         deadline.start()
-        words = _StopAtWords(self.scenario.get("until_said", "\0"), self.stop)
+        words = _StopAtWords(self.scenario, self.stop)
         root.addHandler(self.log)
         root.addHandler(words)
         if self.scenario.get("profile"):

@@ -25,6 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import SHUT_RDWR
 from threading import Condition, Event, Lock, Thread
+from time import monotonic
 from typing import NamedTuple, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -43,6 +44,8 @@ class Request(NamedTuple):
     host: str
     path: str
     query: dict[str, str]
+    at: float = 0.0
+    """When, in seconds that never go back."""
 
 
 class Reply(NamedTuple):
@@ -190,7 +193,7 @@ class YahooStandIn:
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
             self._gathering.notify_all()
-            self._gathering.wait_for(lambda: self.most_at_once >= self.gather, timeout=10)
+            self._gathering.wait_for(lambda: self.most_at_once >= self.gather, timeout=60)
             if self.gather:  # and leave time for one too many to come
                 self._gathering.wait_for(lambda: self._at_once > self.gather, timeout=0.2)
         try:
@@ -275,6 +278,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = False
 
     def do_GET(self) -> None:
+        if self.tunnel is None:
+            self._tell_when_asked()
+            return
         if self.headers.get("Upgrade", "").lower() == "websocket":
             self.close_connection = True
             self.server.yahoo.streamer.serve(self.tunnel, self.path, self.headers["Sec-WebSocket-Key"])
@@ -282,7 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         yahoo = self.server.yahoo
         with yahoo.under_way() if url.path == "/v7/finance/quote" else nullcontext():
-            reply = yahoo.answer(Request(self.host, url.path, dict(parse_qsl(url.query))))
+            reply = yahoo.answer(Request(self.host, url.path, dict(parse_qsl(url.query)), monotonic()))
         self.server.yahoo.streamer.polled()
         if reply.fault == "hang":
             self.server.yahoo.closing.wait()
@@ -295,6 +301,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         self.wfile.write(reply.body)
+
+    def _tell_when_asked(self) -> None:
+        """Answer as soon as there was a request for quotes of the symbols: a test wants to know."""
+        streamer, symbols = self.server.yahoo.streamer, dict(parse_qsl(urlsplit(self.path).query))["symbols"]
+        streamer.wait(lambda: streamer.is_polled(symbols, 1))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Say nothing: what was asked is in ``requests``."""

@@ -2,9 +2,11 @@
 
 Standard input holds a JSON list of scenarios: ``name``, ``symbols``, and optionally ``once``,
 ``interval`` (seconds, 0.002 if absent) and ``until``, the market time at whose first quote to stop, or
-``stop_after`` (seconds); ``parallel``, ``rarest`` and ``requests_per_minute`` as the source has them;
-``limited``, the seconds for which the breaker is open at first; ``change_to``, the symbols from the first
-tick on.
+``until_said`` (words of a warning), or ``until_asked`` (true: as soon as the stand-in was asked for quotes);
+``parallel``, ``rarest`` and ``requests_per_minute`` as the source has them; ``patience``, the seconds after
+which the answers of a poll do not wait for the others (a minute if absent: ticks are whole, however slow a
+machine is); ``limited``, the seconds for which the breaker is open at first; ``change_to``, the symbols from
+the first tick on.
 Standard output gets one JSON object: for each name its ``ticks`` (encoded quotes, and rejections as
 ``[origin, reason, data]``), its ``log`` (``[level, logger, text]``), its ``error`` (``[message, hint]``,
 or null), the ``seconds`` it took, the ``doubts`` it counted, the ``unknown`` symbols, the ``breaker``
@@ -14,18 +16,21 @@ in all.
 
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from random import Random
-from threading import Event, Timer
+from threading import Event, Thread, Timer
 from time import monotonic
+from urllib.request import urlopen
 
 from stockctl.errors import SourceError
 from stockctl.market.quote import encode_quote
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.yahoo import RateLimiter, YahooSource
+from stockctl.sources.yahoo import RateLimiter, YahooSource, polling
 
-DEADLINE = 20.0
+DEADLINE = 60.0
+"""Seconds after which a scenario ends that should have ended by itself."""
 LATE = [name for name in ("yfinance", "pandas", "curl_cffi", "requests") if name in sys.modules]
 
 
@@ -38,14 +43,36 @@ class _Record(logging.Handler):
         self.lines.append((record.levelname, record.name, self.format(record)))
 
 
+class _StopAtWords(logging.Handler):
+    """Stops a scenario at the words of a warning, if it is to be stopped so."""
+
+    def __init__(self, scenario: dict, stop: Event) -> None:
+        super().__init__(logging.WARNING)
+        self._words = scenario.get("until_said", "\0")
+        self._stop = stop
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._words in record.getMessage():
+            self._stop.set()
+
+
+def _stop_when_asked(symbols: str, stop: Event) -> None:
+    with urlopen(f"{os.environ['HTTPS_PROXY']}/asked?symbols={symbols}"):
+        stop.set()
+
+
 def run(scenario: dict) -> dict:
     """Return what one scenario came to."""
     stop, log, ticks, error = Event(), _Record(), [], None
-    deadline = Timer(scenario.get("stop_after", DEADLINE), stop.set)
+    deadline = Timer(DEADLINE, stop.set)
     begun = monotonic()
     deadline.start()
-    root = logging.getLogger()
+    if scenario.get("until_asked"):
+        Thread(target=_stop_when_asked, args=(scenario["symbols"], stop)).start()
+    root, words = logging.getLogger(), _StopAtWords(scenario, stop)
     root.addHandler(log)
+    root.addHandler(words)
+    polling.PATIENCE = scenario.get("patience", 60.0)
     per_minute = scenario.get("requests_per_minute")
     limiter = RateLimiter(per_minute) if per_minute else None
     source = YahooSource(
@@ -69,6 +96,7 @@ def run(scenario: dict) -> dict:
         error = [failure.message, failure.hint]
     finally:
         root.removeHandler(log)
+        root.removeHandler(words)
         deadline.cancel()
     return {
         "ticks": ticks,

@@ -76,7 +76,7 @@ def run(
         env={**environment, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (child.returncode, child.stderr) == (0, "")

@@ -9,6 +9,8 @@ from pathlib import Path
 from yahoo_standin import EMPTY, HANG, MARKET_TIME, YahooStandIn, good, quotes, raw, status
 from yahoo_standin_run import LAST, Outcome, Run, Scenario, last, run
 
+from stockctl.sources.yahoo.client import TIMEOUT
+from stockctl.sources.yahoo.polling import PATIENCE
 from stockctl.sources.yahoo.urls import split
 
 pytest_plugins = ["yahoo_standin_fixtures"]
@@ -88,9 +90,9 @@ def test_a_request_that_hangs_does_not_keep_the_quotes_of_the_others(
     yahoo.script(PARTS[0], HANG)
     yahoo.script(PARTS[1], answers(PARTS[1], regularMarketTime=LAST))
     symbols = [symbol for part in PARTS[:2] for symbol in part.split(",")]
-    outcome, _ = polled(yahoo, yahoo_environment, tmp_path, symbols)
+    outcome, _ = polled(yahoo, yahoo_environment, tmp_path, symbols, patience=PATIENCE)
     assert [len(tick) for tick in outcome.ticks] == [len(PARTS[1].split(","))]
-    assert outcome.seconds < 12
+    assert outcome.seconds < TIMEOUT
 
 
 def test_what_fails_in_one_request_is_told_once_and_costs_the_others_nothing(
