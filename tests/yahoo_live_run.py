@@ -148,10 +148,11 @@ def run(
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert (child.returncode, child.stderr) == (0, ""), child.stderr
+    yahoo.streamer.hear_out()
     found = json.loads(child.stdout)
     process = found.pop("")
     outcomes = {

@@ -13,7 +13,8 @@ import hashlib
 import json
 import struct
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from socket import SHUT_RDWR
 from ssl import SSLSocket
 from threading import Condition
@@ -23,7 +24,7 @@ from websockets.frames import Opcode
 from websockets.protocol import SERVER, Protocol, State
 
 _KEY_SUFFIX = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 # Number and wire type of the fields of PricingData, as Yahoo's protocol has them.
 _FIELDS = {
     "id": (1, "text"), "price": (2, "float"), "time": (3, "zigzag"), "currency": (4, "text"),
@@ -35,9 +36,11 @@ _FIELDS = {
 
 
 class Polls(NamedTuple):
-    """Wait until the stand-in was asked for quotes of these symbols so many times in all."""
+    """Wait until the stand-in was asked for quotes so many times in all."""
 
     count: int
+    symbols: str = ""
+    """Of which; none: of those that the connection first subscribed to."""
 
 
 class Heartbeats(NamedTuple):
@@ -60,7 +63,7 @@ class Close(NamedTuple):
 
 CLOSE = Close()
 DROP = object()
-"""Cut the connection off without a word."""
+"""Cut the connection off without a word, once the client has got all that was sent before."""
 IDLE = object()
 """Say nothing until the client goes."""
 
@@ -109,6 +112,7 @@ class Streamer:
         self._taken: Counter[str] = Counter()
         self._changed = Condition()
         self._closing = False
+        self._conversations = 0
 
     def script(self, symbols: str, *connections: Sequence[object]) -> None:
         """Set what the connections that subscribe to these symbols do, one after the other."""
@@ -146,7 +150,23 @@ class Streamer:
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
         )
-        _Conversation(self, tunnel).run()
+        with self._conversing():
+            _Conversation(self, tunnel).run()
+
+    @contextmanager
+    def _conversing(self) -> Iterator[None]:
+        with self._changed:
+            self._conversations += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._conversations -= 1
+                self._changed.notify_all()
+
+    def hear_out(self) -> None:
+        """Wait until every connection has ended, so that ``seen`` holds all that clients sent."""
+        self.wait(lambda: not self._conversations)
 
     def steps(self, symbols: str) -> Sequence[object]:
         """Return what the next connection of these symbols does."""
@@ -176,6 +196,7 @@ class _Conversation:
         self._said: list[dict[str, list[str]]] = []
         self._subscribed: set[str] = set()
         self._symbols = ""
+        self._echoed = False
 
     def run(self) -> None:
         self._until(lambda: bool(self._said))
@@ -185,6 +206,7 @@ class _Conversation:
         self._streamer.seen.append((self._symbols, self._said))
         for step in self._streamer.steps(self._symbols):
             if step is DROP:
+                self._await_echo()
                 self._tunnel.shutdown(SHUT_RDWR)
                 return
             self._take(step)
@@ -192,7 +214,8 @@ class _Conversation:
 
     def _take(self, step: object) -> None:
         if isinstance(step, Polls):
-            self._streamer.wait(lambda: self._streamer.is_polled(self._symbols, step.count))
+            symbols = step.symbols or self._symbols
+            self._streamer.wait(lambda: self._streamer.is_polled(symbols, step.count))
         elif isinstance(step, Heartbeats):
             self._until(lambda: len(self._said) >= step.count)
         elif isinstance(step, Subscribed):
@@ -208,6 +231,13 @@ class _Conversation:
             send(step.encode() if isinstance(step, str) else step)
             self._flush()
 
+    def _await_echo(self) -> None:
+        """Wait until the client has read all that was sent: a connection that is reset may lose the rest."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_ping(b"")
+            self._flush()
+            self._until(lambda: self._echoed)
+
     def _until(self, condition: Callable[[], bool]) -> None:
         """Read what the client says until a condition holds, or the client is gone."""
         while not condition():
@@ -218,6 +248,7 @@ class _Conversation:
             for event in self._protocol.events_received():
                 if event.opcode is Opcode.TEXT:
                     self._hear(json.loads(event.data))
+                self._echoed |= event.opcode is Opcode.PONG
             self._flush()
 
     def _hear(self, message: dict[str, list[str]]) -> None:

@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from yahoo_live_child import FAST
 from yahoo_live_run import Run, Scenario, Told, poll, run
 from yahoo_standin import EMPTY, YahooStandIn, status
+from yahoo_standin_child import DEADLINE
 from yahoo_streamer import CLOSE, DROP, IDLE, Close, Heartbeats, Polls, Subscribed, frame
 
 SATURDAY = "2025-10-11T15:05:00+00:00"
@@ -79,7 +81,7 @@ SCENARIOS = {
         "C", [poll(C[0])], [[C[0].live, C[1].live, DROP], [DROP], [C[1].live, C[2].live]], C[2].at
     ),
     "silence": Scenario(
-        "D", [poll(D[0])], [[D[0].live, IDLE], [D[1].live]], D[1].at, {"pace": {"silence": 0.1}}
+        "D", [poll(D[0])], [[D[0].live, IDLE], [D[0].live, D[1].live]], D[1].at, {"pace": {"silence": 0.1}}
     ),
     "refused": Scenario("E", [poll(E[0])], [[E[0].live, *(sent for sent, _ in REFUSED), E[1].live]], E[1].at),
     "garbled": Scenario("F", [poll(F[0])], [[F[0].live, *(sent for sent, _ in GARBLED), F[1].live]], F[1].at),
@@ -110,14 +112,14 @@ SCENARIOS = {
     "changed": Scenario(
         "L,M",
         [EMPTY],
-        [[L[0].live, Subscribed("L,N"), M[0].live, N[0].live, N[1].live, L[1].live]],
+        [[L[0].live, Subscribed("L,N"), M[0].live, N[0].live, N[1].live, Polls(1, "L,N"), L[1].live]],
         L[1].at,
         {"at": {L[0].at: {"symbols": "L,n"}}},
     ),
     "coin": Scenario(
         "BTC-USD",
         [poll(COIN[0])],
-        [[COIN[0].live, IDLE], [COIN[1].live_with(market_hours=PRE)]],
+        [[COIN[0].live, IDLE], [COIN[0].live, COIN[1].live_with(market_hours=PRE)]],
         COIN[1].at,
         {"now": SATURDAY, "pace": {"silence": 0.1}},
     ),
@@ -128,7 +130,7 @@ SCENARIOS = {
         P[1].at,
         {"now": SATURDAY, "pace": {"silence": 0.05, "heartbeat": 0.03}},
     ),
-    "unpolled": Scenario("Q", [status(429)], [[Q[0].live, Q[1].live]], Q[1].at),
+    "unpolled": Scenario("Q", [status(429)], [[Q[0].live, Polls(1), Q[1].live]], Q[1].at),
     # The market closes: twenty minutes past four the source is stopped by the time of day alone.
     "closing": Scenario(
         "R",
@@ -142,7 +144,7 @@ SCENARIOS = {
         },
     ),
     "closed": Scenario("S", [EMPTY], [[IDLE]], None, {"when_closed": "exit", "now": SATURDAY}),
-    "stopped": Scenario("T", [EMPTY], [[IDLE]], None, {"stop_after": 0.3}),
+    "stopped": Scenario("T", [EMPTY], [[IDLE]], None, {"stop_after": 0.3, "pace": {"heartbeat": 60}}),
 }
 
 
@@ -319,7 +321,7 @@ def test_a_market_that_closes_ends_it(live: Run) -> None:
     """Nothing else told it to stop; the closing price came before."""
     outcome = live.outcomes["closing"]
     assert pairs(outcome.quotes) == [("R", "2025-10-09T19:59:50.000Z"), ("R", "2025-10-09T20:00:00.000Z")]
-    assert outcome.seconds < 10
+    assert outcome.seconds < DEADLINE
     assert "ending here, as --when-closed exit asks" in outcome.said("INFO")[-1]
 
 
@@ -330,9 +332,9 @@ def test_a_market_that_is_closed_is_not_asked(live: Run) -> None:
 
 
 def test_it_ends_soon_after_it_is_told_to(live: Run) -> None:
-    """While nothing comes, too."""
+    """While nothing comes, too: neither a heartbeat nor the end of patience is waited for."""
     outcome = live.outcomes["stopped"]
-    assert outcome.seconds < 5
+    assert outcome.seconds < FAST["silence"]
     assert (outcome.quotes, outcome.error) == ([], None)
 
 
