@@ -14,6 +14,7 @@ class TestYahooLive(SourceContract):
     """Quotes that come one at a time."""
 
     sample_ticks = 3
+    silence = 30.0  # it always has more to give
 
     def make(self) -> YahooLiveSource:
         """Return a source whose connection tells a quote at each heartbeat."""

@@ -31,8 +31,14 @@ class OfLines:
         self.file.write_text("\n".join([*LINES[:5], "{}", *LINES[5:]]) + "\n")
 
 
+PATIENT = 30.0
+"""Seconds of silence for sources that always have more to give, or end: a pause of the machine is no end."""
+
+
 class TestReplay(OfLines, SourceContract):
     """A file that is sorted first."""
+
+    silence = PATIENT
 
     def make(self) -> Source:
         """Return a replay of the file."""
@@ -49,6 +55,8 @@ class TestNdjson(OfLines, SourceContract):
 
 class TestSimulate(SourceContract):
     """A market that was never there."""
+
+    silence = PATIENT
 
     def make(self) -> Source:
         """Return a market of three symbols, as fast as possible."""
@@ -93,6 +101,8 @@ class Stubborn(Hourly):
 class TestHourly(SourceContract):
     """A live source that follows market hours."""
 
+    silence = PATIENT
+
     def make(self) -> Source:
         """Return a new one."""
         return Hourly()
@@ -103,6 +113,8 @@ def test_what_cannot_be_run_for_each_session_breaks_the_contract(kind: type[Hour
     """A source that asks for market hours and repeats itself, or fails, is found out."""
 
     class Broken(SourceContract):
+        silence = PATIENT
+
         def make(self) -> Source:
             return kind()
 
