@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from quote_strategies import examples
 from real_data import daily_of, wire
 
 from stockctl.errors import HomeError, QueryError
@@ -335,8 +336,8 @@ _FIELDS = st.fixed_dictionaries(
 )
 
 
+@examples(40)
 @given(objects=st.lists(_FIELDS, min_size=1, max_size=6))
-@settings(max_examples=20, deadline=None)
 def test_any_values_come_back_as_they_were_written(
     tmp_path_factory: pytest.TempPathFactory, objects: list[dict[str, Any]]
 ) -> None:

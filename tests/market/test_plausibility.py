@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from quote_strategies import examples
 
 from stockctl.market.plausibility import (
     CLOCK_TOLERANCE,
@@ -213,7 +214,7 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None)
+@examples(200)
 @given(steps)
 def test_whatever_comes_what_is_taken_is_in_order_and_every_quote_has_one_answer(
     given_steps: list[tuple[str, float, int, bool]],
@@ -237,7 +238,7 @@ def test_whatever_comes_what_is_taken_is_in_order_and_every_quote_has_one_answer
             assert last is not None
 
 
-@settings(deadline=None)
+@examples(200)
 @given(st.floats(1e-6, 1e9), st.floats(1e-6, 1e9), st.floats(0.75, 1.3))
 def test_no_level_is_refused_for_ever(old: float, new: float, drift: float) -> None:
     """Whatever the old price, a new one that stays is taken after four quotes at the latest."""

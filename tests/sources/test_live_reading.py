@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quote_strategies import examples
 
 from stockctl.errors import SourceError, UsageError
 from stockctl.market.plausibility import Plausibility
@@ -88,6 +89,7 @@ def test_a_close_that_is_missing_is_the_price_less_the_change(price: float, clos
         assert read(price=single(price), change=change).previous_close == Decimal(close)
 
 
+@examples(200)
 @given(st.integers(100, 99_999), st.integers(100, 99_999))
 def test_prices_in_cents_give_their_close_to_the_cent(price: int, close: int) -> None:
     """Any price and close up to a thousand that have two decimals."""

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from quote_strategies import examples
 
 from stockctl.market.refusal import Refusal
 from stockctl.sources.yahoo.figures import known_price, price_of, volume_of, without_noise
@@ -41,6 +42,7 @@ def test_a_price_is_what_was_meant(written: float, meant: str) -> None:
     assert price_of(written) == Decimal(meant)
 
 
+@examples(200)
 @given(st.decimals(min_value=Decimal("0.0001"), max_value=Decimal(99999), places=4).filter(lambda d: d > 0))
 def test_noise_is_undone_exactly_where_single_precision_can_tell(price: Decimal) -> None:
     """A price of six digits at most survives the way through a 32-bit float; a longer one is as near."""
@@ -51,6 +53,7 @@ def test_noise_is_undone_exactly_where_single_precision_can_tell(price: Decimal)
     assert through_single(float(found)) == echo
 
 
+@examples(200)
 @given(st.integers(1, 10**9 - 1), st.integers(-6, 0))
 @example(digits=134_217_728, exponent=0)
 def test_up_to_nine_digits_are_never_touched(digits: int, exponent: int) -> None:
@@ -59,6 +62,7 @@ def test_up_to_nine_digits_are_never_touched(digits: int, exponent: int) -> None
     assert without_noise(float(written)) == written
 
 
+@examples(200)
 @given(st.floats(1e-6, 1e15))
 def test_any_number_stays_the_same_to_seven_digits(value: float) -> None:
     """Removing noise never makes another price of a number."""
