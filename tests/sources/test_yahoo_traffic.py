@@ -6,8 +6,9 @@ from random import Random
 from threading import Event, Thread
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from quote_strategies import examples
 
 from stockctl.sources.yahoo import Breaker, RateLimiter, State
 from stockctl.sources.yahoo.breaker import LONGEST_REQUEST
@@ -20,7 +21,7 @@ from stockctl.sources.yahoo.roster import Roster
 from stockctl.sources.yahoo.urls import split
 from stockctl.sources.yahoo.watch import Watch
 
-patient = settings(deadline=None, max_examples=60)
+patient = examples(120)
 TODAY = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 
 
@@ -309,10 +310,10 @@ def test_calls_run_at_once_up_to_the_bound_and_keep_their_order() -> None:
 
     def call(number: int) -> int:
         running.append(number)
-        most.append(len(running))
-        if len(running) >= 3:
+        most.append(at_once := len(running))
+        if at_once >= 3:
             both.set()
-        assert both.wait(10)
+        assert both.wait(60)
         running.remove(number)
         if number == 5:
             raise ServerFault(502)
@@ -331,12 +332,15 @@ def test_a_call_that_hangs_holds_up_the_others_for_no_longer_than_patience() -> 
     hanging = Event()
 
     def hang() -> int:
-        assert hanging.wait(10)
+        assert hanging.wait(60)
         return 0
 
     groups = caller.answers([hang, lambda: 1, lambda: 2], Event(), patience=0.05)
-    first = next(groups)
-    assert list(first.items()) == [(1, 1), (2, 2)]
+    early = [next(groups)]
+    while sum(map(len, early)) < 2:  # one of the two may be late as well
+        early.append(next(groups))
+    assert [list(group) for group in early] == [sorted(group) for group in early]
+    assert {place: answer for group in early for place, answer in group.items()} == {1: 1, 2: 2}
     hanging.set()
     assert list(groups) == [{0: 0}]
     patient = caller.answers([lambda: 1, lambda: 2], Event())
