@@ -1,6 +1,7 @@
 """A server on the loopback that answers as AWS would, as a test tells it."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -75,6 +76,14 @@ def loopback(answer: Callable[[Request], Answer], context: Any = None) -> Iterat
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+    """Give an address where connections are refused: its port is taken, and nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 def json_error(code: str, message: str, status: int = 400) -> Answer:

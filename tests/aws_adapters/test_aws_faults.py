@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trustme
 from aws_account import CREDENTIALS
-from aws_loopback import Answer, json_error, loopback, s3_error
+from aws_loopback import Answer, json_error, loopback, nobody, s3_error
 from botocore import exceptions as botocore_faults
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -302,9 +302,8 @@ def test_an_endpoint_that_is_no_url():
 
 def test_nobody_answers_at_the_endpoint():
     """The endpoint is named without its path, and the setting behind it."""
-    with loopback(lambda _: Answer(200, b"")) as server:
-        url = server.url
-    error = ask_of(region="eu-west-1", endpoint_url=url)
+    with nobody() as url:
+        error = ask_of(region="eu-west-1", endpoint_url=url)
     assert error.message == f"The endpoint {url} cannot be reached."
     assert "aws.endpoint_url" in (error.hint or "")
 

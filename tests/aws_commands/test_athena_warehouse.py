@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from aws_account import CREDENTIALS
 from aws_athena import QUERY_ID, StandIn, athena, connect, fault
+from aws_loopback import nobody
 
 from stockctl.aws.athena import AthenaWarehouse
 from stockctl.aws.athena_parameters import written
@@ -353,10 +354,8 @@ def test_a_query_that_is_not_even_started_tells_why(
 
 def test_an_endpoint_that_nobody_serves_is_named() -> None:
     """A connection that is refused tells the address and the key."""
-    connection = connect("http://127.0.0.1:9")
-
-    with pytest.raises(AwsError, match=r"http://127\.0\.0\.1:9 cannot be reached") as raised:
-        warehouse(connection).query(SELECT)
+    with nobody() as url, pytest.raises(AwsError, match=f"{url} cannot be reached") as raised:
+        warehouse(connect(url)).query(SELECT)
 
     assert "aws.endpoint_url" in (raised.value.hint or "")
 
