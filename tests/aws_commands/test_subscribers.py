@@ -58,7 +58,7 @@ def stack(subscribers: Subscribers, connection: Connection) -> None:
     template = json.dumps({"Resources": {logical_id("email", OWNED): resource}})
     cloudformation.create_stack(StackName="stockctl", TemplateBody=template)
     cloudformation.get_waiter("stack_create_complete").wait(
-        StackName="stockctl", WaiterConfig={"Delay": 0.05, "MaxAttempts": 200}
+        StackName="stockctl", WaiterConfig={"Delay": 0.05, "MaxAttempts": 1200}
     )
 
 

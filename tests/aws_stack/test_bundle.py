@@ -22,12 +22,11 @@ from stockctl.errors import AwsError
 _RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "python-dateutil", "six")
 
 _IMPORT = """
-import importlib, json, sys, time, zoneinfo
+import importlib, json, sys, zoneinfo
 zoneinfo.reset_tzpath([])
-begun = time.perf_counter()
 for name in {handlers}:
     importlib.import_module(name)
-print(json.dumps({{"seconds": time.perf_counter() - begun, "modules": sorted(sys.modules),
+print(json.dumps({{"modules": sorted(sys.modules),
     "zone": str(zoneinfo.ZoneInfo("America/New_York")),
     "files": sorted({{str(getattr(module, "__file__", None)) for module in list(sys.modules.values())}})}}))
 """

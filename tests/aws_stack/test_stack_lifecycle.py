@@ -1,7 +1,11 @@
 """The life of a stack: made, looked at, changed, and made again where an earlier run broke off."""
 
+import time
+
 import pytest
 from aws_stacks import connect, holdings, open_pipeline, quiet, uncounted, yes
+from botocore.exceptions import ClientError
+from command import SECONDS
 from ministack_server import REGION, MiniStack, client_of
 
 from stockctl.aws.pipeline import AwsPipeline
@@ -177,9 +181,15 @@ def test_two_projects_share_an_account() -> None:
 def test_provision_waits_for_what_is_under_way(pipeline: AwsPipeline) -> None:
     """An update that somebody else has begun is waited for, not run into."""
     pipeline.provision(yes, quiet)
-    with slow_update(pipeline.names.stack):
-        seen: list[Progress] = []
-        outcome = open_pipeline(anomaly={"threshold_percent": 3}).provision(yes, seen.append)
+    begin_an_update_that_waits(pipeline.names.stack)
+    seen: list[Progress] = []
+
+    def report(progress: Progress) -> None:
+        if not seen:
+            let_the_update_fail(pipeline.names.stack)
+        seen.append(progress)
+
+    outcome = open_pipeline(anomaly={"threshold_percent": 3}).provision(yes, report)
 
     assert seen[0] == Progress("stockctl", "UPDATE_IN_PROGRESS", "waiting for what is under way")
     assert "IngestFunction" in {change.resource for change in outcome.changes}
@@ -236,29 +246,37 @@ def test_a_bucket_name_of_another_account_is_refused_by_name(ministack: MiniStac
     assert not any(holdings(connect()).values())
 
 
-class slow_update:  # noqa: N801 - reads as a phrase
-    """An update of a stack that runs for two seconds, and is then undone."""
+def begin_an_update_that_waits(stack: str) -> None:
+    """Begin to update a stack with a condition that nothing fulfils for a long time."""
+    cloudformation = connect().client("cloudformation")
+    template = cloudformation.get_template(StackName=stack)["TemplateBody"]
+    waiting = (
+        "Resources:\n  Handle:\n    Type: AWS::CloudFormation::WaitConditionHandle\n"
+        "  Wait:\n    Type: AWS::CloudFormation::WaitCondition\n    Properties:\n"
+        "      Handle: !Ref Handle\n      Timeout: '600'\n\n"
+    )
+    parameters = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["Parameters"]
+    cloudformation.update_stack(
+        StackName=stack,
+        TemplateBody=template.replace("Resources:\n", waiting, 1),
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": each["ParameterKey"], "UsePreviousValue": True} for each in parameters],
+    )
 
-    def __init__(self, stack: str) -> None:
-        self._stack = stack
 
-    def __enter__(self) -> None:
-        cloudformation = connect().client("cloudformation")
-        template = cloudformation.get_template(StackName=self._stack)["TemplateBody"]
-        waiting = (
-            "Resources:\n  Handle:\n    Type: AWS::CloudFormation::WaitConditionHandle\n"
-            "  Wait:\n    Type: AWS::CloudFormation::WaitCondition\n    Properties:\n"
-            "      Handle: !Ref Handle\n      Timeout: '2'\n\n"
+def let_the_update_fail(stack: str) -> None:
+    """Tell the condition, as soon as it is waited for, that it will never hold: the update is undone."""
+    deadline = time.monotonic() + SECONDS
+    while not is_told_of_failure(stack):
+        assert time.monotonic() < deadline
+
+
+def is_told_of_failure(stack: str) -> bool:
+    """Tell the condition that it will never hold, and return whether anything was there to be told."""
+    try:
+        connect().client("cloudformation").signal_resource(
+            StackName=stack, LogicalResourceId="Wait", UniqueId="test", Status="FAILURE"
         )
-        parameters = cloudformation.describe_stacks(StackName=self._stack)["Stacks"][0]["Parameters"]
-        cloudformation.update_stack(
-            StackName=self._stack,
-            TemplateBody=template.replace("Resources:\n", waiting, 1),
-            Capabilities=["CAPABILITY_IAM"],
-            Parameters=[
-                {"ParameterKey": each["ParameterKey"], "UsePreviousValue": True} for each in parameters
-            ],
-        )
-
-    def __exit__(self, *error: object) -> None:
-        pass
+    except ClientError:
+        return False
+    return True
