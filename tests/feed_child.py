@@ -4,7 +4,8 @@
 
 It prints "ready" and waits for a line on its standard input, so that several can begin at once. Then it
 prints the number of new quotes after each batch, and at the end how many calls of functions, Python's and
-C's, it made. At the CALL-th of these it kills itself with SIGKILL: a moment that is the same every time.
+C's, it made. At the CALL-th of these it kills itself with SIGKILL: a moment that is the same every time. It
+ends when its standard input does, so that there is time to kill it.
 """
 
 import os
@@ -44,6 +45,7 @@ def main(root: Path, lines: list[bytes], size: int, death: int) -> None:
             print(stream.send([Record(line, "test") for line in batch]).stored, flush=True)
     sys.setprofile(None)
     print("calls", countdown.calls, flush=True)
+    sys.stdin.read()
 
 
 if __name__ == "__main__":
