@@ -4,6 +4,7 @@ import time
 
 import pytest
 from aws_stacks import connect, holdings, open_pipeline, quiet, uncounted, yes
+from command import SECONDS
 from ministack_server import REGION
 
 from stockctl.aws.pipeline import AwsPipeline
@@ -18,7 +19,7 @@ KEYS = ("raw-data/A/1.json", "raw-data/A/2.json", "quarantine/a.json", "aws/lamb
 @pytest.fixture
 def pipeline() -> AwsPipeline:
     """A pipeline that stands, and holds an object of each kind and one quote."""
-    made = open_pipeline(functions={"timeout_seconds": 10})  # one that hangs is soon begun anew
+    made = open_pipeline(functions={"timeout_seconds": 20})  # one that hangs is soon begun anew
     made.provision(yes, quiet)
     s3 = connect().client("s3")
     for key in KEYS:
@@ -31,11 +32,15 @@ def pipeline() -> AwsPipeline:
 
 
 def await_trend() -> None:
-    """Wait until the trend function has taken the quote: MiniStack logs what runs only when it has run."""
-    group, deadline = "/aws/lambda/stock-market-trend", time.monotonic() + 60
+    """Wait until the trend function has taken the quote, and left it out for want of a price.
+
+    MiniStack logs what runs only when it has run. An invocation that took too long is logged as well, and
+    begun anew.
+    """
+    group, deadline = "/aws/lambda/stock-market-trend", time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         events = connect().client("logs").filter_log_events(logGroupName=group)["events"]
-        if any(event["message"].startswith("REPORT") for event in events):
+        if any("item left out" in event["message"] for event in events):
             return
         time.sleep(0.05)
     mappings = connect().client("lambda").list_event_source_mappings()["EventSourceMappings"]
