@@ -225,7 +225,7 @@ def test_a_full_inbox_makes_the_writer_wait() -> None:
     writer.start()
     found: list[int] = []
     while len(found) < 100:
-        taken = inbox.take(5)
+        taken = inbox.take(60)
         assert 0 < len(taken) <= 2
         found += taken
     writer.join()

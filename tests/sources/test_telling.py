@@ -31,11 +31,13 @@ def test_the_breaker_and_the_doubts_of_polls_are_told_by_what_stands_around() ->
     before = told_by(watched)
     assert (before.breaker, before.breaker_until, before.connected) == ("closed", None, None)
     assert before.doubts == {doubt.value: 0 for doubt in Doubt}
+    begun = datetime.now(UTC)
     yahoo.breaker.limited(60.0)
+    ended = datetime.now(UTC)
     after = told_by(watched)
     assert after.breaker == "open"
     assert after.breaker_until is not None
-    assert timedelta(seconds=50) < after.breaker_until - datetime.now(UTC) < timedelta(seconds=70)
+    assert begun + timedelta(seconds=60) <= after.breaker_until <= ended + timedelta(seconds=66)
 
 
 def test_a_live_source_tells_of_its_connection_and_of_its_breaker() -> None:
