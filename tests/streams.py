@@ -9,6 +9,9 @@ from typing import Any
 
 from command import SECONDS, Command, running
 
+_PAUSE = 0.1
+"""Seconds between two looks, for each takes the processor from what is looked at."""
+
 
 def streaming(
     stockctl: Command, *arguments: str, extra: Mapping[str, str] | None = None
@@ -30,6 +33,7 @@ def seen(
     while not enough(found):
         assert time.monotonic() < deadline, found
         assert child.poll() is None, child.communicate()
+        time.sleep(_PAUSE)
         done = stockctl.run("status", "-o", "json", extra=extra)
         found = json.loads(done.stdout)[0] if done.returncode == 0 else {}
     return found
