@@ -71,9 +71,12 @@ class JournalHandler(logging.Handler):
         self._journal = journal
         self._changed = changed
 
-    def createLock(self) -> None:  # noqa: N802 - the logging module's form
-        """Make no lock: a line needs none, and whoever holds one must not keep another from logging."""
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take a message without a lock: a line needs none, and its holder must not keep another waiting."""
+        wanted = bool(self.filter(record))
+        if wanted:
+            self.emit(record)
+        return wanted
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one message."""
