@@ -70,10 +70,7 @@ class AlertLines:
 
         mark, style = _MARKS[alert.kind]
         line = Text.assemble((_when(alert.timestamp), "dim"), " ", (f"{mark} {safe(alert.message)}", style))
-        if self.console.is_terminal:
-            self.console.print(line)
-        else:
-            write(line.plain)  # rich would end the program, with its own exit code, when the reader has gone
+        self.console.print(line, soft_wrap=not self.console.is_terminal)
 
 
 def _when(timestamp: str) -> str:

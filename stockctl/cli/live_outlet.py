@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from threading import Condition, Lock, Thread
 from typing import NamedTuple, TextIO
 
+from stockctl.cli.terminal import lead_nowhere
 from stockctl.errors import StockctlError
 
 MOST_BYTES = 1 << 20
@@ -133,13 +134,6 @@ def _write(descriptor: int, data: bytes) -> None:
             rest = rest[os.write(descriptor, rest) :]
         except BlockingIOError:
             select.select([], [descriptor], [])
-
-
-def lead_nowhere(descriptor: int) -> None:
-    """Have a descriptor lead nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)
 
 
 class _Text(io.TextIOBase):

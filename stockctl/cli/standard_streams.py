@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from stockctl.cli.terminal import complain
+from stockctl.cli.terminal import complain, lead_nowhere
 
 _FAILED = 1
 _ERRORS = "replace"
@@ -103,7 +103,7 @@ def end_of_output() -> Iterator[None]:
 
 def forget_stdout() -> None:
     """Point stdout at nothing, so that the interpreter's last flush does not fail as well."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    lead_nowhere(sys.stdout.fileno())
 
 
 def _reason(error: OSError) -> str:

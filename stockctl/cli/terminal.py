@@ -49,9 +49,14 @@ def forget_lost_stderr() -> None:
     try:
         sys.stderr.flush()
     except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stderr.fileno())
-        os.close(nowhere)
+        lead_nowhere(sys.stderr.fileno())
+
+
+def lead_nowhere(descriptor: int) -> None:
+    """Have a descriptor lead nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def complain(text: str) -> None:
