@@ -33,8 +33,6 @@ import machine
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from kinesis_null import Script, kinesis_null
-
 from stockctl.cli.watching import Watching, Wishes
 from stockctl.market.plausibility import Plausibility
 from stockctl.market.quote import Quote
@@ -46,6 +44,7 @@ from stockctl.sources.plausible import PlausibleSource
 from stockctl.watching.observed import OpenStream
 from stockctl.watching.rounds import Job
 from stockctl.watching.watch import Watch
+from support.aws.kinesis_server import Script, kinesis_null
 
 SYMBOLS = 10_000
 CALL = 500

@@ -26,16 +26,15 @@ import machine
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from embedded import stored_rows
-from feeds import noted, ticks_of
-from kinesis_null import NullKinesis, Script, kinesis_null, unanswered, unpacked
-from producer_child import AGGREGATED
-from reference import book_of
-
 from stockctl.aws.kinesis import AGGREGATED_RECORDS, CALL_RECORDS
 from stockctl.market.quote import encode_quote
+from support.aws.kinesis_server import NullKinesis, Script, kinesis_null, unanswered, unpacked
+from support.local_home import stored_rows
+from support.producer_child import AGGREGATED
+from support.producer_inputs import noted, ticks_of
+from support.reference_figures import book_of
 
-CHILD = Path(__file__).resolve().parent.parent / "tests" / "producer_child.py"
+CHILD = Path(__file__).resolve().parent.parent / "tests" / "support" / "producer_child.py"
 TIMEOUT = 0.5
 PACE = 0.05
 AGGREGATE_QUOTES = 700

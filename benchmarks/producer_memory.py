@@ -17,10 +17,10 @@ from threading import Event
 
 import machine
 import producer as parts
-from kinesis_null import NullKinesis, Script, kinesis_null
 
 from stockctl.producer import BufferedProducer
 from stockctl.sources.base import Tick
+from support.aws.kinesis_server import NullKinesis, Script, kinesis_null
 
 SHARDS = 100
 FLAT = 1.5

@@ -20,7 +20,7 @@ import machine
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
-from yahoo_standin import Reply, Request, YahooStandIn, good, quotes  # noqa: E402
+from support.yahoo.server import Reply, Request, YahooStandIn, good, quotes  # noqa: E402
 
 CHILD = """
 import json, sys, time

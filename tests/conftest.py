@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import FORKS, Command
+
+from support.cli.command import FORKS, Command
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 

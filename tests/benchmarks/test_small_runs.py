@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from support.paths import REPOSITORY
+
 RUNS = {
     "throughput": (("--case", "500", "10", "--repeat", "1"), ["500      10"]),
     "latency": (("--quotes", "500", "--commands", "2"), ["alert logged", "history", "query latest"]),

@@ -1,5 +1,5 @@
 """Servers that the command line is tried against."""
 
-from ministack_server import ministack
+from support.aws.ministack_server import ministack
 
 __all__ = ["ministack"]

@@ -1,9 +1,9 @@
 """--help: the defaults, and which sources an option is for."""
 
 import pytest
-from command import Command
 
 from stockctl.config import Settings
+from support.cli.command import Command
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
-from command import Command
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-MODULE, _, FUNCTION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"][
+from support.cli.command import Command
+from support.paths import REPOSITORY
+
+MODULE, _, FUNCTION = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"][
     "stockctl"
 ].partition(":")
 INSTALLED = f"import sys; from {MODULE} import {FUNCTION}; sys.exit({FUNCTION}())"
@@ -76,7 +76,7 @@ def test_a_signal_while_loading_ends_it_like_any_other(
 ) -> None:
     """No traceback, and the exit codes of a command that runs."""
     (stockctl.folder / "sitecustomize.py").write_text(SIGNALLED)
-    found = [str(stockctl.folder), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    found = [str(stockctl.folder), str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
     extra = {"PYTHONPATH": os.pathsep.join(found), "AT_IMPORT": module, "NUMBER": str(int(number))}
     done = subprocess.run(
         [sys.executable, *program, "config", "show"],

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from real_data import wire
-from reference import book_of
 
 from stockctl.market.alert import Alert
 from stockctl.market.stored_quote import StoredQuote
 from stockctl.pipeline.ports import Record, Rejection, Stream
+from support.real_data import wire
+from support.reference_figures import book_of
 
 
 def walk_of(symbol: str, count: int = 40) -> list[dict[str, Any]]:

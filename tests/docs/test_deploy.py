@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import Command
 
 from stockctl.watching.health import PERIOD
+from support.cli.command import Command
+from support.paths import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
-UNIT = ROOT / "deploy" / "stockctl.service"
-DOCKERFILE = ROOT / "deploy" / "Dockerfile"
+UNIT = REPOSITORY / "deploy" / "stockctl.service"
+DOCKERFILE = REPOSITORY / "deploy" / "Dockerfile"
 DOCKER_STOPS_AFTER = 10.0
 
 
@@ -99,11 +99,13 @@ def test_the_health_check_looks_at_the_file_that_is_written(tmp_path: Path):
 
 def test_the_container_gets_what_the_package_is_made_of():
     """Nothing but what is named goes to the builder, and that is there."""
-    named = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    named = [
+        line for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if not line.startswith("#")
+    ]
     assert named[0] == "*"
     kept = {line[1:] for line in named if line.startswith("!")}
     assert kept == {"pyproject.toml", "README.md", "LICENSE", "stockctl"}
-    assert all((ROOT / name).exists() for name in kept)
+    assert all((REPOSITORY / name).exists() for name in kept)
     assert instructions()["USER"] == "stockctl"
 
 

@@ -2,15 +2,14 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from stockctl.aws.cost import estimate
 from stockctl.config import Section, Settings
 from stockctl.config_example import toml
+from support.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 README = (REPOSITORY / "README.md").read_text()
 
 

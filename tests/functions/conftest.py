@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from aws_functions import Functions, clients_of, load_functions, log_into, reports
-from aws_memory import Memory
+
+from support.aws.lambda_functions import Functions, clients_of, load_functions, log_into, reports
+from support.aws.memory_services import Memory
 
 
 @pytest.fixture(scope="session")

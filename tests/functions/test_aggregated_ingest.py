@@ -7,17 +7,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pytest
-from aws_account import BUCKET, QUOTES, STREAM, account
-from aws_functions import Context, Functions, event_of, kinesis_record, metrics_of, walk_of
 from aws_kinesis_agg.aggregator import AggRecord
-from aws_memory import FAULTS, Memory
-from aws_pipeline import RULES, Pipeline
 from hypothesis import given
 from hypothesis import strategies as st
-from lambda_model import EventSource
-from quote_strategies import cut, examples, plain_quotes
-from real_data import wire
-from reference import book_of
 
 from stockctl.aws.aggregated_format import MAGIC, Encoder
 from stockctl.aws.aggregator import Aggregator
@@ -27,6 +19,14 @@ from stockctl.aws.shards import OpenShards
 from stockctl.errors import AwsError
 from stockctl.market.timestamp import object_name
 from stockctl.pipeline.ports import Record
+from support.aws.lambda_functions import Context, Functions, event_of, kinesis_record, metrics_of, walk_of
+from support.aws.lambda_model import EventSource
+from support.aws.lambda_pipeline import RULES, Pipeline
+from support.aws.memory_services import FAULTS, Memory
+from support.aws.moto_account import BUCKET, QUOTES, STREAM, account
+from support.quote_strategies import cut, examples, plain_quotes
+from support.real_data import wire
+from support.reference_figures import book_of
 
 Logged = Callable[[str], list[dict[str, Any]]]
 Items = Sequence[dict[str, Any] | bytes]

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from aws_functions import Context, Functions, event_of, kinesis_record, table_records, walk_of
-from aws_memory import Memory
-from real_data import wire
-from reference import book_of
+
+from support.aws.lambda_functions import Context, Functions, event_of, kinesis_record, table_records, walk_of
+from support.aws.memory_services import Memory
+from support.real_data import wire
+from support.reference_figures import book_of
 
 SYMBOLS = [f"S{number}" for number in range(10)]
 

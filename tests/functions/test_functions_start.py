@@ -8,12 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from aws_functions import ENVIRONMENT
 
 import stockctl
 from stockctl.errors import ConfigError
 from stockctl.functions.environment import Environment, read_environment
 from stockctl.market.rules import Rules
+from support.aws.lambda_functions import ENVIRONMENT
 
 ROOT = Path(stockctl.__file__).parent.parent
 HEAVY = ("pydantic", "typer", "rich", "pandas", "numpy", "yfinance", "duckdb", "sqlglot", "stockctl.config")

@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aws_functions import Functions, load_functions
-from aws_memory import FAULTS, PARTIAL
-from aws_pipeline import RULES, Pipeline
 from hypothesis import given
 from hypothesis import strategies as st
-from lambda_model import EventSource
-from quote_strategies import examples, plain_quotes
-from real_data import wire
-from reference import Book, book_of
 
 from stockctl.aws.items import read_alert, read_quote
 from stockctl.market.alert import alerts_of
 from stockctl.market.rules import Rules
 from stockctl.market.timestamp import object_name
+from support.aws.lambda_functions import Functions, load_functions
+from support.aws.lambda_model import EventSource
+from support.aws.lambda_pipeline import RULES, Pipeline
+from support.aws.memory_services import FAULTS, PARTIAL
+from support.quote_strategies import examples, plain_quotes
+from support.real_data import wire
+from support.reference_figures import Book, book_of
 
 UNREADABLE = (b"\xff", b"", b"{}", b"[]", b'{"symbol":"AAPL"}', b"null", b'{"price":NaN}')
 SOURCES = st.builds(

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_account import ACCOUNT, BUCKET, QUOTES, account
-from aws_calls import noted_calls
-from aws_functions import Context, Functions, event_of, kinesis_record, metrics_of, walk_of
-from aws_memory import PARTIAL, REFUSED, Memory
 from botocore.exceptions import ClientError
-from real_data import wire
-from reference import book_of
 
 from stockctl.aws.items import read_quote
 from stockctl.errors import AwsError
+from support.aws.call_log import noted_calls
+from support.aws.lambda_functions import Context, Functions, event_of, kinesis_record, metrics_of, walk_of
+from support.aws.memory_services import PARTIAL, REFUSED, Memory
+from support.aws.moto_account import ACCOUNT, BUCKET, QUOTES, account
+from support.real_data import wire
+from support.reference_figures import book_of
 
 Logged = Callable[[str], list[dict[str, Any]]]
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from lambda_model import EventSource, Killed, Lane, Shard, StreamRecord
+
+from support.aws.lambda_model import EventSource, Killed, Lane, Shard, StreamRecord
 
 
 class Function:

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_account import ALERTS, TOPIC, account
-from aws_functions import (
+from botocore.exceptions import ClientError
+
+from stockctl.aws.items import read_alert
+from support.aws.lambda_functions import (
     Context,
     Functions,
     clients_of,
@@ -16,12 +18,10 @@ from aws_functions import (
     table_records,
     walk_of,
 )
-from aws_memory import LOST, REFUSED, Memory
-from botocore.exceptions import ClientError
-from real_data import wire
-from reference import book_of
-
-from stockctl.aws.items import read_alert
+from support.aws.memory_services import LOST, REFUSED, Memory
+from support.aws.moto_account import ALERTS, TOPIC, account
+from support.real_data import wire
+from support.reference_figures import book_of
 
 Logged = Callable[[str], list[dict[str, Any]]]
 QUOTES = [*walk_of("AAPL"), *walk_of("MSFT")]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy
 import pytest
-import real_data
 import talib
 from hypothesis import given
 from hypothesis import strategies as st
-from quote_strategies import examples
 
 from stockctl.market.decimals import exact
 from stockctl.market.indicators import MovingAverages
+from support import real_data
+from support.quote_strategies import examples
 
 _PRICES = st.lists(st.decimals("0.000001", "1e15", places=6), max_size=50)
 

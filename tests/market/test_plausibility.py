@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quote_strategies import examples
 
 from stockctl.market.plausibility import (
     CLOCK_TOLERANCE,
@@ -19,6 +18,7 @@ from stockctl.market.plausibility import (
 )
 from stockctl.market.quote import Quote
 from stockctl.market.timestamp import format_timestamp
+from support.quote_strategies import examples
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

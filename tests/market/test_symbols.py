@@ -6,10 +6,10 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quote_strategies import SYMBOLS, examples
 
 from stockctl.market.refusal import Refusal
 from stockctl.market.symbol import parse_symbol
+from support.quote_strategies import SYMBOLS, examples
 
 
 @pytest.mark.parametrize(

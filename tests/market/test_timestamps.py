@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quote_strategies import examples
-from reference import new_york_date as date_by_the_rules
 
 from stockctl.market.refusal import Refusal
 from stockctl.market.timestamp import (
@@ -16,6 +14,8 @@ from stockctl.market.timestamp import (
     parse_timestamp,
     to_datetime,
 )
+from support.quote_strategies import examples
+from support.reference_figures import new_york_date as date_by_the_rules
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from embedded import (
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stockctl.local.stream import EmbeddedStream
+from stockctl.market.rules import Rules
+from stockctl.pipeline.ports import Record
+from support.local_home import (
     NOW,
     feed,
     open_stream,
@@ -19,15 +25,9 @@ from embedded import (
     records,
     stored_rows,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from quote_strategies import cut, examples, plain_quotes
-from real_data import wire
-from reference import Book
-
-from stockctl.local.stream import EmbeddedStream
-from stockctl.market.rules import Rules
-from stockctl.pipeline.ports import Record
+from support.quote_strategies import cut, examples, plain_quotes
+from support.real_data import wire
+from support.reference_figures import Book
 
 RULES = Rules(2, 4)
 Quotes = list[dict[str, Any]]

@@ -11,11 +11,12 @@ from random import Random
 from typing import Any
 
 import pytest
-import real_data
-from embedded import partial_files, raised, raw_files, stored_rows
-from reference import Book, book_of
 
-_TESTS = Path(__file__).resolve().parents[1]
+from support import real_data
+from support.local_home import partial_files, raised, raw_files, stored_rows
+from support.paths import REPOSITORY, TESTS
+from support.reference_figures import Book, book_of
+
 _BATCH = 60
 
 
@@ -62,9 +63,16 @@ class Child:
     """A process that feeds records into a home; it waits for ``begin``."""
 
     def __init__(self, root: Path, records: Path, death: int = 0) -> None:
-        path = os.pathsep.join([str(_TESTS), str(_TESTS.parent)])
+        path = os.pathsep.join([str(TESTS), str(REPOSITORY)])
         self._process = subprocess.Popen(
-            [sys.executable, str(_TESTS / "feed_child.py"), str(root), str(records), str(_BATCH), str(death)],
+            [
+                sys.executable,
+                str(TESTS / "support" / "ingest_child.py"),
+                str(root),
+                str(records),
+                str(_BATCH),
+                str(death),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

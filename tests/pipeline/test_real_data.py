@@ -6,9 +6,19 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
-import real_data
-from embedded import batches, feed, open_stream, partial_files, raised, raw_files, records, stored_rows
-from reference import Book, book_of
+
+from support import real_data
+from support.local_home import (
+    batches,
+    feed,
+    open_stream,
+    partial_files,
+    raised,
+    raw_files,
+    records,
+    stored_rows,
+)
+from support.reference_figures import Book, book_of
 
 Quotes = list[dict[str, Any]]
 

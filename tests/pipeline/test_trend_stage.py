@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from malformed import good_record
 
 from stockctl.local.alert_log import SqliteAlertLog, SqliteAlertReader
 from stockctl.local.database import Database
@@ -16,6 +15,7 @@ from stockctl.market.quote import read_record
 from stockctl.market.rules import Rules
 from stockctl.market.stored_quote import StoredQuote
 from stockctl.pipeline.trend import TrendStage
+from support.malformed_records import good_record
 
 NOW = datetime(2019, 2, 11, 15, 0, tzinfo=UTC)
 

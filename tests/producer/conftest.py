@@ -4,7 +4,8 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from feeds import Lines
+
+from support.producer_inputs import Lines
 
 
 @pytest.fixture

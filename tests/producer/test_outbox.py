@@ -15,10 +15,8 @@ from threading import Condition
 from types import SimpleNamespace
 
 import pytest
-from feeds import SECONDS, Lines, batch_of, quote
 from hypothesis import given
 from hypothesis import strategies as st
-from quote_strategies import examples
 
 from stockctl.pipeline.ports import Record, Rejection
 from stockctl.producer import outbox_file, syncing
@@ -29,6 +27,8 @@ from stockctl.producer.looking import facts
 from stockctl.producer.outbox import Outbox, Policy, opened
 from stockctl.producer.outbox_file import reading
 from stockctl.producer.packing import pack, unpack_records, unpack_rejections
+from support.producer_inputs import SECONDS, Lines, batch_of, quote
+from support.quote_strategies import examples
 
 LARGE = 1 << 30
 TEXT = st.text(max_size=9) | st.just("\udcff")

@@ -12,9 +12,6 @@ from threading import Event
 from typing import Any, BinaryIO
 
 import pytest
-from embedded import open_stream, quarantined, raw_files, stored_rows
-from feeds import SECONDS, Feed, Kept, Lines, kinesis_stream, quote, ticks_of
-from kinesis_null import NullKinesis, Script, journal, kinesis_null, unpacked
 
 import stockctl.local.database as database_module
 from stockctl.errors import StockctlError
@@ -24,6 +21,9 @@ from stockctl.producer import BATCH_RECORDS, BufferedProducer, Producer, drainin
 from stockctl.sources.base import Tick
 from stockctl.sources.ndjson import NdjsonSource
 from stockctl.sources.ndjson.source import TICK_ITEMS
+from support.aws.kinesis_server import NullKinesis, Script, journal, kinesis_null, unpacked
+from support.local_home import open_stream, quarantined, raw_files, stored_rows
+from support.producer_inputs import SECONDS, Feed, Kept, Lines, kinesis_stream, quote, ticks_of
 
 LARGE = 1 << 30
 

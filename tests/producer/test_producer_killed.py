@@ -11,16 +11,16 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from embedded import stored_rows
-from feeds import noted, ticks_of
-from kinesis_null import Script, journal, kinesis_null, unpacked
-from producer_child import AGGREGATED
-from reference import book_of
 
 from stockctl.aws.kinesis import AGGREGATED_RECORDS, CALL_RECORDS
 from stockctl.market.quote import encode_quote
+from support.aws.kinesis_server import Script, journal, kinesis_null, unpacked
+from support.local_home import stored_rows
+from support.paths import TESTS
+from support.producer_child import AGGREGATED
+from support.producer_inputs import noted, ticks_of
+from support.reference_figures import book_of
 
-_CHILD = Path(__file__).resolve().parents[1] / "producer_child.py"
 SYMBOLS, TICKS, KILLS = 40, 90, 3
 SECONDS = 60.0
 PACE = 0.03
@@ -32,7 +32,7 @@ KEPT_FIRST = 1
 def start(folder: Path, target: str, pace: float = 0.0) -> subprocess.Popen[str]:
     numbers = map(str, (SYMBOLS, TICKS, SECONDS, pace))
     return subprocess.Popen(
-        [sys.executable, str(_CHILD), str(folder), target, *numbers],
+        [sys.executable, str(TESTS / "support" / "producer_child.py"), str(folder), target, *numbers],
         stdout=subprocess.PIPE,
         text=True,
     )

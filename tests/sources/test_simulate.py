@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from itertools import accumulate, islice, pairwise
-from pathlib import Path
 from statistics import fmean, pstdev
 from threading import Event, Timer
 from time import monotonic
@@ -20,6 +19,7 @@ from stockctl.errors import UsageError
 from stockctl.market.quote import Quote, encode_quote, read_record
 from stockctl.market.refusal import Refusal
 from stockctl.sources.simulate import DEFAULT_START, SimulateSource
+from support.paths import REPOSITORY
 
 NEW_YORK = ZoneInfo("America/New_York")
 SESSION = 391
@@ -65,7 +65,7 @@ def test_the_same_arguments_give_the_same_bytes_in_any_process() -> None:
         environment = {
             **os.environ,
             "PYTHONHASHSEED": hashes,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": str(REPOSITORY),
         }
         run = subprocess.run(
             [sys.executable, "-c", program], env=environment, capture_output=True, check=True, timeout=60

@@ -1,0 +1,162 @@
+"""How long Yahoo is left alone, how many symbols a request takes, and who waits for it."""
+
+from collections.abc import Iterator
+from random import Random
+from threading import Event
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stockctl.errors import SourceError, UsageError
+from stockctl.market.refusal import Refusal
+from stockctl.sources.yahoo import YahooSource
+from stockctl.sources.yahoo.backoff import Backoff
+from stockctl.sources.yahoo.caller import Caller, Stopped
+from stockctl.sources.yahoo.faults import RateLimited, YahooFault
+from stockctl.sources.yahoo.source import next_start
+from stockctl.sources.yahoo.urls import split
+from support.quote_strategies import examples
+
+
+def test_waits_double_up_to_the_cap_and_are_jittered() -> None:
+    """At 30 s: a minute, two, four, then five at most, each drawn from the upper half."""
+    many = [
+        [backoff.wait() for _ in range(6)] for backoff in (Backoff(30, 300, Random(n)) for n in range(99))
+    ]
+    for waits, longest in zip(zip(*many, strict=True), (60, 120, 240, 300, 300, 300), strict=True):
+        assert longest / 2 <= min(waits) < longest * 0.6
+        assert longest * 0.9 < max(waits) <= longest
+        assert len(set(waits)) == len(waits)
+
+
+def test_success_begins_anew_and_tells_how_many_failed() -> None:
+    """The wait after the next fault is a first wait again."""
+    backoff = Backoff(30, 300, Random(1))
+    for _ in range(4):
+        backoff.wait()
+    assert backoff.reset() == 4
+    assert backoff.reset() == 0
+    assert backoff.wait() <= 60
+
+
+@examples(200)
+@given(st.floats(0.001, 1e6), st.integers(1, 200), st.integers())
+def test_no_fault_is_a_reason_to_ask_more_often(first: float, faults: int, seed: int) -> None:
+    """A wait is never shorter than the interval, and never beyond five minutes unless that is."""
+    backoff = Backoff(first, 300, Random(seed))
+    waits = [backoff.wait() for _ in range(faults)]
+    assert min(waits) >= first
+    assert max(waits) <= max(first, 300)
+
+
+@pytest.mark.parametrize(
+    ("now", "start"), [(100.0, 130.0), (129.9, 130.0), (130.0, 130.0), (130.1, 160.0), (400.0, 400.0)]
+)
+def test_polls_keep_their_grid(now: float, start: float) -> None:
+    """The time a poll takes does not add up, and a late one is not made up for by a burst."""
+    assert next_start(100.0, 30.0, now) == start
+
+
+symbols = st.from_regex(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}", fullmatch=True)
+
+
+@examples(200)
+@given(st.lists(symbols, unique=True, max_size=600))
+def test_every_symbol_is_asked_for_once_and_urls_stay_short(asked: list[str]) -> None:
+    """Whatever the symbols, no request is longer than servers take, and none could have been saved."""
+    lists = split(asked)
+    assert [symbol for one in lists for symbol in one] == asked
+    lengths = [len(quote(",".join(one), safe="")) for one in lists]
+    assert all(length <= 6000 for length in lengths)
+    assert all(
+        one + len(quote(f",{two[0]}", safe="")) > 5900 for one, two in zip(lengths, lists[1:], strict=False)
+    )
+
+
+def test_five_hundred_symbols_are_one_request() -> None:
+    """Splitting is for the very many."""
+    assert len(split([f"SYM{number}" for number in range(500)])) == 1
+    assert len(split([f"SYM{number}" for number in range(2000)])) == 4
+
+
+@pytest.fixture
+def caller() -> Iterator[Caller[object]]:
+    """A thread that makes calls."""
+    made: Caller[object] = Caller()
+    yield made
+    made.close()
+
+
+def test_a_call_gives_back_what_it_returns_or_raises(caller: Caller[object]) -> None:
+    """A fault in the thread is a fault of the one who asked."""
+
+    def limited() -> object:
+        raise RateLimited
+
+    def unfit() -> object:
+        raise SourceError("unfit")
+
+    assert caller.call(lambda: 42, Event()) == 42
+    with pytest.raises(YahooFault, match="HTTP 429"):
+        caller.call(limited, Event())
+    with pytest.raises(SourceError, match="unfit"):
+        caller.call(unfit, Event())
+    assert caller.call(lambda: 43, Event()) == 43
+
+
+def test_a_call_that_hangs_is_left_alone_when_the_program_stops(caller: Caller[object]) -> None:
+    """A request that takes half a minute does not keep Ctrl-C waiting."""
+    stop, release, over = Event(), Event(), Event()
+
+    def hang() -> None:
+        stop.set()
+        release.wait(30)
+        over.set()
+
+    with pytest.raises(Stopped):
+        caller.call(hang, stop)
+    assert not over.is_set()
+    release.set()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_in_the_thread_does_not_hang_the_program(caller: Caller[object]) -> None:
+    """What nobody foresaw ends the thread, and whoever waits for it learns so."""
+    with pytest.raises(RuntimeError, match="thread that asks Yahoo has died"):
+        caller.call(lambda: 1 // 0, Event())
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf")])
+def test_an_interval_that_is_no_time_is_refused(interval: float) -> None:
+    """The message has the value, the hint one that works."""
+    with pytest.raises(UsageError, match=rf"interval of {interval:g} s is not above zero") as caught:
+        YahooSource(["AAPL"], interval=interval)
+    assert caught.value.hint == "Try --interval 30."
+
+
+def test_there_must_be_symbols_and_they_must_be_some() -> None:
+    """Nothing to ask for is wrong usage, and so is what no symbol looks like."""
+    with pytest.raises(UsageError, match="no symbol to ask Yahoo for"):
+        YahooSource([])
+    with pytest.raises(Refusal, match="A,B"):
+        YahooSource(["AAPL", "A,B"])
+
+
+def test_wrong_usage_is_refused_while_running_too() -> None:
+    """No symbols, a symbol that is none, and no request at once; what was asked for stays."""
+    source = YahooSource(["AAPL"])
+    with pytest.raises(UsageError, match="no symbol to ask Yahoo for"):
+        source.change_symbols([])
+    with pytest.raises(Refusal, match="A,B"):
+        source.change_symbols(["A,B"])
+    with pytest.raises(UsageError, match="cannot be 0 requests at once"):
+        YahooSource(["AAPL"], parallel=0)
+
+
+def test_stopping_before_the_first_poll_asks_nothing() -> None:
+    """A source that is stopped already ends, and imports nothing for it."""
+    stop = Event()
+    stop.set()
+    assert list(YahooSource(["AAPL"]).ticks(stop)) == []

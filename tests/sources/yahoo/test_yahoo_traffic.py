@@ -1,0 +1,457 @@
+"""How often Yahoo is asked, when it is left alone, and who is asked for: with a clock that a test moves."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from threading import Event, Thread
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stockctl.sources.yahoo import Breaker, RateLimiter, State
+from stockctl.sources.yahoo.breaker import LONGEST_REQUEST
+from stockctl.sources.yahoo.caller import Caller, Stopped
+from stockctl.sources.yahoo.faults import RateLimited, ServerFault, Withheld
+from stockctl.sources.yahoo.limiter import BURST_SECONDS
+from stockctl.sources.yahoo.polling import Poller
+from stockctl.sources.yahoo.retry_after import seconds_of
+from stockctl.sources.yahoo.roster import Roster
+from stockctl.sources.yahoo.urls import split
+from stockctl.sources.yahoo.watch import Watch
+from support.quote_strategies import examples
+
+patient = examples(120)
+TODAY = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock at rest."""
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    """A closed breaker whose first wait is 30 to 60 s."""
+    return Breaker(30, rng=Random(1), clock=clock, today=lambda: TODAY + timedelta(seconds=clock.now - 1000))
+
+
+def ask(breaker: Breaker, answer: Callable[[], object] = lambda: None) -> None:
+    """Make a request through a breaker."""
+    with breaker.request():
+        answer()
+
+
+def limited(retry_after: float | None = None) -> None:
+    """Be limited."""
+    raise RateLimited(retry_after)
+
+
+def failed() -> None:
+    """Fail for another reason."""
+    raise ServerFault(502)
+
+
+def test_a_closed_breaker_lets_all_through_and_no_other_fault_opens_it(breaker: Breaker) -> None:
+    """Only a 429 is a limit."""
+    ask(breaker)
+    with pytest.raises(ServerFault):
+        ask(breaker, failed)
+    assert breaker.view() == (State.CLOSED, None, 0)
+    breaker.check()
+
+
+def test_a_limit_withholds_all_until_its_time_is_over(breaker: Breaker, clock: Clock) -> None:
+    """Nothing is sent while it is open, and how long that is can be read."""
+    with pytest.raises(RateLimited, match="HTTP 429"):
+        ask(breaker, limited)
+    assert breaker.state is State.OPEN
+    assert 30 <= breaker.left <= 60
+    assert breaker.until == TODAY + timedelta(seconds=breaker.left)
+    for refused in (breaker.check, lambda: ask(breaker)):
+        with pytest.raises(Withheld):
+            refused()
+    assert breaker.view().limits == 1
+    clock.now += breaker.left
+    assert breaker.state is State.HALF_OPEN
+    breaker.check()
+
+
+def test_half_open_one_request_decides_and_an_answer_closes(breaker: Breaker, clock: Clock) -> None:
+    """A second request at the same time is withheld; after the answer all go, and waits are short again."""
+    breaker.limited()
+    clock.now += breaker.left
+    with breaker.request(), pytest.raises(Withheld):
+        ask(breaker)
+    assert breaker.view() == (State.CLOSED, None, 1)
+    ask(breaker)
+    breaker.limited()
+    assert breaker.left <= 60
+
+
+def test_another_limit_doubles_the_wait(breaker: Breaker, clock: Clock) -> None:
+    """Up to five minutes, with jitter: never the same wait twice."""
+    waits = []
+    for _ in range(6):
+        with pytest.raises(RateLimited):
+            ask(breaker, limited)
+        waits.append(breaker.left)
+        clock.now += breaker.left
+    for wait, longest in zip(waits, (60, 120, 240, 300, 300, 300), strict=True):
+        assert longest / 2 <= wait <= longest
+    assert len(set(waits)) == len(waits)
+    assert breaker.view().limits == 6
+
+
+def test_half_open_another_fault_decides_nothing(breaker: Breaker, clock: Clock) -> None:
+    """A 502 says nothing about the limit: the next request is the one to see."""
+    breaker.limited()
+    clock.now += breaker.left
+    with pytest.raises(ServerFault):
+        ask(breaker, failed)
+    assert breaker.state is State.HALF_OPEN
+    ask(breaker)
+    assert breaker.state is State.CLOSED
+
+
+def test_what_was_under_way_neither_closes_nor_prolongs(breaker: Breaker) -> None:
+    """Four requests of one poll meet one limit, not four; an answer sent before it proves nothing."""
+    with breaker.request():
+        breaker.limited()
+        left = breaker.left
+    assert (breaker.state, breaker.left) == (State.OPEN, left)
+    for _ in range(3):
+        breaker.limited()
+    assert breaker.left == pytest.approx(left)
+    assert breaker.view().limits == 1
+
+
+def test_an_answer_that_is_late_does_not_close_what_has_opened_since(breaker: Breaker, clock: Clock) -> None:
+    """Half open twice: the first request's answer comes when the second has been limited already."""
+    breaker.limited()
+    clock.now += breaker.left
+    with breaker.request():
+        breaker.limited()
+        clock.now += breaker.left
+        with pytest.raises(RateLimited), breaker.request():
+            limited()
+    assert breaker.state is State.OPEN
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [(1, 30, 60), (200, 200, 220), (10**9, LONGEST_REQUEST, LONGEST_REQUEST * 1.1)],
+)
+def test_retry_after_is_honoured_within_reason(breaker: Breaker, asked: int, least: int, most: float) -> None:
+    """Never less than Yahoo asks for, a little more so that programs do not come as one, an hour at most."""
+    with pytest.raises(RateLimited):
+        ask(breaker, lambda: limited(asked))
+    assert least <= breaker.left <= most
+
+
+def test_a_longer_wish_prolongs_an_open_breaker(breaker: Breaker) -> None:
+    """The second of two parallel answers may know better."""
+    breaker.limited()
+    breaker.limited(500)
+    assert breaker.left >= 500
+    breaker.limited(1)
+    assert breaker.left >= 500
+
+
+def test_a_stopped_request_leaves_the_breaker_as_it_was(breaker: Breaker, clock: Clock) -> None:
+    """Whoever comes next may be the one to see."""
+    breaker.limited()
+    clock.now += breaker.left
+    with pytest.raises(Stopped), breaker.request():
+        raise Stopped
+    ask(breaker)
+    assert breaker.state is State.CLOSED
+
+
+events = st.lists(
+    st.one_of(
+        st.tuples(st.just("ask"), st.sampled_from([None, "limit", "fault"])),
+        st.tuples(st.just("pass"), st.floats(0, 400)),
+        st.tuples(st.just("retry"), st.floats(0.1, 1e6)),
+    ),
+    max_size=40,
+)
+
+
+@patient
+@given(events, st.integers())
+def test_while_it_is_open_nothing_is_sent(steps: list[tuple[str, object]], seed: int) -> None:
+    """Whatever happens: after each limit, no request before the time it said, and one decides then."""
+    clock = Clock()
+    breaker = Breaker(30, rng=Random(seed), clock=clock, today=lambda: TODAY)
+    silent_until = 0.0
+    for kind, value in steps:
+        if kind == "pass":
+            clock.now += float(str(value))
+            continue
+        try:
+            with breaker.request():
+                assert clock.now >= silent_until
+                if kind == "retry" or value == "limit":
+                    limited(float(str(value)) if kind == "retry" else None)
+                if value == "fault":
+                    failed()
+            assert breaker.state is State.CLOSED
+        except Withheld:
+            assert breaker.left > 0
+        except RateLimited as fault:
+            silent_until = clock.now + max(30.0, min(fault.retry_after or 0, LONGEST_REQUEST))
+            assert breaker.state is State.OPEN
+        except ServerFault:
+            assert breaker.state is not State.OPEN
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        (" 7 ", 7),
+        ("0", None),
+        ("-5", None),
+        ("1.5", None),
+        ("", None),
+        (None, None),
+        (b"120", None),
+        ("soon", None),
+        ("99999999999999", None),
+        ("Mon, 02 Mar 2026 15:02:00 GMT", 120),
+        ("Mon, 02 Mar 2026 15:02:00 -0000", 120),
+        ("Mon, 02 Mar 2026 14:59:00 GMT", None),
+        ("Mon, 99 Mar 2026 14:59:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: object, seconds: float | None) -> None:
+    """What is over or cannot be understood asks for nothing."""
+    assert seconds_of(header, TODAY) == seconds
+
+
+@patient
+@given(st.text(max_size=40))
+def test_no_header_does_any_harm(header: str) -> None:
+    """Whatever a server writes, it is a time above zero or none."""
+    found = seconds_of(header, TODAY)
+    assert found is None or found > 0
+
+
+@patient
+@given(
+    st.floats(1, 6000),
+    st.lists(st.tuples(st.floats(0, 30), st.integers(0, 3)), min_size=1, max_size=80),
+)
+def test_no_span_of_time_holds_more_requests_than_allowed(
+    per_minute: float, steps: list[tuple[float, int]]
+) -> None:
+    """In any stretch from one request to another: the rate over it and a burst, and one more."""
+    clock = Clock()
+    limiter = RateLimiter(per_minute, clock)
+    begun: list[float] = []
+    for pause, extra in steps:
+        clock.now += pause
+        clock.now += limiter.take()
+        limiter.charge(extra)
+        begun += [clock.now] * (1 + extra)
+    for first in range(len(begun)):
+        for last in range(first, len(begun)):
+            span = begun[last] - begun[first]
+            # What was charged after the fact is over the limit at once, and made up for by waiting.
+            allowed = (span + BURST_SECONDS) * per_minute / 60 + 1 + 3
+            assert last - first + 1 <= allowed + 1e-6
+
+
+def test_a_limiter_paces_threads_together_and_lets_a_pause_burst(clock: Clock) -> None:
+    """At 60 a minute ten go at once, then one a second, whoever asks."""
+    limiter = RateLimiter(60, clock)
+    waits: list[float] = []
+    threads = [Thread(target=lambda: waits.append(limiter.take())) for _ in range(15)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(waits) == [0.0] * 11 + [1.0, 2.0, 3.0, 4.0]
+    clock.now += 1000
+    assert limiter.take() == 0
+    limiter.charge(30)
+    assert limiter.take() == pytest.approx(21)
+
+
+def test_waiting_for_a_turn_ends_when_the_program_stops() -> None:
+    """A slow rate is no reason to hang, in the thread of a request either."""
+    limiter, stop = RateLimiter(1e-3), Event()
+    limiter.wait(stop)
+    stop.set()
+    with pytest.raises(Stopped):
+        limiter.wait(stop)
+    caller: Caller[None] = Caller()
+    with pytest.raises(Stopped):
+        caller.call(lambda: limiter.wait(stop), stop)
+    caller.close()
+
+
+def test_calls_run_at_once_up_to_the_bound_and_keep_their_order() -> None:
+    """Three at a time of twelve; a fault of one is its own answer, and the others have theirs."""
+    caller: Caller[int] = Caller(3)
+    both, running, most = Event(), [], []
+
+    def call(number: int) -> int:
+        running.append(number)
+        most.append(at_once := len(running))
+        if at_once >= 3:
+            both.set()
+        assert both.wait(60)
+        running.remove(number)
+        if number == 5:
+            raise ServerFault(502)
+        return number
+
+    found = caller.call_all([lambda number=number: call(number) for number in range(12)], Event())
+    caller.close()
+    assert [str(each) for each in found[5:6]] == ["Yahoo's server failed (HTTP 502)"]
+    assert [each for each in found if isinstance(each, int)] == [n for n in range(12) if n != 5]
+    assert max(most) == 3
+
+
+def test_a_call_that_hangs_holds_up_the_others_for_no_longer_than_patience() -> None:
+    """What is there comes in its order, then each of the rest as it comes; nothing is lost or twice."""
+    caller: Caller[int] = Caller(3)
+    hanging = Event()
+
+    def hang() -> int:
+        assert hanging.wait(60)
+        return 0
+
+    groups = caller.answers([hang, lambda: 1, lambda: 2], Event(), patience=0.05)
+    early = [next(groups)]
+    while sum(map(len, early)) < 2:  # one of the two may be late as well
+        early.append(next(groups))
+    assert [list(group) for group in early] == [sorted(group) for group in early]
+    assert {place: answer for group in early for place, answer in group.items()} == {1: 1, 2: 2}
+    hanging.set()
+    assert list(groups) == [{0: 0}]
+    patient = caller.answers([lambda: 1, lambda: 2], Event())
+    assert list(patient) == [{0: 1, 1: 2}]
+    assert list(caller.answers([], Event())) == []
+    caller.close()
+
+
+@pytest.fixture
+def roster(clock: Clock) -> Roster:
+    """Three symbols, polled every 30 s."""
+    return Roster(["AAPL", "NOPE", "IBM"], interval=30, rarest=3600, clock=clock)
+
+
+def asked(roster: Roster) -> list[tuple[list[str], bool]]:
+    """Return what is to be asked for now."""
+    return [(list(symbols), unknown) for symbols, unknown in roster.requests()]
+
+
+def test_an_unknown_symbol_is_asked_for_apart_and_ever_more_rarely(roster: Roster, clock: Clock) -> None:
+    """After a minute, two, four, up to an hour; the others at every poll, in a request without it."""
+    assert asked(roster) == [(["AAPL", "NOPE", "IBM"], False)]
+    roster.note(["AAPL", "NOPE", "IBM"], {"NOPE"})
+    assert roster.unknown == ("NOPE",)
+    gaps, since = [], clock.now
+    for _ in range(2000):
+        clock.now += 30
+        requests = asked(roster)
+        assert requests[0] == (["AAPL", "IBM"], False)
+        if requests[1:]:
+            assert requests[1:] == [(["NOPE"], True)]
+            gaps.append(clock.now - since)
+            since = clock.now
+            roster.note(["AAPL", "IBM", "NOPE"], {"NOPE"})
+    assert gaps[:8] == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert set(gaps[8:]) == {3600}
+
+
+def test_a_symbol_that_is_known_again_is_back_with_the_others(roster: Roster, clock: Clock) -> None:
+    """And stays there whatever later answers lack: one failure never means that a symbol is gone."""
+    roster.note(["AAPL", "NOPE", "IBM"], {"NOPE"})
+    clock.now += 60
+    roster.note(["NOPE"], set())
+    assert asked(roster) == [(["AAPL", "NOPE", "IBM"], False)]
+    roster.note(["AAPL", "NOPE", "IBM"], {"NOPE", "IBM"})
+    assert asked(roster) == [(["AAPL", "NOPE", "IBM"], False)]
+    assert roster.unknown == ()
+
+
+def test_nothing_is_asked_while_all_unknown_symbols_rest(clock: Clock) -> None:
+    """No request is no fault."""
+    roster = Roster(["NOPE"], interval=30, clock=clock)
+    roster.note(["NOPE"], {"NOPE"})
+    assert asked(roster) == []
+
+
+def test_symbols_may_change_while_running(roster: Roster, clock: Clock) -> None:
+    """What stays keeps what is known of it, what goes is forgotten, what comes is asked for at once."""
+    roster.note(["AAPL", "NOPE", "IBM"], {"NOPE"})
+    roster.change(["IBM", "NOPE", "MSFT"])
+    assert asked(roster) == [(["IBM", "MSFT"], False)]
+    roster.change(["MSFT"])
+    roster.change(["MSFT", "NOPE"])
+    assert asked(roster) == [(["MSFT", "NOPE"], False)]
+
+
+class Limited:
+    """A client that is limited whenever it asks, and notes for whom it did."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self.breaker = breaker
+        self.asked: list[Sequence[str]] = []
+
+    def quotes(self, symbols: Sequence[str], stop: Event) -> list[object]:
+        self.asked.append(symbols)
+        raise RateLimited
+
+
+def test_after_a_limit_one_request_decides_whether_the_others_are_sent(
+    breaker: Breaker, clock: Clock
+) -> None:
+    """Limited again, the others stay, even when the new wait is over before they would go."""
+    symbols = [f"SYM{number}" for number in range(1000)]
+    breaker.limited()
+    clock.now += breaker.left
+    client, caller = Limited(breaker), Caller(4)
+    poller = Poller(client, Roster(symbols, interval=30, clock=clock), Watch(symbols), lambda: TODAY)
+    [outcome] = poller.poll(caller, Event())
+    caller.close()
+    assert client.asked == split(symbols)[:1]
+    assert outcome.is_limited
+    assert list(outcome.unasked) == symbols
+
+
+names = st.integers(1, 40).map(lambda count: [f"S{number}" for number in range(count)])
+
+
+@patient
+@given(names, st.data())
+def test_every_symbol_is_in_one_request_unless_it_rests(symbols: list[str], data: st.DataObject) -> None:
+    """Through any answers and pauses: no symbol twice, none forgotten, none at rest for over an hour."""
+    clock = Clock()
+    roster = Roster(symbols, interval=30, clock=clock)
+    last = dict.fromkeys(symbols, clock.now)
+    for _ in range(data.draw(st.integers(1, 12))):
+        requests = roster.requests()
+        asked_for = [symbol for request in requests for symbol in request.symbols]
+        assert len(asked_for) == len(set(asked_for))
+        assert set(symbols) - set(asked_for) <= set(roster.unknown)
+        last.update(dict.fromkeys(asked_for, clock.now))
+        assert all(clock.now - moment <= 3600 + 1800 for moment in last.values())
+        if asked_for:
+            roster.note(asked_for, set(data.draw(st.lists(st.sampled_from(asked_for)))))
+        clock.now += data.draw(st.floats(0, 1800))

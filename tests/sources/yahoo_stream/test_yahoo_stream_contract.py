@@ -1,0 +1,42 @@
+"""The live source under the tests that every source has to pass."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from support.paths import REPOSITORY
+from support.yahoo import streaming_contract
+from support.yahoo.server import YahooStandIn
+from support.yahoo.streaming_run import Told, poll
+from support.yahoo.websocket_server import Heartbeats
+
+
+def test_it_keeps_the_contract_of_a_source(tmp_path: Path) -> None:
+    """All of the suite, in a child process that takes the stand-in for Yahoo."""
+    told = [Told("AAPL", 187.44, 0), *(Told("MSFT", 200 + second, second) for second in range(10))]
+    steps = [step for count, one in enumerate(told, 1) for step in (Heartbeats(count), "?", one.live)]
+    with YahooStandIn() as yahoo:
+        yahoo.script("AAPL,MSFT", poll(*told[:2]))
+        yahoo.streamer.script("AAPL,MSFT", steps)
+        child = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-n",
+                "0",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                streaming_contract.__file__,
+            ],
+            cwd=REPOSITORY,
+            env={**yahoo.environment(tmp_path), "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    assert child.returncode == 0, child.stdout
+    assert re.search(r"^\d+ passed in", child.stdout, re.MULTILINE), child.stdout

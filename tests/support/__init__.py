@@ -1,0 +1,1 @@
+"""What tests share: stand-ins for services, the command line in a child process, and independent figures."""

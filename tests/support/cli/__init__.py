@@ -1,0 +1,1 @@
+"""The command line in tests: child processes, forks and terminals."""

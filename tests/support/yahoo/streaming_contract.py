@@ -1,0 +1,21 @@
+"""The contract of a source, for the live one: tests that run where the stand-in is Yahoo."""
+
+from datetime import datetime
+from random import Random
+
+from stockctl.sources.contract import SourceContract
+from stockctl.sources.yahoo_live import YahooLiveSource
+from stockctl.sources.yahoo_live.supervisor import Pace
+from support.yahoo.streaming_child import FAST, NOW
+
+
+class TestYahooLive(SourceContract):
+    """Quotes that come one at a time."""
+
+    sample_ticks = 3
+    silence = 30.0  # it always has more to give
+
+    def make(self) -> YahooLiveSource:
+        """Return a source whose connection tells a quote at each heartbeat."""
+        now = datetime.fromisoformat(NOW)
+        return YahooLiveSource(["AAPL", "MSFT"], pace=Pace(**FAST), clock=lambda: now, rng=Random(1))
