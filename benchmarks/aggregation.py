@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import machine
 
-from stockctl.aws.aggregated_format import decode
-from stockctl.aws.aggregator import MAX_BYTES, Aggregator
-from stockctl.aws.shards import OpenShards
+from stockctl.backends.aws.kinesis.aggregator import MAX_BYTES, Aggregator, OpenShards
+from stockctl.backends.aws.kinesis.kpl import decode
 
 UNIT = 25_600
 RUNS = 5

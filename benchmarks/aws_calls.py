@@ -118,7 +118,7 @@ def fetch(url: str) -> Any:
 
 def packed(payloads: Sequence[Payload], batch: int) -> list[Payload]:
     """Return payloads in aggregated records of ``batch`` each."""
-    from stockctl.aws.aggregated_format import Encoder
+    from stockctl.backends.aws.kinesis.kpl import Encoder
 
     records = []
     for start in range(0, len(payloads), batch):

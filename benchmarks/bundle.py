@@ -17,7 +17,7 @@ from pathlib import Path
 
 from machine import describe
 
-from stockctl.aws.bundle import HANDLERS, build
+from stockctl.backends.aws.stack.lambda_code import HANDLERS, build
 
 RUNS = 5
 ENVIRONMENT = {

@@ -51,11 +51,11 @@ def main() -> None:
 
 def measure(folder: Path, quotes: int, commands: int) -> None:
     """Print every figure."""
-    from stockctl.config import Settings
+    from stockctl.backends.factory import open_backend
+    from stockctl.config.schema import Settings
     from stockctl.pipeline.ports import Record
-    from stockctl.producer import Producer
-    from stockctl.sources.replay import ReplaySource
-    from stockctl.targets import open_backend
+    from stockctl.producer.producer import Producer
+    from stockctl.sources.replay.source import ReplaySource
 
     source, home = folder / "quotes.csv", folder / "home"
     walk.write(source, quotes, SYMBOLS)

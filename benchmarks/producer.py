@@ -33,17 +33,17 @@ import machine
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from stockctl.cli.watching import Watching, Wishes
+from stockctl.cli.run.monitor import Watching, Wishes
 from stockctl.market.plausibility import Plausibility
 from stockctl.market.quote import Quote
-from stockctl.producer import BufferedProducer, opened
-from stockctl.producer.closing import GRACE_SECONDS
+from stockctl.monitoring.instrument import OpenStream, Watch
+from stockctl.monitoring.periodic import Job
+from stockctl.producer.outbox.queue import opened
+from stockctl.producer.producer import BufferedProducer
+from stockctl.producer.shutdown import GRACE_SECONDS
 from stockctl.sources.base import Source, Tick
-from stockctl.sources.memory import PERIOD, PriceMemory
-from stockctl.sources.plausible import PlausibleSource
-from stockctl.watching.observed import OpenStream
-from stockctl.watching.rounds import Job
-from stockctl.watching.watch import Watch
+from stockctl.sources.price_store import PERIOD, PriceMemory
+from stockctl.sources.validation import PlausibleSource
 from support.aws.kinesis_server import Script, kinesis_null
 
 SYMBOLS = 10_000
@@ -108,14 +108,14 @@ def plain_client(url: str) -> Any:
 
 def client(url: str) -> Any:
     """Return a client of Kinesis as the program makes it: botocore does not check the parameters."""
-    from stockctl.aws.clients import Connection
+    from stockctl.backends.aws.client import Connection
 
     return Connection("eu-west-1", None, url, attempts=1).client("kinesis")
 
 
 def records(quotes: int) -> list[Any]:
     """Return the records of the source."""
-    from stockctl.producer.batches import record_of
+    from stockctl.producer.batching import record_of
 
     return [record_of(quote) for tick in Market(quotes).ticks(Event()) for quote in tick]
 
@@ -210,7 +210,7 @@ def run_judge(_: str, quotes: int, __: Path) -> None:
 
 def run_encode(_: str, quotes: int, __: Path) -> None:
     """Make records of quotes."""
-    from stockctl.producer.batches import Cutter
+    from stockctl.producer.batching import Cutter
 
     ticks, cutter = list(Market(quotes).ticks(Event())), Cutter()
     with clock(quotes):
@@ -221,7 +221,7 @@ def run_encode(_: str, quotes: int, __: Path) -> None:
 
 def run_outbox(_: str, quotes: int, folder: Path) -> None:
     """Put, take and settle, in one thread."""
-    from stockctl.producer.batches import Batch
+    from stockctl.producer.batching import Batch
 
     made = records(quotes)
     with opened(folder / "outbox.db", limit=1 << 28) as outbox, clock(quotes):
@@ -235,11 +235,10 @@ def run_outbox(_: str, quotes: int, folder: Path) -> None:
 
 def stream(url: str, *, aggregate: bool = False) -> Any:
     """Return the stream as the program makes it."""
-    from stockctl.aws.aggregator import Aggregator
-    from stockctl.aws.backoff import Backoff
-    from stockctl.aws.kinesis import KinesisStream
-    from stockctl.aws.pace import StreamPace
-    from stockctl.aws.shards import OpenShards
+    from stockctl.backends.aws.kinesis.aggregator import Aggregator, OpenShards
+    from stockctl.backends.aws.kinesis.rate_limit import StreamPace
+    from stockctl.backends.aws.kinesis.stream import KinesisStream
+    from stockctl.retry import Backoff
 
     kinesis = client(url)
     return KinesisStream(

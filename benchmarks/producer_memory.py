@@ -18,7 +18,7 @@ from threading import Event
 import machine
 import producer as parts
 
-from stockctl.producer import BufferedProducer
+from stockctl.producer.producer import BufferedProducer
 from stockctl.sources.base import Tick
 from support.aws.kinesis_server import NullKinesis, Script, kinesis_null
 

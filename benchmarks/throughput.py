@@ -32,10 +32,10 @@ def run_pipeline(source: Path, home: Path) -> dict[str, float]:
     """Replay ``source`` into a new home; libraries are loaded before the clock starts."""
     import duckdb  # noqa: F401
 
-    from stockctl.config import Settings
-    from stockctl.producer import Producer
-    from stockctl.sources.replay import ReplaySource
-    from stockctl.targets import open_backend
+    from stockctl.backends.factory import open_backend
+    from stockctl.config.schema import Settings
+    from stockctl.producer.producer import Producer
+    from stockctl.sources.replay.source import ReplaySource
 
     backend = open_backend(Settings.model_validate({"local": {"path": home}}))
     backend.prepare()
@@ -47,7 +47,7 @@ def run_pipeline(source: Path, home: Path) -> dict[str, float]:
 
 def run_floor(done: Path, home: Path) -> dict[str, float]:
     """Write again what a pipeline wrote to ``done``: the same files, the same rows, no logic."""
-    from stockctl.local.database import Database
+    from stockctl.backends.local.database import Database
 
     original = sqlite3.connect(done / "stockctl.db")
     quotes = original.execute("SELECT * FROM quotes ORDER BY timestamp, symbol")

@@ -1,17 +1,4 @@
-"""The failures a user may meet, each with what happened, why, and what to do next.
-
-    StockctlError            1   a known failure
-    ├── UsageError           2   a wrong option, argument or symbol
-    ├── ConfigError          2   a wrong configuration file, key or value
-    ├── HomeError            1   the embedded home is absent, in use, damaged or newer than this program
-    ├── OutboxError          1   the outbox is in use, damaged, newer, or cannot be written (``producer``)
-    ├── Undelivered          1   a stream did not take all of a batch (``pipeline.ports``)
-    ├── SourceError          1   quotes cannot be read from where they should come from
-    ├── QueryError           1   a SQL statement is refused, or fails
-    └── AwsError             1   AWS refuses, cannot be reached, or does not hold what is needed
-
-The number is the exit code. Anything that is not a ``StockctlError`` is a bug.
-"""
+"""The errors that end a command, with what to do next and the exit code."""
 
 
 class StockctlError(Exception):
@@ -51,3 +38,7 @@ class QueryError(StockctlError):
 
 class AwsError(StockctlError):
     """AWS refused a call, could not be reached, or does not hold what is needed."""
+
+
+class WatchingError(StockctlError):
+    """A port or a file for whoever watches cannot be used."""

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from stockctl import __version__
-from stockctl.cli import alerts, cloud, configure, demo, lifecycle, query, status, stream
-from stockctl.cli.context import Globals
-from stockctl.cli.standard_streams import end_of_output, prepare
-from stockctl.cli.terminal import forget_lost_stderr, set_up_logging
+from stockctl.cli.commands import alerts, demo, lifecycle, query, status, stream
+from stockctl.cli.commands import aws as aws_commands
+from stockctl.cli.commands import config as config_commands
+from stockctl.cli.options import Globals
+from stockctl.cli.output.stdio import end_of_output, prepare
+from stockctl.cli.output.terminal import forget_lost_stderr, set_up_logging
 
 app = typer.Typer(
     name="stockctl",
@@ -48,13 +50,13 @@ def _globals(
 
 
 demo.register(app)
-configure.register(app)
+config_commands.register(app)
 lifecycle.register(app)
 status.register(app)
 stream.register(app)
 app.add_typer(query.app, name="query", help="Query quotes, alerts and the raw archive.")
 app.add_typer(alerts.app, name="alerts", help="Follow, list and test alerts.")
-cloud.register(app)
+aws_commands.register(app)
 
 
 def run() -> None:

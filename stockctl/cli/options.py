@@ -1,12 +1,14 @@
-"""Options that several commands share, and what their values mean."""
+"""Options that commands share, and the settings and backend they ask for."""
 
-from typing import Annotated
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from stockctl.errors import UsageError
 from stockctl.market import symbol
-from stockctl.market.refusal import Refusal
+from stockctl.market.validation import Refusal
 
 Since = Annotated[
     str | None, typer.Option("--since", help="A span such as 10m, 2h or 3d, or a time (UTC unless it says).")
@@ -37,3 +39,54 @@ def parse_one_symbol(text: str) -> str:
         return symbol.parse_symbol(text.strip())
     except Refusal as reason:
         raise UsageError(f"{reason}.", "Give one symbol, such as AAPL.") from None
+
+
+if TYPE_CHECKING:
+    from stockctl.backends.aws.backend import AwsBackend
+    from stockctl.backends.base import Backend
+    from stockctl.config.loading import Configuration
+    from stockctl.config.schema import Settings
+
+
+class Globals(NamedTuple):
+    """The global options of one call."""
+
+    config: Path | None
+    target: str | None
+
+
+def configuration(ctx: typer.Context, file: Path | None = None) -> "Configuration":
+    """Return the configuration that this call works with; ``file``: by that file, and no other.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    from stockctl.config.loading import load
+
+    chosen: Globals = ctx.find_object(Globals) or Globals(None, None)
+    overrides = {} if chosen.target is None else {"target": chosen.target}
+    return load(file or chosen.config, os.environ, overrides)
+
+
+def settings_and_backend(ctx: typer.Context) -> "tuple[Settings, Backend]":
+    """Return the settings of this call and the backend that they name."""
+    from stockctl.backends.factory import open_backend
+
+    settings = configuration(ctx).settings
+    return settings, open_backend(settings)
+
+
+def aws_backend(ctx: typer.Context, purpose: str, instead: str = "") -> "tuple[Settings, AwsBackend]":
+    """Return the settings of this call and the AWS backend.
+
+    Raises:
+        UsageError: the target is another; the message says what the command is for, and what does instead.
+    """
+    settings = configuration(ctx).settings
+    if settings.target != "aws":
+        ending = f"; {instead}" if instead else ""
+        raise UsageError(f"{purpose} on AWS; the embedded pipeline has no such thing{ending}.")
+    from stockctl.backends.aws.backend import AwsBackend
+    from stockctl.backends.factory import now
+
+    return settings, AwsBackend(settings, now)

@@ -8,18 +8,24 @@ from functools import partial
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from stockctl.aws.archive import S3Archive
-from stockctl.aws.backoff import Backoff
-from stockctl.aws.clients import WORKERS, Connection
-from stockctl.aws.objects import OnceBucket
-from stockctl.aws.parallel import Parallel
-from stockctl.aws.quarantine import S3Quarantine
-from stockctl.aws.table import DynamoQuoteTable
+from stockctl.backends.aws.client import WORKERS, Connection
+from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteTable
+from stockctl.backends.aws.parallel import Parallel
+from stockctl.backends.aws.s3 import OnceBucket, S3Archive, S3Quarantine
 from stockctl.errors import AwsError
-from stockctl.functions.environment import Environment, read_environment
-from stockctl.functions.events import Context, Event, account_of, kinesis_records, now, seconds_left
+from stockctl.functions.runtime import (
+    Context,
+    Environment,
+    Event,
+    account_of,
+    kinesis_records,
+    now,
+    read_environment,
+    seconds_left,
+)
 from stockctl.market.timestamp import to_datetime
 from stockctl.pipeline.ingest import Ingested, IngestStage
+from stockctl.retry import Backoff
 
 logger = Logger()
 metrics = Metrics()

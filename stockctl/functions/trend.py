@@ -10,15 +10,22 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stockctl.aws.alert_log import DynamoAlertLog
-from stockctl.aws.clients import WORKERS, Connection
-from stockctl.aws.items import UnreadableItem, read_quote
-from stockctl.aws.notifier import SnsNotifier
-from stockctl.aws.parallel import Parallel
+from stockctl.backends.aws.client import WORKERS, Connection
+from stockctl.backends.aws.dynamodb.alerts import DynamoAlertLog
+from stockctl.backends.aws.dynamodb.items import UnreadableItem, read_quote
+from stockctl.backends.aws.parallel import Parallel
+from stockctl.backends.aws.sns import SnsNotifier
 from stockctl.errors import AwsError
-from stockctl.functions.environment import Environment, read_environment
-from stockctl.functions.events import Context, Event, insertions, now, seconds_left
-from stockctl.market.stored_quote import StoredQuote
+from stockctl.functions.runtime import (
+    Context,
+    Environment,
+    Event,
+    insertions,
+    now,
+    read_environment,
+    seconds_left,
+)
+from stockctl.market.quote import StoredQuote
 from stockctl.market.timestamp import to_datetime
 from stockctl.pipeline.trend import TrendStage
 

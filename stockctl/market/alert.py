@@ -3,11 +3,11 @@
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal, NamedTuple, get_args
 
-from stockctl.market.decimals import plain
-from stockctl.market.rules import Rules
-from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.indicators import Crossing, crossing
+from stockctl.market.numbers import plain
+from stockctl.market.policy import Rules
+from stockctl.market.quote import StoredQuote
 from stockctl.market.timestamp import new_york_date
-from stockctl.market.trend import Crossing, crossing
 
 Kind = Literal["trend_up", "trend_down", "anomaly"]
 Signal = Literal["buy", "sell"]

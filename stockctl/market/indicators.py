@@ -1,11 +1,12 @@
-"""Simple moving averages over the last prices of one symbol."""
+"""Moving averages, trends, crossings and anomalies."""
 
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
 from itertools import islice
+from typing import Literal, get_args
 
-from stockctl.market.decimals import rounded_quotient
+from stockctl.market.numbers import rounded_quotient
 
 
 class MovingAverages:
@@ -63,3 +64,34 @@ class MovingAverages:
         # Cross-multiplied, so that nothing is divided and nothing rounded.
         left, right = self._short_sum * self._long, self._long_sum * self._short
         return (left > right) - (left < right)
+
+
+Trend = Literal["up", "down"]
+Crossing = Literal["trend_up", "trend_down"]
+CROSSINGS: tuple[Crossing, ...] = get_args(Crossing)
+
+
+def next_trend(spread_sign: int | None, previous: Trend | None) -> Trend | None:
+    """Return the trend after a quote: the sign of short mean minus long mean; equal means change nothing."""
+    if spread_sign is None:
+        return None
+    if spread_sign == 0:
+        return previous
+    return "up" if spread_sign > 0 else "down"
+
+
+def crossing(previous: Trend | None, trend: Trend | None) -> Crossing | None:
+    """Return the crossing between two consecutive trends; the first trend of a symbol is none."""
+    if previous is None or trend is None or previous == trend:
+        return None
+    return "trend_up" if trend == "up" else "trend_down"
+
+
+def is_anomaly(change: Decimal | None, previous_close: Decimal | None, threshold_percent: Decimal) -> bool:
+    """Tell whether ``|change| * 100 > threshold_percent * previous_close``; never without a previous close.
+
+    Call it within ``decimals.exact()``.
+    """
+    if change is None or previous_close is None:
+        return False
+    return abs(change) * 100 > threshold_percent * previous_close

@@ -33,7 +33,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from stockctl.market.decimals import plain
+from stockctl.market.numbers import plain
 from stockctl.market.quote import Quote
 from stockctl.market.timestamp import format_timestamp, to_datetime
 

@@ -1,4 +1,4 @@
-"""A quote: the price of a symbol at one moment, and its form on the wire and in the archive."""
+"""Quotes: as they arrive, and as they are stored with their indicators."""
 
 import json
 import re
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple, NoReturn
 
-from stockctl.market.decimals import parse_number, parse_positive, plain
-from stockctl.market.refusal import Refusal, shown
+from stockctl.market.indicators import Trend
+from stockctl.market.numbers import parse_number, parse_positive, plain
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import parse_timestamp
+from stockctl.market.validation import Refusal, shown
 
 MAX_RECORD_BYTES = 1 << 20
 MAX_VOLUME = (1 << 63) - 1
@@ -142,3 +143,43 @@ def _parse_source(value: object) -> str:
 
 
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+
+
+class StoredQuote(NamedTuple):
+    """The fields of a ``Quote`` in its order, the figures computed at storing, and what they hand on."""
+
+    symbol: str
+    timestamp: str
+    price: Decimal
+    previous_close: Decimal | None
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    volume: int | None
+    source: str
+    observed_at: str | None
+    change: Decimal | None
+    """``price - previous_close``."""
+    change_percent: Decimal | None
+    sma_short: Decimal | None
+    sma_long: Decimal | None
+    """These four are rounded half-even to 8 decimals."""
+    trend: Trend | None
+    previous_trend: Trend | None
+    """``trend`` of the symbol's quote before this one."""
+    anomaly: bool
+    anomaly_alert: bool
+    """Whether this is the first anomaly of its symbol, direction and New York date."""
+    anomaly_up_date: str | None
+    anomaly_down_date: str | None
+    """The New York date of the latest anomaly upwards and downwards, up to this quote."""
+
+
+class Precedent(NamedTuple):
+    """What a later quote needs to know of an earlier stored one."""
+
+    timestamp: str
+    price: Decimal
+    trend: Trend | None
+    anomaly_up_date: str | None
+    anomaly_down_date: str | None

@@ -2,7 +2,7 @@
 
 import re
 
-from stockctl.market.refusal import Refusal, shown
+from stockctl.market.validation import Refusal, shown
 
 SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
 """A symbol, as it is kept and named everywhere."""

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from stockctl.market.refusal import Refusal, shown
+from stockctl.market.validation import Refusal, shown
 
 NEW_YORK = "America/New_York"
 _CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")

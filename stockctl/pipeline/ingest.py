@@ -6,12 +6,11 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
-from stockctl.market.decimals import exact
-from stockctl.market.enrich import SymbolWalk
-from stockctl.market.quote import Quote, Reading, read_record
-from stockctl.market.refusal import Refusal
-from stockctl.market.rules import Rules
-from stockctl.market.stored_quote import Precedent, StoredQuote
+from stockctl.market.enrichment import SymbolWalk
+from stockctl.market.numbers import exact
+from stockctl.market.policy import Rules
+from stockctl.market.quote import Precedent, Quote, Reading, StoredQuote, read_record
+from stockctl.market.validation import Refusal
 from stockctl.pipeline.ports import Archive, Quarantine, QuoteTable, RawObject, Record, Rejection
 
 PART_QUOTES = 1000

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from stockctl.errors import StockctlError
 from stockctl.market.alert import Alert
-from stockctl.market.stored_quote import Precedent, StoredQuote
+from stockctl.market.quote import Precedent, StoredQuote
 
 
 class Record(NamedTuple):

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 
 from stockctl.market.alert import Alert, alerts_of
-from stockctl.market.rules import Rules
-from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.policy import Rules
+from stockctl.market.quote import StoredQuote
 from stockctl.market.timestamp import format_timestamp, to_datetime
 from stockctl.pipeline.ports import AlertLog, Notifier
 

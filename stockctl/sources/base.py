@@ -6,17 +6,21 @@ A package of yours gives stockctl a source by an entry point::
     acme = "acme_quotes.stockctl:make_source"
 
 ``make_source`` takes a ``SourceRequest`` and returns a ``Source``; ``stockctl stream --source acme`` runs it.
-``stockctl.sources.contract`` holds the tests that it has to pass.
+``stockctl.sources.testing`` holds the tests that it has to pass.
 
 Two things more a source may do, if it likes: follow market hours, see ``follows_market_hours``, and tell of
-itself, see ``stockctl.sources.telling``.
+itself, see ``stockctl.sources.base``.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from threading import Event
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
+from stockctl.errors import UsageError
 from stockctl.market.quote import Quote
+from stockctl.market.symbol import parse_symbol
 from stockctl.pipeline.ports import Rejection
 
 Tick = Sequence[Quote | Rejection]
@@ -89,3 +93,72 @@ def follows_market_hours(source: Source) -> bool:
 
 SourceFactory = Callable[[SourceRequest], Source]
 """What an entry point of the group ``stockctl.sources`` names."""
+
+
+LEFT_OUT = ("backwards", "timeless", "outside_session")
+"""The doubts for which a quote goes nowhere, not even to quarantine."""
+
+
+class Told(NamedTuple):
+    """What a source tells now; None where it has nothing of the kind. Times are aware."""
+
+    breaker: str | None = None
+    """``open`` while it asks nothing, having been told to ask less often; ``half-open`` while one request
+    finds out whether it may ask again; else ``closed``."""
+    breaker_until: datetime | None = None
+    """When it may ask again."""
+    connected: bool | None = None
+    """Whether the connection that it keeps is up."""
+    reconnects: int | None = None
+    """How often that came up again."""
+    rests: bool | None = None
+    """Whether it waits for a market to open."""
+    rests_until: datetime | None = None
+    """When one does, while it rests."""
+    closes_at: datetime | None = None
+    """When the last of its markets closes, while one is open; None where none ever does."""
+    doubts: Mapping[str, int] = {}
+    """How many quotes it refused, dropped or flagged, by the reason."""
+
+    @property
+    def left_out(self) -> int | None:
+        """How many quotes it left out: older than the last, of no known time, or outside the session.
+
+        None for a source that does not judge its quotes.
+        """
+        return sum(self.doubts.get(reason, 0) for reason in LEFT_OUT) if self.doubts else None
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A source that tells of itself. One that stands around another adds to what that one tells."""
+
+    def told(self) -> Told:
+        """Return what there is to tell; any thread may ask."""
+
+
+def told_by(source: object) -> Told:
+    """Return what ``source`` tells, if it does."""
+    return source.told() if isinstance(source, Telling) else Told()
+
+
+def wanted(symbols: Sequence[str]) -> list[str]:
+    """Return the symbols in canonical form, each once.
+
+    Raises:
+        UsageError: there is none.
+        Refusal: one has characters that no symbol has.
+    """
+    if not symbols:
+        raise UsageError("There is no symbol to ask Yahoo for.", "Name some: --symbols AAPL,MSFT.")
+    return list(dict.fromkeys(map(parse_symbol, symbols)))
+
+
+def check_interval(seconds: float) -> None:
+    """Make sure that polls can be so many seconds apart.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise UsageError(f"The interval of {seconds:g} s is not above zero.", "Try --interval 30.")

@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 
 from stockctl.errors import UsageError
 from stockctl.market.quote import Quote
-from stockctl.market.refusal import Refusal
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import NEW_YORK, format_timestamp, parse_timestamp, to_datetime
+from stockctl.market.validation import Refusal
 from stockctl.sources.base import Tick
 
 SOURCE = "simulate"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stockctl.config import Settings
+from stockctl.config.schema import Settings
 from support.cli.command import Command
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stockctl.market.stored_quote import Precedent, StoredQuote
+from stockctl.market.quote import Precedent, StoredQuote
 from stockctl.pipeline.ports import QuoteReader, QuoteTable
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stockctl.market.alert import Alert
-from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.quote import StoredQuote
 from stockctl.pipeline.ports import Record, Rejection, Stream
 from support.real_data import wire
 from support.reference_figures import book_of

@@ -15,21 +15,17 @@ from contract_quotes import QuoteReaderContract, QuoteTableContract
 from contract_stream import StreamContract
 from moto.s3.models import s3_backends
 
-from stockctl.aws.alert_log import DynamoAlertLog
-from stockctl.aws.alert_reader import DynamoAlertReader
-from stockctl.aws.archive import S3Archive
-from stockctl.aws.backoff import Backoff
-from stockctl.aws.clients import Connection
-from stockctl.aws.items import alert_item, read_alert, read_quote
-from stockctl.aws.kinesis import KinesisStream
-from stockctl.aws.objects import OnceBucket
-from stockctl.aws.parallel import Parallel
-from stockctl.aws.quarantine import S3Quarantine
-from stockctl.aws.quote_reader import DynamoQuoteReader
-from stockctl.aws.table import DynamoQuoteTable
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.dynamodb.alerts import DynamoAlertLog, DynamoAlertReader
+from stockctl.backends.aws.dynamodb.items import alert_item, read_alert, read_quote
+from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteReader, DynamoQuoteTable
+from stockctl.backends.aws.kinesis.stream import KinesisStream
+from stockctl.backends.aws.parallel import Parallel
+from stockctl.backends.aws.s3 import OnceBucket, S3Archive, S3Quarantine
 from stockctl.market.alert import Alert
-from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.quote import StoredQuote
 from stockctl.pipeline.ports import Rejection
+from stockctl.retry import Backoff
 from support.aws.lambda_functions import (
     Context,
     Functions,

@@ -10,17 +10,15 @@ from contract_objects import ArchiveContract, QuarantineContract
 from contract_quotes import QuoteReaderContract, QuoteTableContract
 from contract_stream import StreamContract
 
-from stockctl.local import lifecycle
-from stockctl.local.alert_log import SqliteAlertLog, SqliteAlertReader
-from stockctl.local.archive import FileArchive
-from stockctl.local.database import Database
-from stockctl.local.home import Home
-from stockctl.local.quarantine import FileQuarantine
-from stockctl.local.recent import RecentQuotes, RememberedTable
-from stockctl.local.stream import EmbeddedStream
-from stockctl.local.table import SqliteQuoteReader, SqliteQuoteTable
+from stockctl.backends.local import setup
+from stockctl.backends.local.alerts import SqliteAlertLog, SqliteAlertReader
+from stockctl.backends.local.archive import FileArchive, FileQuarantine
+from stockctl.backends.local.database import Database
+from stockctl.backends.local.home import Home
+from stockctl.backends.local.quotes import RecentQuotes, RememberedTable, SqliteQuoteReader, SqliteQuoteTable
+from stockctl.backends.local.stream import EmbeddedStream
 from stockctl.market.alert import Alert
-from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.quote import StoredQuote
 from stockctl.pipeline.ports import Rejection
 from support.local_home import open_stream, quarantined, raw_files
 
@@ -32,7 +30,7 @@ class Embedded:
     def home(self, tmp_path: Path) -> Home:
         """A home of its own for each test."""
         home = Home(tmp_path / "home")
-        lifecycle.provision(home)
+        setup.provision(home)
         return home
 
     @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.watching.health import PERIOD
+from stockctl.monitoring.status_file import HEALTH_PERIOD
 from support.cli.command import Command
 from support.paths import REPOSITORY
 
@@ -73,7 +73,7 @@ def test_a_stop_leaves_time_for_the_flush():
 
 def test_a_supervisor_waits_for_several_signs_of_life():
     """One that is missed restarts nothing."""
-    assert float(unit()["WatchdogSec"]) >= 3 * PERIOD
+    assert float(unit()["WatchdogSec"]) >= 3 * HEALTH_PERIOD
     assert unit()["Type"] == "notify"
 
 

@@ -5,9 +5,9 @@ import tomllib
 
 import pytest
 
-from stockctl.aws.cost import estimate
-from stockctl.config import Section, Settings
-from stockctl.config_example import toml
+from stockctl.backends.aws.stack.cost import estimate
+from stockctl.config.example import toml
+from stockctl.config.schema import Section, Settings
 from support.paths import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()

@@ -11,11 +11,10 @@ from aws_kinesis_agg.aggregator import AggRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.aws.aggregated_format import MAGIC, Encoder
-from stockctl.aws.aggregator import Aggregator
-from stockctl.aws.bundle import HANDLERS, modules_of
-from stockctl.aws.items import read_quote
-from stockctl.aws.shards import OpenShards
+from stockctl.backends.aws.dynamodb.items import read_quote
+from stockctl.backends.aws.kinesis.aggregator import Aggregator, OpenShards
+from stockctl.backends.aws.kinesis.kpl import MAGIC, Encoder
+from stockctl.backends.aws.stack.lambda_code import HANDLERS, modules_of
 from stockctl.errors import AwsError
 from stockctl.market.timestamp import object_name
 from stockctl.pipeline.ports import Record
@@ -219,8 +218,8 @@ def test_a_batch_too_large_for_the_time_limit_gets_done(
 def test_the_zip_holds_the_decoder_and_not_the_sender():
     """What the function needs to read aggregates is in it; what packs them by shard is not."""
     modules = modules_of(*HANDLERS)
-    assert "stockctl.aws.aggregated_format" in modules
-    assert not {"stockctl.aws.aggregator", "stockctl.aws.shards"} & modules
+    assert "stockctl.backends.aws.kinesis.kpl" in modules
+    assert not {"stockctl.backends.aws.kinesis.aggregator"} & modules
 
 
 @st.composite

@@ -11,12 +11,22 @@ import pytest
 
 import stockctl
 from stockctl.errors import ConfigError
-from stockctl.functions.environment import Environment, read_environment
-from stockctl.market.rules import Rules
+from stockctl.functions.runtime import Environment, read_environment
+from stockctl.market.policy import Rules
 from support.aws.lambda_functions import ENVIRONMENT
 
 ROOT = Path(stockctl.__file__).parent.parent
-HEAVY = ("pydantic", "typer", "rich", "pandas", "numpy", "yfinance", "duckdb", "sqlglot", "stockctl.config")
+HEAVY = (
+    "pydantic",
+    "typer",
+    "rich",
+    "pandas",
+    "numpy",
+    "yfinance",
+    "duckdb",
+    "sqlglot",
+    "stockctl.config.schema",
+)
 
 
 def test_the_environment_is_read_once_and_whole():

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.aws.items import read_alert, read_quote
+from stockctl.backends.aws.dynamodb.items import read_alert, read_quote
 from stockctl.market.alert import alerts_of
-from stockctl.market.rules import Rules
+from stockctl.market.policy import Rules
 from stockctl.market.timestamp import object_name
 from support.aws.lambda_functions import Functions, load_functions
 from support.aws.lambda_model import EventSource

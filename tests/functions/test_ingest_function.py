@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from stockctl.aws.items import read_quote
+from stockctl.backends.aws.dynamodb.items import read_quote
 from stockctl.errors import AwsError
 from support.aws.call_log import noted_calls
 from support.aws.lambda_functions import Context, Functions, event_of, kinesis_record, metrics_of, walk_of

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from stockctl.aws.items import read_alert
+from stockctl.backends.aws.dynamodb.items import read_alert
 from support.aws.lambda_functions import (
     Context,
     Functions,

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from stockctl.market.alert import Alert, alerts_of, readable_price, sample_alert
-from stockctl.market.quote import read_record
-from stockctl.market.rules import Rules
-from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.policy import Rules
+from stockctl.market.quote import StoredQuote, read_record
 from support.malformed_records import good_record
 
 CREATED = "2026-01-05T15:00:00.000Z"

@@ -8,13 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.market.anomaly import is_anomaly
-from stockctl.market.decimals import exact
-from stockctl.market.enrich import SymbolWalk
-from stockctl.market.quote import read_record
-from stockctl.market.rules import Rules
-from stockctl.market.stored_quote import Precedent, StoredQuote
-from stockctl.market.trend import crossing, next_trend
+from stockctl.market.enrichment import SymbolWalk
+from stockctl.market.indicators import crossing, is_anomaly, next_trend
+from stockctl.market.numbers import exact
+from stockctl.market.policy import Rules
+from stockctl.market.quote import Precedent, StoredQuote, read_record
 from support.malformed_records import good_record
 from support.quote_strategies import examples, plain_quotes
 from support.real_data import wire

@@ -10,8 +10,8 @@ import talib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.market.decimals import exact
 from stockctl.market.indicators import MovingAverages
+from stockctl.market.numbers import exact
 from support import real_data
 from support.quote_strategies import examples
 

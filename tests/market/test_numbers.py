@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.market.decimals import exact, plain, rounded_quotient
+from stockctl.market.numbers import exact, plain, rounded_quotient
 from support.quote_strategies import examples
 
 _NUMERATORS = st.decimals("-1e21", "1e21", places=6)

@@ -8,14 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.market.plausibility import (
-    CLOCK_TOLERANCE,
-    CONFIRMATIONS,
-    Action,
-    Doubt,
-    Plausibility,
-    Verdict,
-)
+from stockctl.market.plausibility import CLOCK_TOLERANCE, CONFIRMATIONS, Action, Doubt, Plausibility, Verdict
 from stockctl.market.quote import Quote
 from stockctl.market.timestamp import format_timestamp
 from support.quote_strategies import examples

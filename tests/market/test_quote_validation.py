@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.market.quote import MAX_RECORD_BYTES, Quote, make_quote, read_record
-from stockctl.market.refusal import Refusal
+from stockctl.market.validation import Refusal
 from support.malformed_records import good_record, malformed_records
 from support.quote_strategies import examples
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.market.refusal import Refusal
 from stockctl.market.symbol import parse_symbol
+from stockctl.market.validation import Refusal
 from support.quote_strategies import SYMBOLS, examples
 
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.market.refusal import Refusal
 from stockctl.market.timestamp import (
     format_timestamp,
     new_york_date,
@@ -14,6 +13,7 @@ from stockctl.market.timestamp import (
     parse_timestamp,
     to_datetime,
 )
+from stockctl.market.validation import Refusal
 from support.quote_strategies import examples
 from support.reference_figures import new_york_date as date_by_the_rules
 

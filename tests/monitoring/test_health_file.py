@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.watching.faults import WatchingError
-from stockctl.watching.health import HealthFile
-from stockctl.watching.supervisor import Supervisor
-from stockctl.watching.vitals import Verdict
+from stockctl.errors import WatchingError
+from stockctl.monitoring.health import Verdict
+from stockctl.monitoring.status_file import HealthFile
+from stockctl.monitoring.systemd import Supervisor
 from support.run_figures import figures
 
 

@@ -7,8 +7,8 @@ from threading import Event, Thread
 import pytest
 
 from stockctl.market.quote import Quote
+from stockctl.monitoring.metrics import Board
 from stockctl.pipeline.ports import Rejection
-from stockctl.watching.board import Board
 
 
 def quote(symbol: str, price: str, close: str | None = "100", second: int = 0) -> Quote:

@@ -9,11 +9,12 @@ from threading import Event
 import pytest
 
 from stockctl.market.quote import Quote
+from stockctl.monitoring.health import Vitals
+from stockctl.monitoring.instrument import ObservedSource, observed_stream
+from stockctl.monitoring.metrics import Board
 from stockctl.pipeline.ports import Receipt, Record, Rejection, Undelivered
-from stockctl.producer import BufferedProducer, opened
-from stockctl.watching import Board
-from stockctl.watching.observed import ObservedSource, observed_stream
-from stockctl.watching.vitals import Vitals
+from stockctl.producer.outbox.queue import opened
+from stockctl.producer.producer import BufferedProducer
 
 QUOTE = Quote("AAA", "2026-01-05T15:00:00.000Z", Decimal(1), None, None, None, None, None, "test", None)
 

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stockctl.watching.conditions import Conditions
-from stockctl.watching.journal import Journal, JournalHandler, logfmt
-from stockctl.watching.vitals import Verdict
+from stockctl.monitoring.health import Conditions, Verdict
+from stockctl.monitoring.logfmt import Journal, JournalHandler, logfmt
 from support.run_figures import figures
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -99,7 +98,7 @@ def test_what_is_logged_in_words_is_a_line_as_well():
     lines: list[str] = []
     looks: list[int] = []
     handler = JournalHandler(Journal(lines.append, lambda: NOON), lambda: looks.append(1))
-    for name in ("stockctl.sources.yahoo", "stockctl.producer.patience"):
+    for name in ("stockctl.sources.yahoo", "stockctl.producer.delivery"):
         handler.handle(
             logging.makeLogRecord({"name": name, "levelno": 30, "levelname": "WARNING", "msg": "a b"})
         )

@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 
-from stockctl.watching.rounds import Job, Rounds
+from stockctl.monitoring.periodic import Job, Rounds
 
 
 class Clock:

@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
-from stockctl.watching.faults import WatchingError
-from stockctl.watching.figures import Figures
-from stockctl.watching.metrics import served
-from stockctl.watching.vitals import Verdict
+from stockctl.errors import WatchingError
+from stockctl.monitoring.health import Verdict
+from stockctl.monitoring.metrics import Figures
+from stockctl.monitoring.prometheus import served
 from support.run_figures import figures
 
 

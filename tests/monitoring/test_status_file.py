@@ -13,11 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from stockctl.producer import lock
-from stockctl.producer.outbox import LOCK_SUFFIX, Outbox
-from stockctl.watching.looking import look
-from stockctl.watching.state import StateFile, state_path
-from stockctl.watching.vitals import Verdict
+from stockctl.monitoring.health import Verdict
+from stockctl.monitoring.status_file import StateFile, state_path
+from stockctl.monitoring.status_reader import look
+from stockctl.producer.outbox import lock
+from stockctl.producer.outbox.queue import LOCK_SUFFIX, Outbox
 from support.run_figures import figures
 
 LIMIT = 1 << 20
@@ -107,7 +107,8 @@ def test_one_whose_process_has_gone_has_died(tmp_path: Path):
         [
             sys.executable, "-c",
             "import os, sys; from pathlib import Path; from support.run_figures import figures\n"
-            "from stockctl.producer.outbox import Outbox; from stockctl.watching.state import StateFile\n"
+            "from stockctl.producer.outbox.queue import Outbox\n"
+            "from stockctl.monitoring.status_file import StateFile\n"
             "path = Path(sys.argv[1]); outbox = Outbox(path, limit=1 << 20)\n"
             "StateFile(path).write(figures()); os.kill(os.getpid(), 9)",
             str(outbox),

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.local.stream import EmbeddedStream
-from stockctl.market.rules import Rules
+from stockctl.backends.local.stream import EmbeddedStream
+from stockctl.market.policy import Rules
 from stockctl.pipeline.ports import Record
 from support.local_home import (
     NOW,

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.local.alert_log import SqliteAlertLog, SqliteAlertReader
-from stockctl.local.database import Database
+from stockctl.backends.local.alerts import SqliteAlertLog, SqliteAlertReader
+from stockctl.backends.local.database import Database
 from stockctl.market.alert import Alert
-from stockctl.market.quote import read_record
-from stockctl.market.rules import Rules
-from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.policy import Rules
+from stockctl.market.quote import StoredQuote, read_record
 from stockctl.pipeline.trend import TrendStage
 from support.malformed_records import good_record
 

@@ -19,14 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.pipeline.ports import Record, Rejection
-from stockctl.producer import outbox_file, syncing
-from stockctl.producer.batches import Batch
-from stockctl.producer.faults import BusyError, OutboxError
-from stockctl.producer.gaps import read_gaps
-from stockctl.producer.looking import facts
-from stockctl.producer.outbox import Outbox, Policy, opened
-from stockctl.producer.outbox_file import reading
-from stockctl.producer.packing import pack, unpack_records, unpack_rejections
+from stockctl.producer.batching import Batch
+from stockctl.producer.outbox import fsync, store
+from stockctl.producer.outbox.drops import read_gaps
+from stockctl.producer.outbox.errors import BusyError, OutboxError
+from stockctl.producer.outbox.inspect import facts
+from stockctl.producer.outbox.queue import Outbox, Policy, opened
+from stockctl.producer.outbox.store import pack, reading, unpack_records, unpack_rejections
 from support.producer_inputs import SECONDS, Lines, batch_of, quote
 from support.quote_strategies import examples
 
@@ -261,8 +260,8 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that is looked at every moment."""
     clock = Clock()
-    monkeypatch.setattr(syncing, "INTERVAL", 0.001)
-    for module in (syncing, outbox_file):
+    monkeypatch.setattr(fsync, "INTERVAL", 0.001)
+    for module in (fsync, store):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock))
     return clock
 
@@ -277,7 +276,7 @@ def test_good_times_cost_no_sync(tmp_path: Path, clock: Clock):
                 assert parcel is not None
                 outbox.settle(parcel, ())
             clock.await_look()
-            clock.now += syncing.AGE * 0.4
+            clock.now += fsync.AGE * 0.4
         assert (outbox.waiting, outbox.syncs) == (1, 0)
 
 
@@ -288,14 +287,14 @@ def test_what_waits_is_synced_within_a_second(tmp_path: Path, clock: Clock):
             outbox.put(batch_of(quote("AAPL", number)), never)
         clock.await_look()
         assert outbox.syncs == 0
-        clock.now += syncing.AGE
+        clock.now += fsync.AGE
         assert outbox.synced(SECONDS)
         assert outbox.syncs == 1
 
 
 def test_the_pause_and_the_age_are_less_than_a_second():
     """Together they bound what a power cut takes."""
-    assert syncing.INTERVAL + syncing.AGE < 1
+    assert fsync.INTERVAL + fsync.AGE < 1
 
 
 def test_a_clock_that_was_set_back_keeps_nothing_off_the_disk(tmp_path: Path):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stockctl.market.quote import encode_quote
-from stockctl.producer.looking import contents
+from stockctl.producer.outbox.inspect import contents
 from support.aws.kinesis_server import NullKinesis, Script, journal, kinesis_null
 from support.cli.command import SECONDS, Command, running
 from support.producer_inputs import ticks_of

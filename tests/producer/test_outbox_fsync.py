@@ -6,15 +6,15 @@ from threading import Thread
 
 import pytest
 
-from stockctl.producer import syncing
-from stockctl.producer.outbox_file import OutboxFile
-from stockctl.producer.syncing import Syncer
+from stockctl.producer.outbox import fsync
+from stockctl.producer.outbox.fsync import Syncer
+from stockctl.producer.outbox.store import OutboxFile
 
 
 @pytest.fixture
 def file(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[OutboxFile]:
     """An empty outbox, looked at every moment."""
-    monkeypatch.setattr(syncing, "INTERVAL", 0.001)
+    monkeypatch.setattr(fsync, "INTERVAL", 0.001)
     with closing(OutboxFile(tmp_path_factory.mktemp("sync") / "o.db")) as opened:
         yield opened
 

@@ -13,14 +13,16 @@ from typing import Any, BinaryIO
 
 import pytest
 
-import stockctl.local.database as database_module
+import stockctl.backends.local.database as database_module
 from stockctl.errors import StockctlError
 from stockctl.market.quote import encode_quote
 from stockctl.pipeline.ports import Receipt, Rejection, Stream, Undelivered
-from stockctl.producer import BATCH_RECORDS, BufferedProducer, Producer, draining, opened
+from stockctl.producer import shutdown
+from stockctl.producer.batching import BATCH_RECORDS
+from stockctl.producer.outbox.queue import opened
+from stockctl.producer.producer import BufferedProducer, Producer
 from stockctl.sources.base import Tick
-from stockctl.sources.ndjson import NdjsonSource
-from stockctl.sources.ndjson.source import TICK_ITEMS
+from stockctl.sources.ndjson import TICK_ITEMS, NdjsonSource
 from support.aws.kinesis_server import NullKinesis, Script, journal, kinesis_null, unpacked
 from support.local_home import open_stream, quarantined, raw_files, stored_rows
 from support.producer_inputs import SECONDS, Feed, Kept, Lines, kinesis_stream, quote, ticks_of
@@ -289,7 +291,7 @@ class Endless(Feed):
 
 def test_a_source_that_does_not_end_is_left(tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch):
     """After a while what it still gives is not taken, which is said."""
-    monkeypatch.setattr(draining, "LEAST_SECONDS", 0.05)
+    monkeypatch.setattr(shutdown, "LEAST_SECONDS", 0.05)
     stop = Event()
     stop.set()
     with opened(tmp_path / "o.db", limit=LARGE) as outbox:

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.pipeline.ports import Receipt, Undelivered
-from stockctl.producer import Meter, opened
-from stockctl.producer.closing import Closing
-from stockctl.producer.looking import contents, facts
-from stockctl.producer.patience import FIRST_PAUSE, LONGEST_PAUSE, Patience
+from stockctl.producer.delivery import FIRST_PAUSE, LONGEST_PAUSE, Patience
+from stockctl.producer.outbox.inspect import contents, facts
+from stockctl.producer.outbox.queue import opened
+from stockctl.producer.shutdown import Closing
+from stockctl.producer.stats import Meter
 from support.producer_inputs import batch_of, quote
 from support.quote_strategies import examples
 

@@ -8,9 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from stockctl.sources.hours import FOREVER, Hours
-from stockctl.sources.hours.exchanges import calendar_of
-from stockctl.sources.hours.sessions import Session, Timetable
+from stockctl.sources.calendars import FOREVER, Hours, Session, Timetable, calendar_of
 
 NEW_YORK, LONDON, TOKYO = (
     ZoneInfo(f"{place}") for place in ("America/New_York", "Europe/London", "Asia/Tokyo")

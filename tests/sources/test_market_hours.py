@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from stockctl.market.policy import WhenClosedPolicy
 from stockctl.market.quote import Quote
-from stockctl.market.refusal import Refusal
-from stockctl.market.when_closed import WhenClosedPolicy
+from stockctl.market.validation import Refusal
 from stockctl.sources.base import Source, Tick
-from stockctl.sources.closed import WhenClosed, changing
-from stockctl.sources.hours import Hours
-from stockctl.sources.plausible import PlausibleSource
+from stockctl.sources.calendars import Hours
+from stockctl.sources.market_hours import WhenClosed, changing
 from stockctl.sources.simulate import SimulateSource
+from stockctl.sources.validation import PlausibleSource
 
 HOURS = Hours()
 WAIT, EXIT, CONTINUE = WhenClosedPolicy.WAIT, WhenClosedPolicy.EXIT, WhenClosedPolicy.CONTINUE

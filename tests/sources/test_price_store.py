@@ -11,7 +11,7 @@ import pytest
 
 from stockctl.market.plausibility import Action, Doubt, Known, Level, Plausibility, Verdict
 from stockctl.market.quote import Quote
-from stockctl.sources.memory import PriceMemory, memory_path
+from stockctl.sources.price_store import PriceMemory, memory_path
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 FIRST = Known(Decimal("72.123456"), "2026-03-02T14:00:00.000Z")

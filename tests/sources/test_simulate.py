@@ -17,7 +17,7 @@ import pytest
 
 from stockctl.errors import UsageError
 from stockctl.market.quote import Quote, encode_quote, read_record
-from stockctl.market.refusal import Refusal
+from stockctl.market.validation import Refusal
 from stockctl.sources.simulate import DEFAULT_START, SimulateSource
 from support.paths import REPOSITORY
 

@@ -10,10 +10,10 @@ import pytest
 
 from stockctl.market.quote import Quote
 from stockctl.sources.base import Source, Tick
-from stockctl.sources.contract import SourceContract
 from stockctl.sources.ndjson import NdjsonSource
-from stockctl.sources.replay import ReplaySource
+from stockctl.sources.replay.source import ReplaySource
 from stockctl.sources.simulate import SimulateSource
+from stockctl.sources.testing import SourceContract
 
 LINES = [
     json.dumps({"timestamp": f"2026-01-05T15:{minute:02}:00Z", "symbol": symbol, "price": 100 + minute})

@@ -5,15 +5,14 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 
 from stockctl.market.plausibility import Doubt
-from stockctl.market.when_closed import WhenClosedPolicy
-from stockctl.sources.base import Tick
-from stockctl.sources.closed import WhenClosed
-from stockctl.sources.plausible import PlausibleSource
+from stockctl.market.policy import WhenClosedPolicy
+from stockctl.monitoring.instrument import Watch
+from stockctl.sources.base import Tick, Told, told_by
+from stockctl.sources.market_hours import WhenClosed
 from stockctl.sources.simulate import SimulateSource
-from stockctl.sources.telling import Told, told_by
-from stockctl.sources.yahoo import YahooSource
-from stockctl.sources.yahoo_live import YahooLiveSource
-from stockctl.watching import Watch
+from stockctl.sources.validation import PlausibleSource
+from stockctl.sources.yahoo.source import YahooSource
+from stockctl.sources.yahoo_stream.source import YahooLiveSource
 
 SATURDAY = datetime(2026, 11, 28, 12, tzinfo=UTC)
 MONDAY = datetime(2026, 11, 30, 15, tzinfo=UTC)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from sqlglot import exp
 
+from stockctl.backends.local.archive import FileArchive
+from stockctl.backends.local.home import Home
+from stockctl.backends.local.warehouse import DuckdbWarehouse
 from stockctl.errors import QueryError
-from stockctl.local.archive import FileArchive
-from stockctl.local.home import Home
-from stockctl.local.warehouse import DuckdbWarehouse
 from stockctl.pipeline.ports import RawObject
-from stockctl.queries import catalog
-from stockctl.queries.catalog import CannedQuery, canned
-from stockctl.queries.check import check_query, parameter_count
+from stockctl.sql import catalog
+from stockctl.sql.catalog import CannedQuery, canned
+from stockctl.sql.check import check_query, parameter_count
 from support.real_data import daily, wire
 from support.sql_database import loaded
 

@@ -12,11 +12,10 @@ from sqlglot import exp
 from sqlglot.parsers.trino import TrinoParser
 
 from stockctl.errors import QueryError
-from stockctl.queries.athena import to_athena
-from stockctl.queries.check import check_query, parameter_count
-from stockctl.queries.parse import MAX_BYTES
-from stockctl.queries.translate import to_duckdb
-from stockctl.queries.vocabulary import FUNCTION_NAMES
+from stockctl.sql.athena import to_athena
+from stockctl.sql.check import FUNCTION_NAMES, check_query, parameter_count
+from stockctl.sql.duckdb import to_duckdb
+from stockctl.sql.parser import MAX_BYTES
 
 ACCEPTED = [
     "SELECT symbol, price, previous_close, (price - previous_close) AS price_change FROM stock_data_table "

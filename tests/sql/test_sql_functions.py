@@ -7,13 +7,12 @@ import duckdb
 import pytest
 from sqlglot import exp
 
+from stockctl.backends.local.home import Home
+from stockctl.backends.local.warehouse import DuckdbWarehouse
 from stockctl.errors import QueryError
-from stockctl.local.home import Home
-from stockctl.local.warehouse import DuckdbWarehouse
-from stockctl.queries.check import check_query
-from stockctl.queries.translate import to_duckdb
-from stockctl.queries.values import json_value
-from stockctl.queries.vocabulary import FUNCTION_NAMES, FUNCTIONS
+from stockctl.sql.check import FUNCTION_NAMES, FUNCTIONS, check_query
+from stockctl.sql.duckdb import to_duckdb
+from stockctl.sql.values import json_value
 from support.sql_database import loaded
 
 MONDAY = "DATE '2019-02-11'"

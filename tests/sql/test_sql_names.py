@@ -3,9 +3,9 @@
 import duckdb
 import pytest
 
-from stockctl.queries.check import check_query
-from stockctl.queries.translate import to_duckdb
-from stockctl.sql_names import check_sql_name
+from stockctl.config.types import check_sql_name
+from stockctl.sql.check import check_query
+from stockctl.sql.duckdb import to_duckdb
 
 
 def taken(name: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.queries.values import json_value
+from stockctl.sql.values import json_value
 from support.quote_strategies import ANY_NUMBER_OF_EXAMPLES
 
 NEW_YORK = timezone(timedelta(hours=-5))

@@ -11,11 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stockctl.local import lifecycle
-from stockctl.local.database import Database
-from stockctl.local.home import Home
-from stockctl.local.stream import EmbeddedStream
-from stockctl.market.rules import Rules
+from stockctl.backends.local import setup
+from stockctl.backends.local.database import Database
+from stockctl.backends.local.home import Home
+from stockctl.backends.local.stream import EmbeddedStream
+from stockctl.market.policy import Rules
 from stockctl.pipeline.ports import Record
 from support.real_data import wire
 from support.reference_figures import ALERT_NUMBERS, NUMBERS, Plain
@@ -31,7 +31,7 @@ def open_stream(
 ) -> Iterator[EmbeddedStream]:
     """Open the stream of the home in ``root``, which is made when it is missing."""
     home = Home(root)
-    lifecycle.provision(home)
+    setup.provision(home)
     with closing(Database(home.database)) as database:
         yield EmbeddedStream(home, database, rules, max_age, lambda: now)
 

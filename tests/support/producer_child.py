@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from stockctl.producer import BufferedProducer, opened
+from stockctl.producer.outbox.queue import opened
+from stockctl.producer.producer import BufferedProducer
 from support.local_home import open_stream
 from support.producer_inputs import Feed, kinesis_stream, noted, ticks_of
 

@@ -12,14 +12,13 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from stockctl.aws.aggregator import Aggregator
-from stockctl.aws.backoff import Backoff
-from stockctl.aws.kinesis import KinesisStream
-from stockctl.aws.pace import StreamPace
-from stockctl.aws.shards import OpenShards
+from stockctl.backends.aws.kinesis.aggregator import Aggregator, OpenShards
+from stockctl.backends.aws.kinesis.rate_limit import StreamPace
+from stockctl.backends.aws.kinesis.stream import KinesisStream
 from stockctl.market.quote import Quote
 from stockctl.pipeline.ports import Rejection
-from stockctl.producer.batches import Batch, record_of
+from stockctl.producer.batching import Batch, record_of
+from stockctl.retry import Backoff
 from stockctl.sources.base import Tick
 
 STREAM = "stock-market-stream"

@@ -11,7 +11,7 @@ import duckdb
 
 from stockctl.market.quote import Quote
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.replay import ReplaySource
+from stockctl.sources.replay.source import ReplaySource
 
 HEADER = ("timestamp", "symbol", "price")
 GOOD = ("2019-02-11T14:31:00Z", "AAPL", "170.97")

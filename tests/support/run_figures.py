@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from stockctl.producer.meter import Snapshot
-from stockctl.sources.telling import Told
-from stockctl.watching.board import Sums
-from stockctl.watching.figures import Figures
-from stockctl.watching.vitals import Verdict
+from stockctl.monitoring.health import Verdict
+from stockctl.monitoring.metrics import Figures, Sums
+from stockctl.producer.stats import Snapshot
+from stockctl.sources.base import Told
 
 DELIVERY = Snapshot(
     sent=1234, waiting=5, retried=6, refused=7, throttled=8, uncertain=9, dropped=10,

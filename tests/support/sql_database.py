@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from stockctl.local.warehouse import DuckdbWarehouse
+from stockctl.backends.local.warehouse import DuckdbWarehouse
 
 
 @contextmanager

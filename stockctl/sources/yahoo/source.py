@@ -1,4 +1,4 @@
-"""The polling loop: ask, hand on what is new, rest; rest longer when Yahoo does not answer."""
+"""The polling loop as a source."""
 
 import logging
 import math
@@ -9,22 +9,61 @@ from random import Random
 from threading import Event
 
 from stockctl.errors import SourceError, UsageError
+from stockctl.formatting import named
 from stockctl.market.plausibility import Plausibility
-from stockctl.sources.base import Tick
-from stockctl.sources.telling import Told
-from stockctl.sources.wording import named
-from stockctl.sources.yahoo.asked import check_interval, wanted
-from stockctl.sources.yahoo.backoff import Backoff
-from stockctl.sources.yahoo.breaker import LONGEST_WAIT, Breaker
-from stockctl.sources.yahoo.caller import Caller, Stopped
+from stockctl.retry import FaultBackoff
+from stockctl.sources.base import Tick, Told, check_interval, wanted
 from stockctl.sources.yahoo.client import YahooClient
-from stockctl.sources.yahoo.course import Course, tell_change
-from stockctl.sources.yahoo.faults import RateLimited, YahooFault
-from stockctl.sources.yahoo.limiter import RateLimiter
-from stockctl.sources.yahoo.polling import Outcome, Poller, Results
-from stockctl.sources.yahoo.reading import SOURCE
-from stockctl.sources.yahoo.roster import RAREST, Roster
-from stockctl.sources.yahoo.watch import News, Watch
+from stockctl.sources.yahoo.errors import RateLimited, YahooFault
+from stockctl.sources.yahoo.parser import SOURCE
+from stockctl.sources.yahoo.poller import RAREST, Outcome, Poller, Results, Roster
+from stockctl.sources.yahoo.throttle import LONGEST_WAIT, Breaker, RateLimiter
+from stockctl.sources.yahoo.tracker import News, Watch
+from stockctl.sources.yahoo.workers import Caller, Stopped
+
+_log = logging.getLogger(__name__)
+
+
+class Course:
+    """Remembers what was said of the polls before."""
+
+    def __init__(self) -> None:
+        self.failed = 0
+        """Polls in a row after which Yahoo had to be left alone."""
+        self._partial: str | None = None
+
+    def waits(self, fault: YahooFault, seconds: float) -> None:
+        """Say why the next poll comes ``seconds`` later."""
+        self.failed += 1
+        _log.warning(
+            "%s. %s. Next try in %.3g s (%d failed in a row).", fault.what, fault.means, seconds, self.failed
+        )
+
+    def goes_on(self, outcome: Outcome) -> None:
+        """Say that polls succeed again, or in part."""
+        if self.failed:
+            _log.info("Yahoo answers again after %d failed polls.", self.failed)
+        self.failed = 0
+        before, fault = self._partial, outcome.fault
+        self._partial = None if fault is None else fault.what
+        if fault is not None and fault.what != before:
+            _log.warning(
+                "%s. %s. This holds of %s, asked for again at the next poll; the others go on.",
+                fault.what,
+                fault.means,
+                named(outcome.unasked),
+            )
+        if fault is None and before is not None:
+            _log.info("Yahoo answers for all symbols again.")
+
+
+def tell_change(before: list[str], after: list[str]) -> None:
+    """Say which symbols are asked for that were not, and the other way round."""
+    old, new = frozenset(before), frozenset(after)
+    added = [symbol for symbol in after if symbol not in old]
+    removed = [symbol for symbol in before if symbol not in new]
+    _log.info("Symbols changed: %s added, %s removed.", named(added) or "none", named(removed) or "none")
+
 
 PARALLEL = 4
 """Requests at once, unless said otherwise."""
@@ -38,8 +77,6 @@ POLITE_INTERVAL = 5.0
 _UNUSABLE = (
     "Try again while the market is open, and check the spelling of what is unknown (BRK-B, VOD.L, ^GSPC)."
 )
-
-_log = logging.getLogger(__name__)
 
 
 class YahooSource:
@@ -155,7 +192,7 @@ class YahooSource:
             )
 
     def _endless(self, caller: Caller[Results], stop: Event) -> Iterator[Tick]:
-        backoff = Backoff(self._first_wait, LONGEST_WAIT, self._rng)
+        backoff = FaultBackoff(self._first_wait, LONGEST_WAIT, self._rng)
         due = time.monotonic()
         while not stop.wait(max(0.0, due - time.monotonic())):
             self._take_change()
@@ -168,7 +205,7 @@ class YahooSource:
             due = next_start(due, self._interval, time.monotonic())
 
     def _single(self, caller: Caller[Results], stop: Event) -> Iterator[Tick]:
-        backoff = Backoff(self._first_wait, LONGEST_WAIT, self._rng)
+        backoff = FaultBackoff(self._first_wait, LONGEST_WAIT, self._rng)
         while True:
             before = self._quotes
             outcome = yield from self._poll(caller, stop)
@@ -201,7 +238,7 @@ class YahooSource:
         self._watch.change(self._symbols)
         tell_change(before, self._symbols)
 
-    def _rest(self, fault: YahooFault, backoff: Backoff) -> float:
+    def _rest(self, fault: YahooFault, backoff: FaultBackoff) -> float:
         """Return the seconds to wait after a fault, having said why.
 
         Raises:

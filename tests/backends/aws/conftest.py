@@ -10,11 +10,11 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from stockctl.aws.backoff import Backoff
-from stockctl.aws.clients import Connection
-from stockctl.aws.names import Names, names_of
-from stockctl.aws.parallel import Parallel
-from stockctl.config import Settings
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.names import Names, names_of
+from stockctl.backends.aws.parallel import Parallel
+from stockctl.config.schema import Settings
+from stockctl.retry import Backoff
 from support.aws.ministack_server import aws_account, ministack
 from support.aws.moto_account import ACCOUNT, CREDENTIALS, REGION, account
 

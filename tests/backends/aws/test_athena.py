@@ -6,15 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from stockctl.aws.athena import AthenaWarehouse
-from stockctl.aws.athena_parameters import written
-from stockctl.aws.athena_scan import Scan
-from stockctl.aws.clients import Connection
+from stockctl.backends.aws.athena import AthenaWarehouse, Scan, written
+from stockctl.backends.aws.client import Connection
 from stockctl.errors import AwsError, QueryError, StockctlError
 from stockctl.pipeline.ports import SqlResult
-from stockctl.queries.athena import to_athena
-from stockctl.queries.catalog import canned
-from stockctl.queries.check import check_query
+from stockctl.sql.athena import to_athena
+from stockctl.sql.catalog import canned
+from stockctl.sql.check import check_query
 from support.aws.athena_server import QUERY_ID, StandIn, athena, connect, fault
 from support.aws.loopback_server import nobody
 from support.aws.moto_account import CREDENTIALS

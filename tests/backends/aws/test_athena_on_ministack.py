@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from stockctl.aws.athena import AthenaWarehouse
-from stockctl.aws.clients import Connection
+from stockctl.backends.aws.athena import AthenaWarehouse
+from stockctl.backends.aws.client import Connection
 from stockctl.errors import AwsError, QueryError
-from stockctl.market.jsontext import to_json
+from stockctl.market.numbers import to_json
 from stockctl.market.timestamp import format_timestamp, object_name
-from stockctl.queries import COLUMNS
-from stockctl.queries.catalog import canned
+from stockctl.sql.catalog import canned
+from stockctl.sql.schema import COLUMNS
 from support.aws.athena_server import connect_to_ministack, write_parameters_into_statements
 from support.aws.ministack_server import REGION
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from stockctl.aws.backoff import Backoff
+from stockctl.retry import Backoff
 
 
 def test_pauses_double_up_to_the_longest():

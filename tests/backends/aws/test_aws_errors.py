@@ -10,8 +10,8 @@ import trustme
 from botocore import exceptions as botocore_faults
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stockctl.aws.clients import Connection
-from stockctl.aws.faults import explained
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.errors import explained
 from stockctl.errors import AwsError
 from support.aws.loopback_server import Answer, json_error, loopback, nobody, s3_error
 from support.aws.moto_account import CREDENTIALS

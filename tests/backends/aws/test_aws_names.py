@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from stockctl.aws.names import Names
+from stockctl.backends.aws.names import Names
 from support.aws.template import names
 
 
@@ -57,7 +57,7 @@ def test_configured_names_are_taken_as_they_are() -> None:
 @pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-1", "ap-northeast-3", "us-gov-west-1"])
 def test_the_longest_project_still_makes_bucket_names(region: str) -> None:
     """S3 takes 63 characters; ten of project, twelve of account and the longest region just fit."""
-    from stockctl.aws.names import names_of
+    from stockctl.backends.aws.names import names_of
     from support.aws.template import settings
 
     called = names_of(settings(project={"name": "a123456789"}), "123456789012", region)

@@ -6,8 +6,8 @@ from types import FrameType
 
 import pytest
 
-from stockctl.aws import parallel as module
-from stockctl.aws.parallel import Parallel
+from stockctl.backends.aws import parallel as module
+from stockctl.backends.aws.parallel import Parallel
 
 
 @pytest.fixture

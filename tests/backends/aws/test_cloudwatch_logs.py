@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stockctl.aws.clients import Connection
-from stockctl.aws.logs import LogLine, LogTail, log_group
-from stockctl.aws.names import Names
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.logs import LogLine, LogTail, log_group
+from stockctl.backends.aws.names import Names
 from stockctl.errors import AwsError
 from stockctl.market.timestamp import format_timestamp
 from support.aws.call_log import noted_calls

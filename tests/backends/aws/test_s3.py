@@ -10,13 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
-from stockctl.aws.archive import S3Archive
-from stockctl.aws.backoff import Backoff
-from stockctl.aws.clients import Connection
-from stockctl.aws.objects import OnceBucket
-from stockctl.aws.parallel import Parallel
-from stockctl.aws.quarantine import S3Quarantine
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.parallel import Parallel
+from stockctl.backends.aws.s3 import OnceBucket, S3Archive, S3Quarantine
 from stockctl.pipeline.ports import RawObject, Rejection
+from stockctl.retry import Backoff
 from support.aws.call_log import noted_calls
 from support.aws.moto_account import ACCOUNT, BUCKET
 

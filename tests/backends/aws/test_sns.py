@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stockctl.aws.clients import Connection
-from stockctl.aws.notifier import SnsNotifier, subject
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.sns import SnsNotifier, subject
 from stockctl.market.alert import Alert, sample_alert
 from support.aws.moto_account import TOPIC
 

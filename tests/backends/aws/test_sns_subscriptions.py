@@ -9,15 +9,15 @@ from unittest.mock import patch
 import pytest
 from botocore.stub import Stubber
 
-from stockctl.aws.clients import Connection
-from stockctl.aws.names import Names, names_of
-from stockctl.aws.notifier import SnsNotifier
-from stockctl.aws.subscribers import Subscribed, Subscriber, Subscribers
-from stockctl.aws.template import logical_id, render
-from stockctl.config import Settings, Subscription
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.names import Names, names_of
+from stockctl.backends.aws.sns import SnsNotifier
+from stockctl.backends.aws.stack.subscriptions import Subscribed, Subscriber, Subscribers
+from stockctl.backends.aws.stack.template import logical_id, render
+from stockctl.config.schema import Settings, Subscription
+from stockctl.config.subscriptions import check_endpoint
 from stockctl.errors import AwsError, UsageError
 from stockctl.market.alert import KINDS, Alert
-from stockctl.recipients import check_endpoint
 from support.aws.athena_server import connect_to_ministack
 from support.aws.moto_account import ACCOUNT, CREDENTIALS, REGION
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from stockctl.backends.local.archive import FileArchive, write_once
+from stockctl.backends.local.home import Home
 from stockctl.errors import HomeError
-from stockctl.local.archive import FileArchive
-from stockctl.local.files import write_once
-from stockctl.local.home import Home
 from stockctl.pipeline.ports import RawObject
 from support.local_home import open_stream, raw_files, records, stored_rows
 
@@ -88,7 +87,7 @@ def test_what_finds_no_room_leaves_nothing(tmp_path: Path):
     path = tmp_path / "object.json"
     program = (
         "import resource, sys\n"
-        "from stockctl.local.files import write_once\n"
+        "from stockctl.backends.local.archive import write_once\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "write_once(sys.argv[1], bytes(1001))\n"
     )

@@ -10,13 +10,13 @@ from random import Random
 
 import pytest
 
+from stockctl.backends.local import database as database_module
+from stockctl.backends.local import setup
+from stockctl.backends.local.alerts import SqliteAlertReader
+from stockctl.backends.local.database import APPLICATION_ID, SCHEMA_VERSION, Database
+from stockctl.backends.local.home import Home
+from stockctl.backends.local.quotes import SqliteQuoteReader
 from stockctl.errors import HomeError
-from stockctl.local import database as database_module
-from stockctl.local import lifecycle
-from stockctl.local.alert_log import SqliteAlertReader
-from stockctl.local.database import APPLICATION_ID, SCHEMA_VERSION, Database
-from stockctl.local.home import Home
-from stockctl.local.table import SqliteQuoteReader
 from support.local_home import feed, open_stream, raised, records, stored_rows, tree
 
 
@@ -136,7 +136,7 @@ def test_an_unusable_database_is_refused_and_left_as_it_is(
     spoil(home.database)
     shutil.rmtree(home.archive)
     before = tree(home.root)
-    for attempt in (lambda: Database(home.database), lambda: lifecycle.provision(home)):
+    for attempt in (lambda: Database(home.database), lambda: setup.provision(home)):
         with pytest.raises(HomeError) as refused:
             attempt()
         assert message in refused.value.message
@@ -229,7 +229,7 @@ def test_creating_leaves_what_is_there(home: Home):
     """Making a home that exists keeps every byte, and leaves no temporary file."""
     before = tree(home.root)
     Database.create(home.database)
-    lifecycle.provision(home)
+    setup.provision(home)
     assert tree(home.root) == before
 
 

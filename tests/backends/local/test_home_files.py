@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.local.home import Home, is_file, is_folder
+from stockctl.backends.local.home import Home, is_file, is_folder
 from support.local_home import feed
 
 QUOTE = {"symbol": "AAPL", "timestamp": "2019-02-11T14:31:00.000Z", "price": "1", "source": "replay"}

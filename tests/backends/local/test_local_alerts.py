@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.local.alert_log import SqliteAlertLog, SqliteAlertReader
-from stockctl.local.database import Database
-from stockctl.local.table import SqliteQuoteReader
+from stockctl.backends.local.alerts import SqliteAlertLog, SqliteAlertReader
+from stockctl.backends.local.database import Database
+from stockctl.backends.local.quotes import SqliteQuoteReader
 from stockctl.market.alert import Alert
-from stockctl.market.rules import Rules
+from stockctl.market.policy import Rules
 from support.local_home import alert_rows, batches, open_stream, records
 from support.reference_figures import book_of
 

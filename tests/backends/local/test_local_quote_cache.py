@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from contract.contract_quotes import precedent, stored_quote
 
+from stockctl.backends.local.database import Database
+from stockctl.backends.local.quotes import RecentQuotes, RememberedTable, SqliteQuoteTable
 from stockctl.errors import HomeError
-from stockctl.local.database import Database
-from stockctl.local.recent import RecentQuotes, RememberedTable
-from stockctl.local.table import SqliteQuoteTable
-from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.quote import StoredQuote
 from support.local_home import open_stream, records
 
 WINDOW = 3

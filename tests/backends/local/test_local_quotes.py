@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockctl.backends.local.database import Database
+from stockctl.backends.local.quotes import SqliteQuoteReader, SqliteQuoteTable
 from stockctl.errors import HomeError
-from stockctl.local.database import Database
-from stockctl.local.table import SqliteQuoteReader, SqliteQuoteTable
-from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.quote import StoredQuote
 from support.local_home import batches, feed, stored_rows
 from support.quote_strategies import examples
 

@@ -10,7 +10,7 @@ import pytest
 
 from stockctl.errors import HomeError
 from stockctl.market.alert import sample_alert
-from stockctl.market.rules import Rules
+from stockctl.market.policy import Rules
 from stockctl.pipeline.ports import Receipt, Record, Rejection
 from support.local_home import (
     NOW,

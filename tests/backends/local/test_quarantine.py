@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from stockctl.backends.local.archive import FileQuarantine
+from stockctl.backends.local.home import Home
 from stockctl.errors import HomeError
-from stockctl.local.home import Home
-from stockctl.local.quarantine import FileQuarantine
 from stockctl.pipeline.ports import Record, Rejection
 from support.local_home import open_stream, partial_files, quarantined
 from support.malformed_records import good_record, malformed_records

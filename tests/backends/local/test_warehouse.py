@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockctl.backends.local import warehouse as warehouse_module
+from stockctl.backends.local.archive import FileArchive
+from stockctl.backends.local.database import Database
+from stockctl.backends.local.home import Home
+from stockctl.backends.local.warehouse import DuckdbWarehouse
 from stockctl.errors import HomeError, QueryError
-from stockctl.local import warehouse as warehouse_module
-from stockctl.local.archive import FileArchive
-from stockctl.local.database import Database
-from stockctl.local.home import Home
-from stockctl.local.warehouse import DuckdbWarehouse
 from stockctl.market.quote import MAX_RECORD_BYTES
 from stockctl.pipeline.ports import RawObject
 from support.quote_strategies import examples
@@ -420,8 +420,8 @@ def test_a_query_without_bounds_ends_at_the_memory_limit(home: Home, monkeypatch
 _ENDLESS = """
 import sys
 from pathlib import Path
-from stockctl.local.home import Home
-from stockctl.local.warehouse import DuckdbWarehouse
+from stockctl.backends.local.home import Home
+from stockctl.backends.local.warehouse import DuckdbWarehouse
 
 class Announcing(DuckdbWarehouse):
     def _load(self, connection):
@@ -473,7 +473,7 @@ def test_ctrl_c_while_the_query_is_being_started_ends_it_too(
                 raise KeyboardInterrupt
 
     starts = itertools.count()
-    monkeypatch.setattr("stockctl.local.warehouse.Thread", Interrupted)
+    monkeypatch.setattr("stockctl.backends.local.warehouse.Thread", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         ask(
             home,

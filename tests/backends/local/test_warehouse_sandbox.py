@@ -10,10 +10,10 @@ from typing import NamedTuple
 import duckdb
 import pytest
 
+from stockctl.backends.local import warehouse as warehouse_module
+from stockctl.backends.local.home import Home
+from stockctl.backends.local.warehouse import DuckdbWarehouse
 from stockctl.errors import QueryError
-from stockctl.local import warehouse as warehouse_module
-from stockctl.local.home import Home
-from stockctl.local.warehouse import DuckdbWarehouse
 from support.sql_database import loaded
 
 SECRET = "the-secret-content"

@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from stockctl.aws.names import names_of
-from stockctl.aws.operator_policy import policy_of, policy_text
-from stockctl.config import Settings
+from stockctl.backends.aws.names import names_of
+from stockctl.backends.aws.stack.operator_policy import policy_of, policy_text
+from stockctl.config.schema import Settings
 from support.aws.loopback_server import Answer, loopback
 from support.aws.ministack_server import REGION, MiniStack, client_of, new_account
 from support.cli.command import Command

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stockctl.config import Settings
+from stockctl.config.schema import Settings
 from support.cli.command import Command
 from support.cli.pseudo_terminal import answered
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.local.database import APPLICATION_ID
+from stockctl.backends.local.database import APPLICATION_ID
 from support.cli.command import Command
 from support.local_home import tree
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.sources.hours import Hours
+from stockctl.sources.calendars import Hours
 from support.cli.command import Command, finish, running
 from support.cli.running_stream import seen
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.config import Settings
-from stockctl.local.database import Database
-from stockctl.targets import open_backend
+from stockctl.backends.factory import open_backend
+from stockctl.backends.local.database import Database
+from stockctl.config.schema import Settings
 from support.cli.command import SECONDS, Command, finish
 from support.cli.running_stream import seen, streaming
 from support.yahoo.server import YahooStandIn, status

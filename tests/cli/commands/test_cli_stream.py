@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.cli.stream import summarize
-from stockctl.producer.meter import Totals
+from stockctl.cli.commands.stream import summarize
+from stockctl.producer.stats import Totals
 from support.cli.command import Command, finish, running
 
 HEAD = "timestamp,symbol,price,previous_close\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from stockctl.pipeline.ports import Record
-from stockctl.producer.batches import Batch
-from stockctl.producer.outbox import Outbox
+from stockctl.producer.batching import Batch
+from stockctl.producer.outbox.queue import Outbox
 from support.cli.command import Command, finish
 from support.cli.running_stream import seen, streaming
 

@@ -3,9 +3,9 @@
 import base64
 import json
 
-from stockctl.config import Settings
+from stockctl.backends.factory import open_backend
+from stockctl.config.schema import Settings
 from stockctl.pipeline.ports import Record
-from stockctl.targets import open_backend
 from support.cli.command import Command
 from support.malformed_records import malformed_records
 

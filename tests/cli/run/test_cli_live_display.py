@@ -10,13 +10,13 @@ from typing import TextIO
 
 import pytest
 
-from stockctl.cli.alert_view import AlertLines
-from stockctl.cli.live_outlet import MOST_BYTES, Outlet, outlets
-from stockctl.cli.output import Format
-from stockctl.cli.watching import Watching, Wishes
+from stockctl.cli.output.alerts import AlertLines
+from stockctl.cli.output.nonblocking import MOST_BYTES, Outlet, outlets
+from stockctl.cli.output.tables import Format
+from stockctl.cli.run.monitor import Watching, Wishes
 from stockctl.market.alert import sample_alert
 from stockctl.pipeline.ports import Receipt
-from stockctl.producer.meter import Snapshot, Totals
+from stockctl.producer.stats import Snapshot, Totals
 from stockctl.sources.base import Tick
 from support.run_figures import DELIVERY
 

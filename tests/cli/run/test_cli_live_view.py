@@ -12,12 +12,11 @@ import pytest
 from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
-from stockctl.cli.live_display import LiveDisplay, SharedConsole
-from stockctl.cli.live_view import AGES_EVERY, Easel, View, picture
+from stockctl.cli.run.live_display import LiveDisplay, SharedConsole
+from stockctl.cli.run.live_view import AGES_EVERY, Easel, View, picture
 from stockctl.market.quote import Quote
-from stockctl.watching import Board
-from stockctl.watching.conditions import Conditions
-from stockctl.watching.vitals import Verdict
+from stockctl.monitoring.health import Conditions, Verdict
+from stockctl.monitoring.metrics import Board
 from support.cli.command import SECONDS
 from support.cli.screen import Screen
 from support.run_figures import figures

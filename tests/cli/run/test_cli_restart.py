@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from stockctl.sources.memory import PriceMemory
+from stockctl.sources.price_store import PriceMemory
 from support.cli.command import SECONDS, Command, finish
 from support.cli.running_stream import seen
 from support.yahoo.server import MARKET_TIME, YahooStandIn, good, quotes

@@ -7,8 +7,8 @@ from threading import Event, get_ident
 
 import pytest
 
-from stockctl.cli.signals import StoppedAtOnce, reload_signal, stop_signals
-from stockctl.watching import Board
+from stockctl.cli.run.signals import StoppedAtOnce, reload_signal, stop_signals
+from stockctl.monitoring.metrics import Board
 
 SECONDS = 30
 

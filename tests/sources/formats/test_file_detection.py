@@ -11,7 +11,7 @@ from threading import Event, Thread
 import pytest
 
 from stockctl.errors import SourceError, StockctlError, UsageError
-from stockctl.sources.replay import ReplaySource
+from stockctl.sources.replay.source import ReplaySource
 from support.replay_files import CountedStop, csv_text, quotes_of, replayed, write, write_csv, write_parquet
 
 _GOOD = csv_text([("2019-02-11T14:31:00Z", "AAPL", "170.97")]).encode()

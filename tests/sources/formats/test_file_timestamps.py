@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stockctl.errors import UsageError
-from stockctl.sources.replay import ReplaySource
+from stockctl.sources.replay.source import ReplaySource
 from support.replay_files import quotes_of, replayed, write_csv
 
 _FORMS = {

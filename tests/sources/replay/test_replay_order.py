@@ -12,7 +12,7 @@ import pytest
 from stockctl.errors import UsageError
 from stockctl.market.quote import encode_quote, read_record
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.replay import ReplaySource
+from stockctl.sources.replay.source import ReplaySource
 from support.replay_files import HEADER, quotes_of, replayed, write, write_csv, write_parquet
 
 _START = datetime(2019, 2, 11, 14, 31, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 
 from stockctl.errors import UsageError
 from stockctl.sources.base import Tick
-from stockctl.sources.replay import ReplaySource
+from stockctl.sources.replay.source import ReplaySource
 from support.replay_files import TimeMachine, write_csv
 
 

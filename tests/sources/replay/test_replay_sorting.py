@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.sources.replay.ordering import LineSorter
-from stockctl.sources.replay.stopped import Stopped
+from stockctl.sources.formats.files import Stopped
+from stockctl.sources.replay.staging import LineSorter
 from support.quote_strategies import examples
 
 _LINES = st.lists(st.text("ab\t0", max_size=3).map(lambda text: text + "\n"), max_size=60)

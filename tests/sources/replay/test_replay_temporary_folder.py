@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.sources.replay import ReplaySource
+from stockctl.sources.replay.source import ReplaySource
 
 ROWS = "timestamp,symbol,price\n2026-01-05T15:00:00Z,AAPL,101.5\n"
 CHILD = """

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stockctl.market.refusal import Refusal
-from stockctl.sources.yahoo.figures import known_price, price_of, volume_of, without_noise
+from stockctl.market.validation import Refusal
+from stockctl.sources.yahoo.parser import known_price, price_of, volume_of, without_noise
 from support.quote_strategies import examples
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.sources.yahoo.urls import split
+from stockctl.sources.yahoo.poller import split
 from support.paths import REPOSITORY, TESTS
 from support.yahoo.polling_run import CHILD, Run, once, run
 from support.yahoo.server import EMPTY, YahooStandIn, good, quotes, raw, status

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from stockctl.market.quote import Quote
-from stockctl.sources.yahoo.reading import read_result
+from stockctl.sources.yahoo.parser import read_result
 from support.yahoo.server import MARKET_TIME, good
 
 NOW = datetime(2025, 10, 9, 9, 0, 0, 250_000, UTC)

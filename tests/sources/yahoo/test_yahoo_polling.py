@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from stockctl.sources.yahoo.client import TIMEOUT
-from stockctl.sources.yahoo.urls import split
+from stockctl.sources.yahoo.poller import split
 from support.yahoo.polling_run import LAST, Run, Scenario, last, run
 from support.yahoo.server import (
     CRUMB,
@@ -313,10 +313,8 @@ def test_libraries_have_no_word_and_secrets_stay_out(polling: Run) -> None:
     """All that is logged is our own, on one line, without a traceback, a cookie or a crumb."""
     lines = [line for outcome in polling.outcomes.values() for line in outcome.log]
     assert {name for level, name, _ in lines if level != "DEBUG"} == {
-        "stockctl.sources.yahoo.course",
         "stockctl.sources.yahoo.source",
-        "stockctl.sources.yahoo.watch",
-        "stockctl.sources.yahoo.remarks",
+        "stockctl.sources.yahoo.tracker",
     }
     assert {name for _, name, _ in lines if not name.startswith("stockctl.")} == set()
     assert not [text for _, _, text in lines if "\n" in text or "Traceback" in text or CRUMB in text]

@@ -7,8 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from stockctl.sources.yahoo.client import TIMEOUT
-from stockctl.sources.yahoo.polling import PATIENCE
-from stockctl.sources.yahoo.urls import split
+from stockctl.sources.yahoo.poller import PATIENCE, split
 from support.yahoo.polling_run import LAST, Outcome, Run, Scenario, last, run
 from support.yahoo.server import EMPTY, HANG, MARKET_TIME, YahooStandIn, good, quotes, raw, status
 

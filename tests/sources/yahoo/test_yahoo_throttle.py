@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.errors import SourceError, UsageError
-from stockctl.market.refusal import Refusal
-from stockctl.sources.yahoo import YahooSource
-from stockctl.sources.yahoo.backoff import Backoff
-from stockctl.sources.yahoo.caller import Caller, Stopped
-from stockctl.sources.yahoo.faults import RateLimited, YahooFault
-from stockctl.sources.yahoo.source import next_start
-from stockctl.sources.yahoo.urls import split
+from stockctl.market.validation import Refusal
+from stockctl.retry import FaultBackoff
+from stockctl.sources.yahoo.errors import RateLimited, YahooFault
+from stockctl.sources.yahoo.poller import split
+from stockctl.sources.yahoo.source import YahooSource, next_start
+from stockctl.sources.yahoo.workers import Caller, Stopped
 from support.quote_strategies import examples
 
 
 def test_waits_double_up_to_the_cap_and_are_jittered() -> None:
     """At 30 s: a minute, two, four, then five at most, each drawn from the upper half."""
     many = [
-        [backoff.wait() for _ in range(6)] for backoff in (Backoff(30, 300, Random(n)) for n in range(99))
+        [backoff.wait() for _ in range(6)]
+        for backoff in (FaultBackoff(30, 300, Random(n)) for n in range(99))
     ]
     for waits, longest in zip(zip(*many, strict=True), (60, 120, 240, 300, 300, 300), strict=True):
         assert longest / 2 <= min(waits) < longest * 0.6
@@ -33,7 +33,7 @@ def test_waits_double_up_to_the_cap_and_are_jittered() -> None:
 
 def test_success_begins_anew_and_tells_how_many_failed() -> None:
     """The wait after the next fault is a first wait again."""
-    backoff = Backoff(30, 300, Random(1))
+    backoff = FaultBackoff(30, 300, Random(1))
     for _ in range(4):
         backoff.wait()
     assert backoff.reset() == 4
@@ -45,7 +45,7 @@ def test_success_begins_anew_and_tells_how_many_failed() -> None:
 @given(st.floats(0.001, 1e6), st.integers(1, 200), st.integers())
 def test_no_fault_is_a_reason_to_ask_more_often(first: float, faults: int, seed: int) -> None:
     """A wait is never shorter than the interval, and never beyond five minutes unless that is."""
-    backoff = Backoff(first, 300, Random(seed))
+    backoff = FaultBackoff(first, 300, Random(seed))
     waits = [backoff.wait() for _ in range(faults)]
     assert min(waits) >= first
     assert max(waits) <= max(first, 300)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stockctl.sources.yahoo.watch import News, Watch
+from stockctl.sources.yahoo.tracker import News, Watch
 from support.yahoo.server import MARKET_TIME, good
 
 ASKED = ["AAPL", "MSFT", "IBM"]

@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.sources.yahoo import Breaker, RateLimiter, State
-from stockctl.sources.yahoo.breaker import LONGEST_REQUEST
-from stockctl.sources.yahoo.caller import Caller, Stopped
-from stockctl.sources.yahoo.faults import RateLimited, ServerFault, Withheld
-from stockctl.sources.yahoo.limiter import BURST_SECONDS
-from stockctl.sources.yahoo.polling import Poller
-from stockctl.sources.yahoo.retry_after import seconds_of
-from stockctl.sources.yahoo.roster import Roster
-from stockctl.sources.yahoo.urls import split
-from stockctl.sources.yahoo.watch import Watch
+from stockctl.sources.yahoo.errors import RateLimited, ServerFault, Withheld
+from stockctl.sources.yahoo.poller import Poller, Roster, split
+from stockctl.sources.yahoo.throttle import (
+    BURST_SECONDS,
+    LONGEST_REQUEST,
+    Breaker,
+    RateLimiter,
+    State,
+    seconds_of,
+)
+from stockctl.sources.yahoo.tracker import Watch
+from stockctl.sources.yahoo.workers import Caller, Stopped
 from support.quote_strategies import examples
 
 patient = examples(120)

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from stockctl.sources.yahoo.diagnosis import fault_of
-from stockctl.sources.yahoo.faults import (
+from stockctl.sources.yahoo.errors import (
     Malformed,
     NameFault,
     ProxyFault,
@@ -22,6 +21,7 @@ from stockctl.sources.yahoo.faults import (
     TimedOut,
     TlsFault,
     Unreachable,
+    fault_of,
 )
 from support.paths import REPOSITORY, TESTS
 from support.yahoo.polling_run import once, run

@@ -13,15 +13,13 @@ from hypothesis import strategies as st
 from stockctl.errors import SourceError, UsageError
 from stockctl.market.plausibility import Plausibility
 from stockctl.market.quote import Quote
-from stockctl.market.refusal import Refusal
+from stockctl.market.validation import Refusal
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.yahoo_live import YahooLiveSource
-from stockctl.sources.yahoo_live.counters import Counters
-from stockctl.sources.yahoo_live.frames import close_before, read_pricing
-from stockctl.sources.yahoo_live.inbox import Closed, Inbox
-from stockctl.sources.yahoo_live.newest import Arrival, Newest
-from stockctl.sources.yahoo_live.watchdog import Watchdog
-from stockctl.sources.yahoo_live.wire import requests
+from stockctl.sources.yahoo_stream.connection import Watchdog
+from stockctl.sources.yahoo_stream.context import Counters
+from stockctl.sources.yahoo_stream.protocol import close_before, read_pricing, requests
+from stockctl.sources.yahoo_stream.reader import Arrival, Newest
+from stockctl.sources.yahoo_stream.source import Closed, Inbox, YahooLiveSource
 from support.quote_strategies import examples
 
 NOW = datetime(2025, 10, 9, 15, 5, tzinfo=UTC)

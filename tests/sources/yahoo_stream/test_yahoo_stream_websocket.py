@@ -6,8 +6,7 @@ from threading import Event, Thread
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from stockctl.sources.yahoo_live.connection import FAULTS, open_connection
-from stockctl.sources.yahoo_live.lost import why
+from stockctl.sources.yahoo_stream.websocket import FAULTS, open_connection, why
 
 SECONDS = 20
 

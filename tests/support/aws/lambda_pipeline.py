@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from stockctl.aws.backoff import Backoff
-from stockctl.functions.environment import read_environment
+from stockctl.functions.runtime import read_environment
+from stockctl.retry import Backoff
 from support.aws.lambda_functions import (
     ENVIRONMENT,
     Context,

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 from botocore.loaders import Loader
 from botocore.session import get_session
 
-from stockctl.aws.bundle import Bundle, build
-from stockctl.aws.clients import Connection
-from stockctl.aws.pipeline import AwsPipeline
-from stockctl.aws.progress import Pace, Progress
-from stockctl.aws.provisioning import Plan
-from stockctl.config import Settings
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.pipeline import AwsPipeline
+from stockctl.backends.aws.stack.events import Pace, Progress
+from stockctl.backends.aws.stack.lambda_code import Bundle, build
+from stockctl.backends.aws.stack.provision import Plan
+from stockctl.config.schema import Settings
 from support.aws.ministack_server import REGION
 
 FAST = Pace(0.05)

@@ -6,10 +6,9 @@ from typing import Any
 
 from cfnlint.decode import decode_str
 
-from stockctl.aws.names import Names, names_of
-from stockctl.aws.parameters import parameters
-from stockctl.aws.template import render, template_text
-from stockctl.config import Settings
+from stockctl.backends.aws.names import Names, names_of
+from stockctl.backends.aws.stack.template import parameters, render, template_text
+from stockctl.config.schema import Settings
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"

@@ -27,7 +27,9 @@ from urllib.request import urlopen
 from stockctl.errors import SourceError
 from stockctl.market.quote import encode_quote
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.yahoo import RateLimiter, YahooSource, polling
+from stockctl.sources.yahoo import poller
+from stockctl.sources.yahoo.source import YahooSource
+from stockctl.sources.yahoo.throttle import RateLimiter
 
 DEADLINE = 60.0
 """Seconds after which a scenario ends that should have ended by itself."""
@@ -72,7 +74,7 @@ def run(scenario: dict) -> dict:
     root, words = logging.getLogger(), _StopAtWords(scenario, stop)
     root.addHandler(log)
     root.addHandler(words)
-    polling.PATIENCE = scenario.get("patience", 60.0)
+    poller.PATIENCE = scenario.get("patience", 60.0)
     per_minute = scenario.get("requests_per_minute")
     limiter = RateLimiter(per_minute) if per_minute else None
     source = YahooSource(

@@ -21,12 +21,12 @@ from threading import Event, Timer
 from time import monotonic
 
 from stockctl.errors import SourceError
+from stockctl.market.policy import WhenClosedPolicy
 from stockctl.market.quote import encode_quote
-from stockctl.market.when_closed import WhenClosedPolicy
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.closed import WhenClosed
-from stockctl.sources.yahoo_live import YahooLiveSource
-from stockctl.sources.yahoo_live.supervisor import Pace
+from stockctl.sources.market_hours import WhenClosed
+from stockctl.sources.yahoo_stream.connection import Pace
+from stockctl.sources.yahoo_stream.source import YahooLiveSource
 from support.yahoo.polling_child import DEADLINE, LATE, _Record, _StopAtWords
 
 HEAVY = ("yfinance", "pandas", "curl_cffi", "requests", "exchange_calendars")

@@ -3,9 +3,9 @@
 from datetime import datetime
 from random import Random
 
-from stockctl.sources.contract import SourceContract
-from stockctl.sources.yahoo_live import YahooLiveSource
-from stockctl.sources.yahoo_live.supervisor import Pace
+from stockctl.sources.testing import SourceContract
+from stockctl.sources.yahoo_stream.connection import Pace
+from stockctl.sources.yahoo_stream.source import YahooLiveSource
 from support.yahoo.streaming_child import FAST, NOW
 
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from stockctl.aws.alert_log import DynamoAlertLog
-from stockctl.aws.clients import Connection
-from stockctl.aws.parallel import Parallel
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.dynamodb.alerts import DynamoAlertLog
+from stockctl.backends.aws.parallel import Parallel
 from stockctl.market.alert import Alert
 from support.aws.call_log import noted_calls
 from support.aws.memory_services import LOST, Memory

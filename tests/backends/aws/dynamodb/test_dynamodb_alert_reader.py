@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from stockctl.aws.alert_reader import DynamoAlertReader
-from stockctl.aws.clients import Connection
-from stockctl.aws.items import alert_item
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.dynamodb.alerts import DynamoAlertReader
+from stockctl.backends.aws.dynamodb.items import alert_item
 from stockctl.errors import AwsError
 from stockctl.market.alert import Alert
 from stockctl.market.timestamp import format_timestamp

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.aws.clients import Connection
-from stockctl.aws.items import (
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.dynamodb.items import (
     UnreadableItem,
     alert_item,
     quote_item,
@@ -18,7 +18,7 @@ from stockctl.aws.items import (
     read_quote,
 )
 from stockctl.market.alert import KINDS, Alert
-from stockctl.market.stored_quote import Precedent, StoredQuote
+from stockctl.market.quote import Precedent, StoredQuote
 from support.aws.moto_account import ALERTS, QUOTES
 from support.quote_strategies import SYMBOLS, TIMESTAMPS, examples
 

@@ -5,14 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from stockctl.aws.backoff import Backoff
-from stockctl.aws.clients import Connection
-from stockctl.aws.items import UnreadableItem
-from stockctl.aws.parallel import Parallel
-from stockctl.aws.quote_reader import DynamoQuoteReader
-from stockctl.aws.table import DynamoQuoteTable
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.dynamodb.items import UnreadableItem
+from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteReader, DynamoQuoteTable
+from stockctl.backends.aws.parallel import Parallel
 from stockctl.errors import AwsError
-from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.quote import StoredQuote
+from stockctl.retry import Backoff
 from support.aws.call_log import noted_calls
 from support.aws.moto_account import NOW, QUOTES
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from stockctl.aws.backoff import Backoff
-from stockctl.aws.clients import Connection
-from stockctl.aws.items import quote_item
-from stockctl.aws.parallel import Parallel
-from stockctl.aws.table import DynamoQuoteTable
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.dynamodb.items import quote_item
+from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteTable
+from stockctl.backends.aws.parallel import Parallel
 from stockctl.errors import AwsError
-from stockctl.market.stored_quote import StoredQuote
+from stockctl.market.quote import StoredQuote
+from stockctl.retry import Backoff
 from support.aws.call_log import noted_calls
 from support.aws.moto_account import NOW, QUOTES
 

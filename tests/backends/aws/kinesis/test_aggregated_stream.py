@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from stockctl.aws.aggregator import Aggregator
-from stockctl.aws.backoff import Backoff
-from stockctl.aws.kinesis import KinesisStream, NotTaken
-from stockctl.aws.shards import OpenShards
+from stockctl.backends.aws.kinesis.aggregator import Aggregator, OpenShards
+from stockctl.backends.aws.kinesis.stream import KinesisStream, NotTaken
 from stockctl.market.quote import MAX_RECORD_BYTES
 from stockctl.pipeline.ports import Record, Rejection
+from stockctl.retry import Backoff
 from support.aws.kinesis_model import ModelStream, deaggregated, md5_number
 from support.aws.moto_account import STREAM, shared_connection
 

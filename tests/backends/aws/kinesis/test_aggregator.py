@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.aws.aggregator import MAX_BYTES, Aggregate, Aggregator
-from stockctl.aws.clients import Connection
-from stockctl.aws.shards import OpenShards
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.kinesis.aggregator import MAX_BYTES, Aggregate, Aggregator, OpenShards
 from stockctl.errors import AwsError
 from support.aws.kinesis_model import ModelStream, deaggregated, md5_number
 from support.aws.moto_account import STREAM, shared_connection
@@ -187,7 +186,7 @@ def test_closed_shards_of_moto_are_left_out(connection: Connection):
 
 def test_many_keys_do_not_fill_the_memory(kinesis: Any, monkeypatch: pytest.MonkeyPatch):
     """What has no symbol travels under a key of its own: such keys are not remembered for ever."""
-    monkeypatch.setattr("stockctl.aws.shards._REMEMBERED_KEYS", 10)
+    monkeypatch.setattr("stockctl.backends.aws.kinesis.aggregator._REMEMBERED_KEYS", 10)
     stream = ModelStream(5)
     with stream.behind(kinesis):
         shards = OpenShards(kinesis, STREAM)

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stockctl.aws.pace import BURST_SECONDS, SMALLEST_SHARE, Capacity, Pacer, StreamPace
+from stockctl.backends.aws.kinesis.rate_limit import (
+    BURST_SECONDS,
+    SMALLEST_SHARE,
+    Capacity,
+    Pacer,
+    StreamPace,
+)
 from stockctl.errors import AwsError
 from support.aws.kinesis_server import Script, kinesis_null
 from support.aws.loopback_server import nobody

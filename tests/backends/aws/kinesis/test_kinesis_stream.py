@@ -12,15 +12,14 @@ from botocore.exceptions import ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.aws.backoff import Backoff
-from stockctl.aws.clients import Connection
-from stockctl.aws.kinesis import KinesisStream
-from stockctl.aws.objects import OnceBucket
-from stockctl.aws.parallel import Parallel
-from stockctl.aws.quarantine import S3Quarantine
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.kinesis.stream import KinesisStream
+from stockctl.backends.aws.parallel import Parallel
+from stockctl.backends.aws.s3 import OnceBucket, S3Quarantine
 from stockctl.errors import AwsError
 from stockctl.market.quote import MAX_RECORD_BYTES
 from stockctl.pipeline.ports import Record, Rejection
+from stockctl.retry import Backoff
 from support.aws.moto_account import ACCOUNT, BUCKET, STREAM
 from support.quote_strategies import examples
 

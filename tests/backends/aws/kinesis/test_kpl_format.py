@@ -9,8 +9,8 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.aws.aggregated_format import MAGIC, MAX_MEMBERS, Encoder, decode, is_aggregated
-from stockctl.market.refusal import Refusal
+from stockctl.backends.aws.kinesis.kpl import MAGIC, MAX_MEMBERS, Encoder, decode, is_aggregated
+from stockctl.market.validation import Refusal
 from support.aws.kinesis_model import deaggregated
 from support.quote_strategies import examples
 

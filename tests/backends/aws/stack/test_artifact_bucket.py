@@ -5,12 +5,11 @@ import time
 
 import pytest
 
-from stockctl.aws.artifacts import Artifacts, ownership
-from stockctl.aws.bundle import Bundle
-from stockctl.aws.emptying import count, empty
-from stockctl.aws.invocations import await_quiet
-from stockctl.aws.names import Names, names_of
-from stockctl.aws.progress import Pace, Progress
+from stockctl.backends.aws.names import Names, names_of
+from stockctl.backends.aws.stack.event_sources import await_quiet
+from stockctl.backends.aws.stack.events import Pace, Progress
+from stockctl.backends.aws.stack.lambda_code import Artifacts, Bundle, ownership
+from stockctl.backends.aws.stack.retained_data import count, empty
 from stockctl.errors import AwsError
 from support.aws.ministack_server import REGION, MiniStack, client_of
 from support.aws.stacks import FAST, connect

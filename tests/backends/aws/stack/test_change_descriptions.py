@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stockctl.aws.changes import Change, describe
+from stockctl.backends.aws.stack.changes import Change, describe
 from support.aws.template import names
 
 

@@ -4,8 +4,8 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
-from stockctl.aws import cost
-from stockctl.aws.cost import estimate
+from stockctl.backends.aws.stack import cost
+from stockctl.backends.aws.stack.cost import estimate
 from support.aws.template import resources, settings
 
 FUNCTIONS = Path(cost.__file__).parent.parent / "functions"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.aws import bundle
-from stockctl.aws.bundle import HANDLERS, MAX_BYTES, Bundle, build, modules_of
+from stockctl.backends.aws.stack import lambda_code
+from stockctl.backends.aws.stack.lambda_code import HANDLERS, MAX_BYTES, Bundle, build, modules_of
 from stockctl.errors import AwsError
 
 # What Lambda's own Python runtime has.
@@ -146,13 +146,26 @@ def test_modules_are_found_through_all_forms_of_import() -> None:
     """Packages around a module come along, and a module that only the command line uses does not."""
     modules = modules_of(*HANDLERS)
 
-    assert {"stockctl", "stockctl.aws", "stockctl.market.indicators", "stockctl.pipeline.ports"} <= modules
-    assert not {"stockctl.config", "stockctl.aws.stack", "stockctl.cli", "stockctl.backend"} & modules
+    assert {
+        "stockctl",
+        "stockctl.backends.aws",
+        "stockctl.market.indicators",
+        "stockctl.pipeline.ports",
+    } <= modules
+    assert (
+        not {
+            "stockctl.config.schema",
+            "stockctl.backends.aws.stack.cloudformation",
+            "stockctl.cli",
+            "stockctl.backends.base",
+        }
+        & modules
+    )
 
 
 def test_a_missing_distribution_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without powertools the message says what is missing and how to get it."""
-    monkeypatch.setitem(bundle._DISTRIBUTIONS, "no-such-distribution", "x/")
+    monkeypatch.setitem(lambda_code._DISTRIBUTIONS, "no-such-distribution", "x/")
 
     with pytest.raises(AwsError, match="no-such-distribution, which the functions need, is not installed"):
         build()

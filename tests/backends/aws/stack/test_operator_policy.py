@@ -18,17 +18,23 @@ import yaml
 from botocore import xform_name
 from botocore.loaders import Loader
 
-import stockctl.aws
-from stockctl.aws.clients import Connection
-from stockctl.aws.names import Names, names_of
-from stockctl.aws.operator_policy import OperatorPolicy, grants, policy_for, policy_of, policy_text
-from stockctl.aws.permissions import EXAMPLES
-from stockctl.aws.template import template_text
-from stockctl.config import Settings
+import stockctl.backends.aws
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.names import Names, names_of
+from stockctl.backends.aws.stack.operator_policy import (
+    OperatorPolicy,
+    grants,
+    policy_for,
+    policy_of,
+    policy_text,
+)
+from stockctl.backends.aws.stack.preflight import EXAMPLES
+from stockctl.backends.aws.stack.template import template_text
+from stockctl.config.schema import Settings
 from stockctl.errors import AwsError
 from support.aws.moto_account import ACCOUNT, REGION
 
-PACKAGE = Path(stockctl.aws.__file__).parent
+PACKAGE = Path(stockctl.backends.aws.__file__).parent
 SERVICES = (
     "athena", "cloudformation", "cloudwatch", "dynamodb", "iam", "kinesis", "lambda", "logs", "s3", "sns",
     "sts",

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from stockctl.aws.clients import Connection
-from stockctl.aws.names import Names, names_of
-from stockctl.aws.operator_policy import policy_of
-from stockctl.aws.preflight import preflight
-from stockctl.backend import Finding
-from stockctl.config import Settings
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.names import Names, names_of
+from stockctl.backends.aws.stack.operator_policy import policy_of
+from stockctl.backends.aws.stack.preflight import preflight
+from stockctl.backends.base import Finding
+from stockctl.config.schema import Settings
 from support.aws.athena_server import connect, connect_to_ministack
 from support.aws.loopback_server import Answer, Request, json_error, loopback
 from support.aws.moto_account import ACCOUNT, CREDENTIALS, REGION

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from stockctl.aws.triggers import switch
+from stockctl.backends.aws.stack.event_sources import switch
 from support.aws.lambda_functions import event_of, kinesis_record
 from support.aws.stacks import connect, open_pipeline, quiet, yes
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from stockctl.aws.bundle import Bundle
-from stockctl.aws.progress import Progress
+from stockctl.backends.aws.stack.events import Progress
+from stockctl.backends.aws.stack.lambda_code import Bundle
 from stockctl.errors import AwsError
 from support.aws.stacks import connect, holdings, installed_code, open_pipeline, quiet, yes
 

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from stockctl.aws.changeset import ChangeSets, Proposal, Request
-from stockctl.aws.clients import Connection
-from stockctl.aws.progress import Pace, Progress
-from stockctl.aws.stack import Description, Stack
+from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.stack.cloudformation import ChangeSets, Description, Proposal, Request, Stack
+from stockctl.backends.aws.stack.events import Pace, Progress
 from stockctl.errors import AwsError
 from support.aws.moto_account import CREDENTIALS
 

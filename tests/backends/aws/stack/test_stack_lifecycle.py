@@ -5,8 +5,8 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from stockctl.aws.pipeline import AwsPipeline
-from stockctl.aws.progress import Progress
+from stockctl.backends.aws.pipeline import AwsPipeline
+from stockctl.backends.aws.stack.events import Progress
 from stockctl.errors import AwsError
 from support.aws.ministack_server import REGION, MiniStack, client_of
 from support.aws.stacks import connect, holdings, open_pipeline, quiet, uncounted, yes

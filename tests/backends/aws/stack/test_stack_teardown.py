@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from stockctl.aws.pipeline import AwsPipeline
-from stockctl.aws.progress import Progress
+from stockctl.backends.aws.pipeline import AwsPipeline
+from stockctl.backends.aws.stack.events import Progress
 from stockctl.errors import AwsError
 from support.aws.ministack_server import REGION
 from support.aws.stacks import connect, holdings, open_pipeline, quiet, uncounted, yes

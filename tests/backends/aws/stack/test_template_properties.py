@@ -5,9 +5,8 @@ from decimal import Decimal
 import pytest
 from cfnlint.api import ManualArgs, lint
 
-from stockctl.aws.parameters import parameters
-from stockctl.aws.template import MAX_BYTES, render, template_text
-from stockctl.config import Subscription
+from stockctl.backends.aws.stack.template import MAX_BYTES, parameters, render, template_text
+from stockctl.config.schema import Subscription
 from stockctl.errors import ConfigError
 from support.aws.template import ACCOUNT, REGION, names, rendered, resources, settings, template
 

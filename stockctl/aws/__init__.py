@@ -1,1 +1,0 @@
-"""The AWS backend: adapters over Kinesis, S3, DynamoDB and SNS."""

@@ -1,0 +1,1 @@
+"""Where the pipeline runs: embedded in one folder, or on AWS."""

@@ -1,0 +1,151 @@
+"""boto3 clients with the settings they need, the caller's identity, and regions."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.loaders import create_loader
+
+from stockctl import __version__
+from stockctl.backends.aws.errors import annotate, explained
+from stockctl.errors import AwsError
+
+WORKERS = 16
+"""Calls at once, at most; each client keeps as many connections open."""
+
+_OUR_PARAMETERS = frozenset({"kinesis", "dynamodb"})
+"""Services that take thousands of records, which only our own code builds: to have botocore check the type of
+each of their fields would cost a third of the time that a call takes."""
+
+Client: TypeAlias = Any
+"""A client of one service; botocore makes its methods at run time, out of its model of the service."""
+
+
+class Connection:
+    """The way to one account and region. What is absent comes from boto3's own chain.
+
+    Args:
+        region: such as ``eu-west-1``.
+        profile: of the shared configuration files.
+        endpoint_url: an AWS-compatible endpoint that every client uses instead of AWS's own.
+        attempts: how often a call is tried in all when AWS throttles it, fails or does not answer.
+
+    Raises:
+        AwsError: the profile does not exist, ``endpoint_url`` is no URL, or the shared configuration
+            files cannot be read.
+    """
+
+    def __init__(
+        self,
+        region: str | None = None,
+        profile: str | None = None,
+        endpoint_url: str | None = None,
+        *,
+        attempts: int = 4,
+    ) -> None:
+        if endpoint_url is not None and not _is_url(endpoint_url):
+            raise AwsError(
+                f"aws.endpoint_url {endpoint_url!r} is not a URL.",
+                "Set it to a URL such as http://127.0.0.1:4566, or take it out to use AWS itself.",
+            )
+        with explained():
+            self.session = boto3.Session(region_name=region, profile_name=profile)
+        self.endpoint_url = endpoint_url
+        self._config = _config(
+            attempts, own_endpoint=bool(endpoint_url or os.environ.get("AWS_ENDPOINT_URL"))
+        )
+        self._clients: dict[str, Client] = {}
+
+    @property
+    def region(self) -> str | None:
+        """The region, when any is set."""
+        region: str | None = self.session.region_name
+        return region
+
+    def client(self, service: str) -> Client:
+        """Return the client of ``service``; the same one each time.
+
+        Raises:
+            AwsError: no region is set, or it is none.
+        """
+        if service not in self._clients:
+            config = self._config.merge(Config(parameter_validation=service not in _OUR_PARAMETERS))
+            with explained():
+                client = self.session.client(  # type: ignore[call-overload, unused-ignore]
+                    service, config=config, endpoint_url=self.endpoint_url
+                )
+            annotate(client)
+            self._clients[service] = client
+        return self._clients[service]
+
+
+def _config(attempts: int, *, own_endpoint: bool) -> Config:
+    return Config(
+        connect_timeout=3,
+        read_timeout=15,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=WORKERS,
+        user_agent_extra=f"stockctl/{__version__}",
+        # An endpoint of one's own rarely has a name for each bucket.
+        s3={"addressing_style": "path"} if own_endpoint else None,
+    )
+
+
+def _is_url(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+class Identity(NamedTuple):
+    """The account and the region that calls go to, and as whom."""
+
+    account: str
+    region: str
+    partition: str
+    arn: str
+
+
+def identify(connection: Connection) -> Identity:
+    """Return who the credentials belong to.
+
+    Raises:
+        AwsError: there are none, they are not accepted, or no region is set.
+    """
+    sts = connection.client("sts")
+    if connection.region is None:
+        raise AwsError("No AWS region is set.", 'Set aws.region in the configuration (such as "eu-west-1").')
+    with explained():
+        answer = sts.get_caller_identity()
+    arn = str(answer["Arn"])
+    return Identity(str(answer["Account"]), connection.region, arn.split(":")[1], arn)
+
+
+def known_regions() -> list[str]:
+    """Return the names of all regions."""
+    return sorted(region for regions in _partitions().values() for region in regions)
+
+
+def partition_of(region: str) -> str:
+    """Return the partition of a region; ``aws`` for one that is not known."""
+    found = (partition for partition, regions in _partitions().items() if region in regions)
+    return next(found, "aws")
+
+
+def region_of_chain() -> str | None:
+    """Return the region that boto3's own chain gives, when it gives one.
+
+    Raises:
+        AwsError: the shared configuration files cannot be read, or their profile does not exist.
+    """
+    return Connection().region
+
+
+def _partitions() -> Mapping[str, list[str]]:
+    data: dict[str, Any] = create_loader().load_data("partitions")
+    return {
+        partition["id"]: [name for name in partition["regions"] if not name.endswith("-global")]
+        for partition in data["partitions"]
+    }

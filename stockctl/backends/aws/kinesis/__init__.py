@@ -1,0 +1,1 @@
+"""The Kinesis stream: ordered puts, rate limits, aggregation."""

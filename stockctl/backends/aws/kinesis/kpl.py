@@ -1,0 +1,225 @@
+"""Amazon's format for many records within one, as the Kinesis Producer and Client Libraries speak it.
+
+Four bytes of magic, a protobuf message, the MD5 of that message::
+
+    message AggregatedRecord {
+      repeated string partition_key_table     = 1;
+      repeated string explicit_hash_key_table = 2;
+      repeated Record records                 = 3;
+    }
+    message Record {
+      required uint64 partition_key_index     = 1;
+      optional uint64 explicit_hash_key_index = 2;
+      required bytes  data                    = 3;
+      repeated Tag    tags                    = 4;
+    }
+    message Tag {
+      required string key   = 1;
+      optional string value = 2;
+    }
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from stockctl.market.validation import Refusal
+
+MAGIC = b"\xf3\x89\x9a\xc2"
+MAX_MEMBERS = 20_000
+"""Records in one that is read, at most. In the megabyte that Kinesis takes, more could not be quotes."""
+
+_DIGEST_BYTES = 16
+# Of the bytes behind the first that a number of 64 bits may have.
+_SHIFTS = range(7, 70, 7)
+# What a field begins with, one byte for all that there are: its number times eight, plus 0 for a number or
+# 2 for bytes behind their length.
+_PARTITION_KEY = 0x0A
+_EXPLICIT_HASH_KEY = 0x12
+_RECORD = 0x1A
+_PARTITION_KEY_INDEX = 0x08
+_EXPLICIT_HASH_KEY_INDEX = 0x10
+_DATA = 0x1A
+_TAGS = 0x22
+_TAG_KEY = 0x0A
+_TAG_VALUE = 0x12
+
+
+class Member(NamedTuple):
+    """A record within an aggregated one."""
+
+    key: str
+    """Its partition key."""
+    data: bytes
+
+
+class Encoder:
+    """One aggregated record in the making.
+
+    Args:
+        limit: the bytes that it may have when it is encoded.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._room = limit - len(MAGIC) - _DIGEST_BYTES
+        self._table: list[bytes] = []
+        self._records: list[bytes] = []
+        self._heads: dict[str, bytes] = {}
+
+    def add(self, key: str, data: bytes) -> bool:
+        """Take a record, or tell that there is no room for it and stay as it is."""
+        head = self._heads.get(key)
+        entry = b""
+        if head is None:
+            name = key.encode()
+            entry = b"\x0a%b%b" % (_varint(len(name)), name)
+            head = b"\x08%b\x1a" % _varint(len(self._heads))
+        size = _varint(len(data))
+        record = b"\x1a%b%b%b%b" % (_varint(len(head) + len(size) + len(data)), head, size, data)
+        room = self._room - len(record) - len(entry)
+        if room < 0:
+            return False
+        self._room = room
+        self._records.append(record)
+        if entry:
+            self._heads[key] = head
+            self._table.append(entry)
+        return True
+
+    def encoded(self) -> bytes:
+        """Return the aggregated record."""
+        message = b"".join(self._table + self._records)
+        return b"%b%b%b" % (MAGIC, message, _digest(message))
+
+
+def is_aggregated(data: bytes) -> bool:
+    """Tell whether ``data`` says of itself that it is an aggregated record."""
+    return data.startswith(MAGIC)
+
+
+def decode(data: bytes) -> list[Member]:
+    """Return the records in an aggregated one, in order; all of them, or raise.
+
+    Raises:
+        Refusal: the digest does not match, or something in the message is missing, unknown or cut off.
+    """
+    message = data[len(MAGIC) : -_DIGEST_BYTES]
+    if not is_aggregated(data) or data[len(MAGIC) + len(message) :] != _digest(message):
+        raise Refusal(f"aggregated record of {len(data)} bytes whose digest does not match")
+    try:
+        return _read_message(message)
+    except Refusal as reason:
+        raise Refusal(f"aggregated record that cannot be read: {reason}") from None
+
+
+def _digest(message: bytes) -> bytes:
+    return hashlib.md5(message, usedforsecurity=False).digest()
+
+
+@lru_cache(maxsize=8192)
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def _read_message(message: bytes) -> list[Member]:
+    keys: list[str] = []
+    hash_keys = 0
+    records: list[bytes] = []
+    for tag, _, chunk in _fields(message):
+        if tag == _RECORD:
+            records.append(chunk)
+        elif tag == _PARTITION_KEY:
+            keys.append(_text(chunk))
+        elif tag == _EXPLICIT_HASH_KEY:
+            _text(chunk)
+            hash_keys += 1
+        else:
+            raise _unexpected(tag)
+    if not 0 < len(records) <= MAX_MEMBERS:
+        raise Refusal(f"it holds {len(records)} records")
+    return [_read_record(record, keys, hash_keys) for record in records]
+
+
+def _read_record(record: bytes, keys: Sequence[str], hash_keys: int) -> Member:
+    index = hash_index = data = None
+    for tag, number, chunk in _fields(record):
+        if tag == _PARTITION_KEY_INDEX and index is None:
+            index = number
+        elif tag == _DATA and data is None:
+            data = chunk
+        elif tag == _EXPLICIT_HASH_KEY_INDEX and hash_index is None:
+            hash_index = number
+        elif tag == _TAGS:
+            _check_tag(chunk)
+        else:
+            raise _unexpected(tag)
+    if index is None or data is None:
+        raise Refusal("a record lacks its key or its data")
+    if index >= len(keys) or (hash_index is not None and hash_index >= hash_keys):
+        raise Refusal("a record names a key that is not in the table")
+    return Member(keys[index], data)
+
+
+def _check_tag(message: bytes) -> None:
+    found = set()
+    for tag, _, chunk in _fields(message):
+        if tag not in (_TAG_KEY, _TAG_VALUE):
+            raise _unexpected(tag)
+        found.add(tag)
+        _text(chunk)
+    if _TAG_KEY not in found:
+        raise Refusal("a tag lacks its key")
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield tag, number and bytes of each field: of the last two, the one that it does not have is empty."""
+    position = 0
+    while position < len(message):
+        tag = message[position]
+        kind = tag & 7
+        if kind not in (0, 2):
+            raise _unexpected(tag)
+        number, position = _read_varint(message, position + 1)
+        if kind == 0:
+            yield tag, number, b""
+        else:
+            end = position + number
+            if end > len(message):
+                raise Refusal("a field is cut off")
+            yield tag, 0, message[position:end]
+            position = end
+
+
+def _read_varint(message: bytes, position: int) -> tuple[int, int]:
+    """Return the number at ``position`` and where it ends."""
+    try:
+        value = message[position]
+        if value < 0x80:
+            return value, position + 1
+        value &= 0x7F
+        for shift in _SHIFTS:
+            position += 1
+            byte = message[position]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80 and value < 1 << 64:
+                return value, position + 1
+    except IndexError:
+        raise Refusal("a number is cut off") from None
+    raise Refusal("a number has more than 64 bits")
+
+
+def _text(chunk: bytes) -> str:
+    try:
+        return chunk.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refusal("a key is not UTF-8 text") from None
+
+
+def _unexpected(tag: int) -> Refusal:
+    return Refusal(f"a field that begins with {tag:#04x} is unknown there, or stands there twice")

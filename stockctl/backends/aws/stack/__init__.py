@@ -1,0 +1,1 @@
+"""The CloudFormation stack: planned, provisioned, deployed, inspected and removed."""

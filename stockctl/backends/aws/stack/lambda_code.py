@@ -1,0 +1,348 @@
+"""The code of the Lambda functions: the zip, the artifact bucket, the update."""
+
+import ast
+import base64
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from botocore.exceptions import ClientError
+
+import stockctl
+from stockctl.backends.aws.client import Client
+from stockctl.backends.aws.errors import error_code, explained
+from stockctl.backends.aws.names import Names
+from stockctl.backends.aws.stack.events import Pace, Progress, Report
+from stockctl.errors import AwsError
+
+HANDLERS = ("stockctl.functions.ingest", "stockctl.functions.trend")
+MAX_BYTES = 4_000_000
+
+_PACKAGE = Path(stockctl.__file__).parent
+_DISTRIBUTIONS = {
+    "aws-lambda-powertools": "aws_lambda_powertools/",
+    "typing-extensions": "typing_extensions.py",
+    "tzdata": "tzdata/",
+}
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_READABLE = 0o100644 << 16
+_UNIX = 3
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The files of the zip, in order of their names."""
+
+    files: tuple[tuple[str, bytes], ...]
+
+    @cached_property
+    def data(self) -> bytes:
+        """The zip: files of one age and one mode, in order, so that the same files give the same bytes."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            for name, content in self.files:
+                entry = zipfile.ZipInfo(name, _EPOCH)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = _READABLE
+                entry.create_system = _UNIX
+                archive.writestr(entry, content)
+        return buffer.getvalue()
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the zip, in hexadecimal digits."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def key(self) -> str:
+        """Key of the zip in the artifact bucket."""
+        return f"functions/{self.sha256}.zip"
+
+
+def build() -> Bundle:
+    """Return the bundle of the code that is installed here.
+
+    Raises:
+        AwsError: a distribution that belongs into it is not installed, or not as files.
+    """
+    files = dict(_own_files())
+    for distribution, root in _DISTRIBUTIONS.items():
+        files.update(_installed_files(distribution, root))
+    return Bundle(tuple(sorted(files.items())))
+
+
+def modules_of(*names: str) -> set[str]:
+    """Return ``names`` and the modules of this package that they import, with the packages around them."""
+    found: set[str] = set()
+    pending = set(names)
+    while pending:
+        module = pending.pop()
+        found.add(module)
+        pending |= {each for each in _imported(module) if _path(each) is not None} - found
+        if parent := module.rpartition(".")[0]:
+            pending |= {parent} - found
+    return found
+
+
+def _own_files() -> Iterator[tuple[str, bytes]]:
+    for module in modules_of(*HANDLERS):
+        path = _path(module)
+        if path is None:
+            raise AwsError(
+                f"{module} is not among the installed files of stockctl.", "Install stockctl again."
+            )
+        yield path.relative_to(_PACKAGE.parent).as_posix(), path.read_bytes()
+
+
+def _imported(module: str) -> Iterator[str]:
+    """Yield the names that the file of ``module`` imports; some may be functions rather than modules."""
+    path = _path(module)
+    if path is None:
+        return
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _path(module: str) -> Path | None:
+    """Return the file of a module of this package, or None when there is no such module."""
+    package, *parts = module.split(".")
+    if package != stockctl.__name__:
+        return None
+    place = _PACKAGE.joinpath(*parts)
+    candidates = (place / "__init__.py", place.parent / f"{place.name}.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _installed_files(distribution: str, root: str) -> Iterator[tuple[str, bytes]]:
+    hint = "Install stockctl again: pip install --force-reinstall stockctl."
+    try:
+        files = metadata.distribution(distribution).files
+    except metadata.PackageNotFoundError:
+        raise AwsError(f"{distribution}, which the functions need, is not installed.", hint) from None
+    if not files:
+        raise AwsError(f"{distribution} is installed without a list of its files.", hint)
+    for file in files:
+        name = file.as_posix()
+        if name.startswith(root) and _belongs(name):
+            yield name, file.read_binary()
+
+
+def _belongs(name: str) -> bool:
+    """Whether a file of a distribution is needed at run time: Python, or a time zone (no suffix)."""
+    return name.endswith(".py") or (
+        name.startswith("tzdata/zoneinfo/") and "." not in name.rpartition("/")[2]
+    )
+
+
+_OLD_VERSION_DAYS = 30
+_ABSENT = ("404", "NoSuchBucket", "NoSuchKey", "NotFound")
+_DENIED = ("403", "AccessDenied", "Forbidden")
+
+Ownership = Literal["absent", "ours", "foreign"]
+
+
+def ownership(s3: Client, bucket: str, account: str) -> Ownership:
+    """Return whether there is a bucket of that name, and whether it belongs to ``account``.
+
+    Raises:
+        AwsError: S3 cannot be asked.
+    """
+    with explained():
+        try:
+            s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
+        except ClientError as error:
+            if error_code(error) in _ABSENT:
+                return "absent"
+            if error_code(error) in _DENIED:
+                return "foreign"
+            raise
+        return "ours"
+
+
+def foreign_bucket(bucket: str, key: str) -> AwsError:
+    """Return the refusal of a bucket of another account; ``key`` is what to configure instead."""
+    return AwsError(
+        f"The bucket {bucket} belongs to another account, or may not be read with these credentials.",
+        f"Bucket names are shared by all accounts: set {key}, or ask who owns the bucket.",
+    )
+
+
+class Artifacts:
+    """The artifact bucket: private, over TLS only; a zip lies under its SHA-256 and is uploaded once.
+
+    Every call names the account that has to own the bucket.
+    """
+
+    def __init__(self, s3: Client, names: Names) -> None:
+        self._s3 = s3
+        self._names = names
+        self._target = {"Bucket": names.artifacts, "ExpectedBucketOwner": names.account}
+
+    def upload(self, bundle: Bundle) -> bool:
+        """Put the bundle where the functions take it from; False when it is there already.
+
+        Raises:
+            AwsError: the bucket belongs to somebody else, or S3 refuses.
+        """
+        self.prepare()
+        with explained():
+            if self._holds(bundle.key):
+                return False
+            self._s3.put_object(
+                **self._target,
+                Key=bundle.key,
+                Body=bundle.data,
+                ContentType="application/zip",
+                ChecksumSHA256=base64.b64encode(bytes.fromhex(bundle.sha256)).decode(),
+            )
+            return True
+
+    def prepare(self) -> None:
+        """Make the bucket when it is not there, and see to its settings.
+
+        Raises:
+            AwsError: it belongs to somebody else, or S3 refuses.
+        """
+        state = ownership(self._s3, self._names.artifacts, self._names.account)
+        if state == "foreign":
+            raise foreign_bucket(self._names.artifacts, "project.name")
+        with explained():
+            if state == "absent":
+                self._create()
+            self._configure()
+
+    def _create(self) -> None:
+        region = self._names.region
+        place: dict[str, Any] = (
+            {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        )
+        try:
+            self._s3.create_bucket(
+                Bucket=self._names.artifacts, ObjectOwnership="BucketOwnerEnforced", **place
+            )
+        except ClientError as error:
+            if error_code(error) == "BucketAlreadyExists":
+                raise foreign_bucket(self._names.artifacts, "project.name") from error
+            if error_code(error) != "BucketAlreadyOwnedByYou":
+                raise
+
+    def _configure(self) -> None:
+        self._s3.put_public_access_block(
+            **self._target,
+            PublicAccessBlockConfiguration={
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
+            },
+        )
+        self._s3.put_bucket_policy(**self._target, Policy=json.dumps(_tls_only(self._names)))
+        self._s3.put_bucket_versioning(**self._target, VersioningConfiguration={"Status": "Enabled"})
+        self._s3.put_bucket_lifecycle_configuration(
+            **self._target, LifecycleConfiguration={"Rules": [_OLD_VERSIONS_EXPIRE]}
+        )
+
+    def _holds(self, key: str) -> bool:
+        try:
+            self._s3.head_object(**self._target, Key=key)
+        except ClientError as error:
+            if error_code(error) not in _ABSENT:
+                raise
+            return False
+        return True
+
+
+_OLD_VERSIONS_EXPIRE = {
+    "ID": "old-versions",
+    "Status": "Enabled",
+    "Filter": {"Prefix": ""},
+    "NoncurrentVersionExpiration": {"NoncurrentDays": _OLD_VERSION_DAYS},
+    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+}
+
+
+def _tls_only(names: Names) -> dict[str, object]:
+    arn = f"arn:{names.partition}:s3:::{names.artifacts}"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [arn, f"{arn}/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ],
+    }
+
+
+def running_other_code(functions: Client, names: Names, bundle: Bundle) -> Sequence[str]:
+    """Return the names of the functions whose code is not ``bundle``, by SHA-256.
+
+    Raises:
+        AwsError: Lambda cannot be asked.
+    """
+    return [name for name in names.functions if code_sha256(functions, name) != bundle.sha256]
+
+
+def replace_code(
+    functions: Client, names: Names, stale: Sequence[str], bundle: Bundle, report: Report, pace: Pace
+) -> None:
+    """Give the functions the code that the stack says they have, after somebody changed it by hand.
+
+    Raises:
+        AwsError: Lambda refuses, or a function still runs other code afterwards.
+    """
+    for name in stale:
+        report(Progress(name, "other code", "changed outside of the stack; it is put right"))
+        with explained():
+            functions.update_function_code(FunctionName=name, S3Bucket=names.artifacts, S3Key=bundle.key)
+        _await_update(functions, name, pace)
+    check_code(functions, names, bundle)
+
+
+def check_code(functions: Client, names: Names, bundle: Bundle) -> None:
+    """Make sure that both functions run ``bundle``.
+
+    Raises:
+        AwsError: one does not.
+    """
+    stale = running_other_code(functions, names, bundle)
+    if stale:
+        raise AwsError(
+            f"{' and '.join(stale)} did not take the new code (SHA-256 {bundle.sha256[:12]}…).",
+            "Run 'stockctl deploy' again; 'stockctl logs' shows what the function says.",
+        )
+
+
+def code_sha256(functions: Client, name: str) -> str:
+    """Return the SHA-256 of the code that a function runs, in hexadecimal digits.
+
+    Raises:
+        AwsError: there is no such function, or Lambda cannot be asked.
+    """
+    with explained():
+        digest = functions.get_function_configuration(FunctionName=name)["CodeSha256"]
+    return base64.b64decode(digest).hex()
+
+
+def _await_update(functions: Client, name: str, pace: Pace) -> None:
+    while True:
+        with explained():
+            state = functions.get_function_configuration(FunctionName=name).get("LastUpdateStatus")
+        if state != "InProgress":
+            return
+        pace.wait()

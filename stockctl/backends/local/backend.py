@@ -1,0 +1,160 @@
+"""The embedded backend as the commands see it."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from stockctl.backends.base import Agree, Finding, Outcome, Plan, Report, Status, Step
+from stockctl.backends.local import setup
+from stockctl.backends.local.alerts import SqliteAlertReader
+from stockctl.backends.local.database import Database
+from stockctl.backends.local.home import Home
+from stockctl.backends.local.quotes import SqliteQuoteReader
+from stockctl.backends.local.stream import EmbeddedStream
+from stockctl.config.schema import Settings
+from stockctl.errors import HomeError
+from stockctl.market.alert import sample_alert
+from stockctl.market.timestamp import format_timestamp
+from stockctl.pipeline.ports import Warehouse
+from stockctl.pipeline.trend import Clock
+
+_COST = "nothing: it runs in this process, on this disk"
+_BLOCK = 512
+"""The unit of ``st_blocks``, by POSIX."""
+
+
+class EmbeddedBackend:
+    """The pipeline in one home folder."""
+
+    costs_money = False
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._home = Home(settings.local.path.expanduser().absolute())
+        self.place = str(self._home.root)
+
+    def check(self) -> Sequence[Finding]:
+        """Return whether the home is there and can be used, or can be made."""
+        place = Finding("place", self.place)
+        try:
+            setup.check(self._home)
+            if setup.plan(self._home):
+                return [place, _not_made(self._home)]
+            facts = self.status().facts[1:]
+        except HomeError as error:
+            return [place, Finding("provisioned", error.message, fine=False, hint=error.hint or "")]
+        return [place, Finding("provisioned", "yes"), *(Finding(name, str(value)) for name, value in facts)]
+
+    def plan(self, report: Report) -> Plan:  # noqa: ARG002 - there is nothing to wait for
+        """Return what ``provision`` would do; a home that it would refuse is refused here."""
+        setup.check(self._home)
+        return Plan(setup.plan(self._home), _COST)
+
+    def provision(self, agree: Agree, report: Report) -> Outcome:
+        """Make the home where it is missing."""
+        plan = self.plan(report)
+        if plan.steps and not agree(plan):
+            return Outcome((), {})
+        return Outcome(setup.provision(self._home), {})
+
+    def prepare(self) -> bool:
+        """Make the home where it is missing: it costs nothing."""
+        return bool(setup.provision(self._home))
+
+    def plan_teardown(self, *, keep_data: bool) -> Sequence[Step]:
+        """Return what ``teardown`` would remove."""
+        return setup.plan_teardown(self._home, keep_data=keep_data)
+
+    def teardown(self, *, keep_data: bool, report: Report) -> Sequence[str]:
+        """Remove the home."""
+        return setup.teardown(self._home, keep_data=keep_data, report=report)
+
+    def status(self) -> Status:
+        """Return what the home holds."""
+        with self._open() as database:
+            reader, alerts = SqliteQuoteReader(database), SqliteAlertReader(database)
+            size, on_disk = _size(self._home.root)
+            facts: list[tuple[str, str | int]] = [
+                ("home", self.place),
+                ("bytes", size),
+                ("bytes_on_disk", on_disk),
+                ("quotes", reader.count()),
+                ("alerts", alerts.count()),
+                ("quarantined", self._home.rejections()),
+            ]
+            return Status(facts, reader.latest())
+
+    @contextmanager
+    def stream(self) -> Iterator[EmbeddedStream]:
+        """Open the way in for quotes."""
+        with self._open() as database:
+            setup.check_folders(self._home)
+            settings = self._settings
+            yield EmbeddedStream(self._home, database, settings.rules, settings.alerts.oldest, self._clock)
+
+    @contextmanager
+    def quotes(self) -> Iterator[SqliteQuoteReader]:
+        """Open the stored quotes."""
+        with self._open() as database:
+            yield SqliteQuoteReader(database)
+
+    @contextmanager
+    def alerts(self) -> Iterator[SqliteAlertReader]:
+        """Open the alert log."""
+        with self._open() as database:
+            yield SqliteAlertReader(database)
+
+    def send_test_alert(self) -> str:
+        """Log a marked alert the way a real one is logged."""
+        alert = sample_alert(format_timestamp(self._clock()))
+        with self.stream() as stream:
+            stream.raise_alert(alert)
+        return alert.alert_id
+
+    def warehouse(self, report: Report | None = None) -> Warehouse:  # noqa: ARG002 - it is there before one could tell
+        """Open the raw archive for SQL."""
+        from stockctl.backends.local.warehouse import DuckdbWarehouse
+
+        analytics = self._settings.analytics
+        return DuckdbWarehouse(self._home, database=analytics.database, table=analytics.table)
+
+    @contextmanager
+    def _open(self) -> Iterator[Database]:
+        database = Database(self._home.database)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def _not_made(home: Home) -> Finding:
+    above = next(path for path in (home.root, *home.root.parents) if os.path.lexists(path))
+    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+        return Finding("provisioned", "no: run 'stockctl provision'")
+    why = "may not be written to" if above.is_dir() else "is no folder"
+    return Finding(
+        "provisioned",
+        f"no, and the home cannot be made: {above} {why}",
+        fine=False,
+        hint="Point local.path (or STOCKCTL_LOCAL__PATH) at a folder that can be written.",
+    )
+
+
+def _size(folder: Path) -> tuple[int, int]:
+    """Return the bytes in all files below ``folder``, and the bytes that they take on the disk."""
+    size = on_disk = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # a stream that runs replaces some, and a teardown removes all
+                below = _size_of(entry)
+                size, on_disk = size + below[0], on_disk + below[1]
+    return size, on_disk
+
+
+def _size_of(entry: os.DirEntry[str]) -> tuple[int, int]:
+    if entry.is_dir(follow_symlinks=False):
+        return _size(Path(entry.path))
+    found = entry.stat(follow_symlinks=False)
+    return found.st_size, getattr(found, "st_blocks", 0) * _BLOCK

@@ -1,0 +1,271 @@
+"""The SQLite database of the home: schema, ownership, connections, errors."""
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from stockctl.backends.local.home import in_the_way, is_file
+from stockctl.errors import HomeError
+
+APPLICATION_ID = 0x5C7C_0001
+SCHEMA_VERSION = 1
+_TORN_DOWN = -1
+_BUSY_SECONDS = 60.0
+
+_SCHEMA = f"""
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+CREATE TABLE quotes (
+    symbol TEXT NOT NULL,
+    timestamp TEXT NOT NULL,
+    price TEXT NOT NULL,
+    previous_close TEXT,
+    open TEXT,
+    high TEXT,
+    low TEXT,
+    volume INTEGER,
+    source TEXT NOT NULL,
+    observed_at TEXT,
+    change TEXT,
+    change_percent TEXT,
+    sma_short TEXT,
+    sma_long TEXT,
+    trend TEXT,
+    previous_trend TEXT,
+    anomaly INTEGER NOT NULL,
+    anomaly_alert INTEGER NOT NULL,
+    anomaly_up_date TEXT,
+    anomaly_down_date TEXT,
+    PRIMARY KEY (symbol, timestamp)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE alerts (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    alert_id TEXT NOT NULL UNIQUE,
+    symbol TEXT NOT NULL,
+    timestamp TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    signal TEXT,
+    price TEXT NOT NULL,
+    change_percent TEXT,
+    sma_short TEXT,
+    sma_long TEXT,
+    message TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    published_at TEXT,
+    not_published TEXT
+) STRICT;
+"""
+
+_LOG = logging.getLogger(__name__)
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
+class TornDownError(HomeError):
+    """The home was torn down, perhaps half."""
+
+
+class DamagedError(HomeError):
+    """The database is damaged, or none at all."""
+
+
+class Database:
+    """One connection to the database of a home.
+
+    Decimals are text, so that they stay exact. The database is in WAL mode: readers never wait, writers
+    take turns.
+
+    Raises:
+        HomeError: on opening or at any use: absent, damaged, not ours, newer, torn down, busy, disk full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if not is_file(path):
+            raise _absent(path)
+        with self.explained():
+            self._connection = _connect(path)
+            try:
+                self._check_owner()
+                self._check_version()
+                # In WAL mode NORMAL keeps the database whole through a power cut and loses at most the
+                # last commits.
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+            except BaseException:
+                self._connection.close()
+                raise
+
+    @classmethod
+    def create(cls, path: Path) -> None:
+        """Make the database at once and whole, unless there is a file already; that one stays as it is."""
+        if os.path.lexists(path):
+            return
+        partial = path.with_name(f".{os.getpid()}.partial")
+        partial.unlink(missing_ok=True)
+        try:
+            with _explained(path):
+                connection = _connect(partial, create=True)
+                try:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.executescript(_SCHEMA)
+                finally:
+                    connection.close()
+            with suppress(FileExistsError):
+                os.link(partial, path, follow_symlinks=False)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the one write lock from before the first read until the commit; roll back on any error."""
+        connection = self._connection
+        with self.explained():
+            # A deferred transaction that reads first fails beside another writer instead of waiting.
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._check_version()
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for reads, faults explained."""
+        with self.explained():
+            self._check_version()
+            yield self._connection
+
+    def mark_torn_down(self) -> None:
+        """Make every other process that works here stop with an error from now on."""
+        with self.transaction() as connection:
+            connection.execute(f"PRAGMA user_version = {_TORN_DOWN}")
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn a fault of SQLite into a ``HomeError`` that a person understands."""
+        with _explained(self._path):
+            yield
+
+    def _check_owner(self) -> None:
+        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+        if application != APPLICATION_ID:
+            raise self._foreign()
+
+    def _check_version(self) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version == SCHEMA_VERSION:
+            return
+        if version == _TORN_DOWN:
+            raise TornDownError(
+                f"The home {self._path.parent} was torn down, perhaps while this command ran.",
+                "Run 'stockctl teardown' if it was interrupted, then 'stockctl provision'.",
+            )
+        if version > SCHEMA_VERSION:
+            raise HomeError(
+                f"{self._path} was written by a newer stockctl: "
+                f"its format is {version}, this one knows {SCHEMA_VERSION}.",
+                "Upgrade stockctl, or point local.path at another home. Nothing was changed.",
+            )
+        raise self._foreign()
+
+    def _foreign(self) -> HomeError:
+        return HomeError(
+            f"{self._path} is a SQLite database without the tables of stockctl.",
+            "Move it away and run 'stockctl provision'. Nothing was changed.",
+        )
+
+
+def _absent(path: Path) -> HomeError:
+    if found := in_the_way(path):
+        return HomeError(
+            f"{path} is {found}, where stockctl keeps its database.",
+            "Move it away and run 'stockctl provision'. Nothing was changed.",
+        )
+    if in_the_way(path.parent) == "a file":
+        return HomeError(
+            f"The home {path.parent} is a file, not a folder.",
+            "Point local.path (or STOCKCTL_LOCAL__PATH) at a folder. Nothing was changed.",
+        )
+    return HomeError(
+        f"There is no stockctl home in {path.parent}.",
+        "Create it with 'stockctl provision', or point local.path at another.",
+    )
+
+
+def _connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        _LOG.debug("SQLite on %s: %s: %s", path, getattr(error, "sqlite_errorname", "no code"), error)
+        raise _fault(path, error) from error
+
+
+def _fault(path: Path, error: sqlite3.Error) -> HomeError:
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = None if code is None else code & 0xFF
+    if primary in _DAMAGED:
+        return DamagedError(
+            f"{path} is damaged or is no SQLite database ({error}).",
+            "Move it away and run 'stockctl provision', or restore it from a backup. Nothing was changed.",
+        )
+    if primary == sqlite3.SQLITE_BUSY:
+        return HomeError(
+            f"{path} was kept busy by other processes for {_BUSY_SECONDS:.0f} seconds.",
+            "Try again; what was sent before is stored.",
+        )
+    if primary == sqlite3.SQLITE_FULL:
+        return HomeError(f"The disk that holds {path} is full.", "Free some space and run the command again.")
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return HomeError(
+            f"{path} cannot be written ({error}).", "Check the permissions of the folder and the file."
+        )
+    return HomeError(f"{path} cannot be used: {error}.", "Nothing was changed; see --verbose for more.")
+
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER_BYTES = 100
+_APPLICATION_ID = slice(68, 72)
+"""Where the header has it, by SQLite's file format; it is written at the making, and never again."""
+
+
+def check_ours(path: Path) -> None:
+    """Insist that stockctl made the database, whatever became of it since.
+
+    Raises:
+        HomeError: another program made it, or that cannot be told, or it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError as error:
+        raise HomeError(
+            f"{path} cannot be read: {error.strerror or error}.",
+            "Check its permissions and run 'stockctl teardown' again. Nothing was removed.",
+        ) from error
+    if header and (len(header) < _HEADER_BYTES or not header.startswith(_MAGIC)):
+        raise HomeError(
+            f"{path} is damaged or is no SQLite database: nobody can tell whether stockctl made it.",
+            "Remove it by hand if it is stockctl's, else move it away; then run 'stockctl teardown' again. "
+            "Nothing was removed.",
+        )
+    if int.from_bytes(header[_APPLICATION_ID], "big") != APPLICATION_ID:
+        raise HomeError(
+            f"{path} is a SQLite database without the tables of stockctl.",
+            "Move it away, or remove it by hand if it is stockctl's; then run 'stockctl teardown' again. "
+            "Nothing was removed.",
+        )

@@ -1,0 +1,121 @@
+"""The embedded stream: a batch goes through both stages at once, in one transaction."""
+
+import errno
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+from stockctl.backends.local.alerts import SqliteAlertLog
+from stockctl.backends.local.archive import FileArchive, FileQuarantine
+from stockctl.backends.local.database import Database
+from stockctl.backends.local.home import Home
+from stockctl.backends.local.quotes import RecentQuotes
+from stockctl.errors import HomeError
+from stockctl.market.alert import Alert
+from stockctl.market.policy import Rules
+from stockctl.pipeline.ingest import IngestStage
+from stockctl.pipeline.ports import Receipt, Record, Rejection, Undelivered
+from stockctl.pipeline.trend import Clock, TrendStage
+
+BATCH_RECORDS = 500
+
+_PASSING_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EBUSY, errno.ENOMEM,
+}  # fmt: skip
+_PASSING_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
+
+
+class NotStored(Undelivered, HomeError):
+    """The home took nothing of a batch: it is busy, full, torn down, damaged or cannot be written."""
+
+
+class LogIsEnough:
+    """Publishes nothing more: embedded, the alert log that ``alerts tail`` follows is the notification."""
+
+    def publish(self, alert: Alert) -> None:
+        """Do nothing; the alert is in the log already."""
+
+
+class EmbeddedStream:
+    """Takes records and has them archived, stored and watched before it returns.
+
+    Killed at any moment it leaves what was committed before, and at most raw objects that the same
+    records, sent again, find in place.
+    """
+
+    batch_records = BATCH_RECORDS
+
+    def __init__(
+        self, home: Home, database: Database, rules: Rules, max_age: timedelta | None, clock: Clock
+    ) -> None:
+        self._home = home
+        self._database = database
+        self._quarantine = FileQuarantine(home)
+        self._archive = FileArchive(home)
+        self._recent = RecentQuotes(rules.long - 1)
+        self._rules = rules
+        self._max_age = max_age
+        self._clock = clock
+
+    def send(self, records: Sequence[Record]) -> Receipt:
+        """Take one batch through both stages, or nothing of it.
+
+        Raises:
+            NotStored: the home cannot be written; the same batch again is safe.
+        """
+        with (
+            _undelivered(records),
+            _file_faults(self._home),
+            self._recent.kept(),
+            self._database.transaction() as connection,
+        ):
+            table = self._recent.table(connection)
+            ingest = IngestStage(self._archive, self._quarantine, table, self._rules)
+            done = ingest.run(records)
+            alerts = self._trend(SqliteAlertLog(connection)).run(done.stored)
+        return Receipt(len(records), len(done.stored), done.repeated, done.quarantined, alerts)
+
+    def refuse(self, rejections: Sequence[Rejection]) -> None:
+        """Quarantine what a source could not read.
+
+        Raises:
+            NotStored: the home cannot be written.
+        """
+        with _undelivered(()), _file_faults(self._home), self._database.transaction():
+            self._quarantine.put(rejections)
+
+    def raise_alert(self, alert: Alert) -> None:
+        """Log one alert that no quote raised."""
+        with self._database.transaction() as connection:
+            self._trend(SqliteAlertLog(connection)).raise_alerts([alert])
+
+    def _trend(self, log: SqliteAlertLog) -> TrendStage:
+        return TrendStage(log, LogIsEnough(), self._rules, self._max_age, self._clock)
+
+
+@contextmanager
+def _undelivered(records: Sequence[Record]) -> Iterator[None]:
+    try:
+        yield
+    except HomeError as error:
+        cause = error.__cause__
+        raise NotStored(error.message, error.hint, records=records, passing=_passes(cause)) from cause
+
+
+def _passes(cause: BaseException | None) -> bool:
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _PASSING_CODES
+    return isinstance(cause, OSError) and cause.errno in _PASSING_ERRORS
+
+
+@contextmanager
+def _file_faults(home: Home) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or home.root
+        raise HomeError(
+            f"The home {home.root} cannot be written: {error.strerror or error} ({place}).",
+            "Check free space and permissions, then run the command again; what was sent before is stored.",
+        ) from error

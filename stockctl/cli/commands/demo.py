@@ -1,0 +1,106 @@
+"""demo: the main job on real quotes, with no configuration, account or network."""
+
+import shlex
+import shutil
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stockctl.cli.commands.stream import summarize
+from stockctl.cli.errors import INTERRUPTED, guarded
+from stockctl.cli.output import tables
+from stockctl.cli.output.alerts import AlertLines, alert_columns, alert_rows
+from stockctl.cli.output.tables import Format, write, write_table
+from stockctl.cli.output.terminal import say
+from stockctl.cli.run.progress import progress
+from stockctl.cli.run.signals import stop_signals
+from stockctl.market.alert import Alert
+from stockctl.market.indicators import CROSSINGS
+
+if TYPE_CHECKING:
+    from stockctl.backends.base import Backend
+
+_QUOTES = Path(__file__).parent.parent / "demo" / "daily_2008_2009.csv"
+_SHOWN = 5
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command("demo")(guarded(demo))
+
+
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the home for exploring.")] = False,
+) -> None:
+    """Run the whole pipeline on real quotes of autumn 2008, here and now: no account, no network."""
+    home = Path(tempfile.mkdtemp(prefix="stockctl-demo-"))
+    try:
+        _run(home)
+    finally:
+        if not keep:
+            shutil.rmtree(home)
+    _go_on(home, keep=keep)
+
+
+def _run(home: Path) -> None:
+    from stockctl.backends.factory import open_backend
+    from stockctl.config.schema import Settings
+
+    backend = open_backend(Settings.model_validate({"local": {"path": home}}))
+    say(f"1. Provision an embedded home in {home}")
+    backend.prepare()
+    say("2. Replay the daily closes of AAPL, GOOG, IBM and MSFT, July 2008 to March 2009")
+    _replay(backend)
+    say("3. What it says")
+    _report(backend)
+
+
+def _replay(backend: "Backend") -> None:
+    from stockctl.producer.producer import Producer
+    from stockctl.sources.replay.source import ReplaySource
+
+    source = ReplaySource([str(_QUOTES)])
+    lines = AlertLines(Format.TABLE)
+    with backend.stream() as sink, progress(source, lines) as observe, stop_signals() as signals:
+        totals = Producer(source, sink, observe=observe).run(signals.stop)
+    summarize(totals)
+    if signals.stop.is_set():
+        raise typer.Exit(INTERRUPTED if signals.interrupted else 0)
+
+
+def _report(backend: "Backend") -> None:
+    from stockctl.sql.catalog import canned
+
+    movers = backend.warehouse().query(canned("top-movers").sql, ("percent", "both", 0))
+    write("\nTop movers: the last day, against the close before")
+    write_table([dict(zip(movers.columns, row, strict=True)) for row in movers.rows], tables.mover_columns())
+    with backend.alerts() as reader:
+        anomalies = sorted(reader.recent(kinds=["anomaly"]), key=_size, reverse=True)
+        signals = reader.recent(kinds=CROSSINGS, limit=_SHOWN)
+    write(f"\nLargest of {len(anomalies)} anomalies")
+    write_table(alert_rows(anomalies[:_SHOWN]), alert_columns())
+    write("\nLast signals")
+    write_table(alert_rows(signals), alert_columns())
+
+
+def _size(alert: Alert) -> Decimal:
+    return abs(alert.change_percent or Decimal(0))
+
+
+def _go_on(home: Path, *, keep: bool) -> None:
+    write("")
+    if keep:
+        setting = f"STOCKCTL_TARGET=local STOCKCTL_LOCAL__PATH={shlex.quote(str(home))}"
+        say(f"The home stays in {home}. Explore it:")
+        for command in ("status", "query history MSFT", "query anomalies", "alerts list", "teardown"):
+            say(f"  {setting} stockctl {command}")
+        return
+    say("Go on:")
+    say("  stockctl demo --keep                     the same, and keep the home for exploring")
+    say("  stockctl stream --symbols AAPL,MSFT      live quotes from Yahoo into your own home")
+    say("  stockctl alerts tail                     in another terminal: alerts as they happen")
+    say("  stockctl query top-movers                SQL over what was archived")
+    say("  stockctl stream --file quotes.csv        replay your own file")

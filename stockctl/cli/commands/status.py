@@ -1,0 +1,98 @@
+"""status: what is there, how fresh it is, and how the running producer is."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import typer
+
+from stockctl.cli.errors import guarded, tell
+from stockctl.cli.options import settings_and_backend
+from stockctl.cli.output import tables
+from stockctl.cli.output.tables import Cell, Format, Output, Row, write, write_csv, write_facts, write_table
+from stockctl.errors import StockctlError
+from stockctl.market.numbers import to_json
+from stockctl.producer.outbox.paths import outbox_path
+
+if TYPE_CHECKING:
+    from stockctl.backends.base import Status
+    from stockctl.config.schema import Settings
+    from stockctl.monitoring.status_reader import Sight
+
+T = TypeVar("T")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command("status")(guarded(status))
+
+
+def status(ctx: typer.Context, output: Output = Format.TABLE) -> None:
+    """Show what is there, how fresh it is, and how the stream that runs is."""
+    from stockctl.backends.base import Status
+    from stockctl.monitoring.status_reader import look
+    from stockctl.producer.outbox.inspect import facts
+
+    settings, backend = settings_and_backend(ctx)
+    outbox = outbox_path(settings)
+    failures: list[StockctlError] = []
+    # Whatever cannot be seen, the rest is shown: it is while something is wrong that people look.
+    waiting = _seen(lambda: facts(outbox), failures) or []
+    producer = _seen(lambda: look(outbox), failures)
+    report = _seen(backend.status, failures)
+    if report is not None or waiting or producer is not None:
+        report = Status((), ()) if report is None else report
+        _emit(report._replace(facts=[*report.facts, *waiting]), producer, settings, output)
+    if failures:
+        _raise_all(failures)
+
+
+def _seen(see: Callable[[], T], failures: list[StockctlError]) -> T | None:
+    try:
+        return see()
+    except StockctlError as error:
+        failures.append(error)
+        return None
+
+
+def _raise_all(failures: list[StockctlError]) -> NoReturn:
+    """Raise the last, which is of the target if that is away, and say the others before."""
+    for error in failures[:-1]:
+        tell(error)
+    raise failures[-1]
+
+
+def _emit(report: "Status", producer: "Sight | None", settings: "Settings", output: Format) -> None:
+    flat = [*report.facts, *([] if producer is None else producer.facts())]
+    if output is Format.JSON:
+        latest = [quote._asdict() for quote in report.latest]
+        write("[" + to_json({**dict(flat), "latest": latest}) + "]")
+    elif output is Format.CSV:
+        write_csv(("name", "value"), [*flat, *((q.symbol, q.timestamp) for q in report.latest)])
+    else:
+        _show(report, producer, settings)
+
+
+def _show(report: "Status", producer: "Sight | None", settings: "Settings") -> None:
+    from stockctl.cli.output.status import producer_facts
+
+    shown = [(name.replace("_", " "), Cell(_fact(name, value))) for name, value in report.facts]
+    write_facts(shown if producer is None else [*shown, *producer_facts(producer)])
+    if report.latest:
+        write("")
+        rows: list[Row] = [quote._asdict() for quote in report.latest]
+        write_table(rows, tables.quote_columns(settings.indicators.short, settings.indicators.long))
+
+
+def _fact(name: str, value: str | int) -> str:
+    if isinstance(value, str):
+        return value
+    return _bytes(value) if name.startswith("bytes") else f"{value:,}"
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

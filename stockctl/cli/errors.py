@@ -1,0 +1,87 @@
+"""The one place where a failure becomes words and an exit code."""
+
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from types import FrameType
+from typing import ParamSpec
+
+import typer
+
+from stockctl.cli.output.stdio import OutputFailed, forget_stdout
+from stockctl.cli.output.terminal import complain, safe
+from stockctl.errors import StockctlError
+
+P = ParamSpec("P")
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: end cleanly."""
+
+
+def guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """Return ``command`` with its failures told to the user and turned into the exit codes of the contract.
+
+    0 done; 1 a known failure, or a bug (with its traceback in a file); 2 wrong usage or configuration;
+    130 SIGINT; SIGTERM and a closed pipe 0; 128 and its number a second signal.
+    """
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            _take_signals()
+            command(*args, **kwargs)
+        except StockctlError as error:
+            with suppress(OSError):  # which the end of the program meets again, and tells
+                sys.stdout.flush()
+            tell(error)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt as interrupt:
+            raise typer.Exit(getattr(interrupt, "exit_code", INTERRUPTED)) from None
+        except Terminated:
+            raise typer.Exit(0) from None
+        except BrokenPipeError:
+            forget_stdout()
+            raise typer.Exit(0) from None
+        except (typer.Exit, typer.Abort, OutputFailed):
+            raise  # the end of the program takes them
+        except Exception as error:  # noqa: BLE001 - the one boundary: a bug is reported, not shown raw
+            _report_bug(error)
+            raise typer.Exit(FAILED) from None
+
+    return run
+
+
+def tell(error: StockctlError) -> None:
+    """Say on stderr what happened, why, and what to do next."""
+    complain(f"error: {error.message}")
+    if error.hint:
+        complain(f"  → {error.hint}")
+
+
+def _take_signals() -> None:
+    """Let signals end a command like an exception, so that it cleans up."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
+    raise Terminated
+
+
+def _report_bug(error: Exception) -> None:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="stockctl-bug-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        traceback.print_exception(error, file=log)
+    summary = safe(f"{type(error).__name__}: {error}".splitlines()[0])
+    complain(f"error: this is a bug in stockctl: {summary}")
+    complain(f"  → Please report it with {log.name}; what was stored before is safe.")

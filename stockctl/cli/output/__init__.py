@@ -1,0 +1,1 @@
+"""Output: tables, JSON, CSV, alerts, messages, standard streams."""

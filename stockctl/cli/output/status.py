@@ -1,0 +1,73 @@
+"""The status of a producer as rows."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from stockctl.cli.output.tables import Cell
+from stockctl.formatting import briefly, in_words
+from stockctl.market.timestamp import to_datetime
+from stockctl.monitoring.health import DELIVERY, HEALTH, SUBJECTS, is_bad
+from stockctl.monitoring.status_reader import DIED, FAILED, RUNNING, SILENT, STARTING, Figure, Sight
+
+_COUNTS = ("sent", "waiting", "retried", "refused", "throttled", "dropped", "left_out", "reconnects")
+_SHOWN_WHEN_ZERO = ("sent", "waiting", "reconnects")
+_REASONS = {DELIVERY: "reason", HEALTH: "hung"}
+
+
+def producer_facts(sight: Sight, now: datetime | None = None) -> list[tuple[str, Cell]]:
+    """Return what there is to tell, with names; those after the first are set in from the left."""
+    head = Cell(_head(sight), "" if sight.state in (RUNNING, STARTING) else "red")
+    details = _details(sight, datetime.now(UTC) if now is None else now)
+    return [("producer", head), *((f"  {name}", cell) for name, cell in details)]
+
+
+def _head(sight: Sight) -> str:
+    process = "a process" if sight.pid is None else f"process {sight.pid}"
+    ago = "" if sight.age is None else in_words(sight.age)
+    heads = {
+        RUNNING: f"running, {process}",
+        SILENT: f"silent: {process} lives, and has told nothing for {ago}; these figures are from then",
+        STARTING: f"starting, {process}",
+        DIED: f"died: {process} has gone without an end; it was last seen {ago} ago",
+        FAILED: f"failed {ago} ago: {sight.figures.get('failure')}",
+    }
+    lives = "" if sight.pid is None else f"; {process} lives"
+    return heads.get(
+        sight.state, f"unknown: {sight.trouble}{lives}. Remove it, a running stream makes it anew"
+    )
+
+
+def _details(sight: Sight, now: datetime) -> Iterator[tuple[str, Cell]]:
+    figures = sight.figures
+    if "source" in figures:
+        yield "source", Cell(str(figures["source"]))
+    if sight.since is not None:
+        yield "since", Cell(_moment(datetime.fromtimestamp(sight.since, UTC), now))
+    for subject in SUBJECTS:
+        if subject in figures:
+            yield subject, _condition(subject, figures, now)
+    for name in _COUNTS:
+        if (count := figures.get(name)) or (count == 0 and name in _SHOWN_WHEN_ZERO):
+            yield name.replace("_", " "), Cell(f"{count:,}")
+    if "lag_p50" in figures and "lag_p99" in figures:
+        p50, p99 = (briefly(float(figures[name])) for name in ("lag_p50", "lag_p99"))
+        yield "lag", Cell(f"p50 {p50}, p99 {p99}")
+    if sight.state in (RUNNING, SILENT) and sight.age is not None:
+        yield "figures", Cell(f"{in_words(sight.age)} old")
+
+
+def _condition(subject: str, figures: Mapping[str, Figure], now: datetime) -> Cell:
+    name = str(figures[subject])
+    reason = figures.get(_REASONS.get(subject, ""))
+    until = to_datetime(str(figures[f"{subject}_until"])) if f"{subject}_until" in figures else now
+    words = f"{name}: {reason}" if reason else name
+    return Cell(
+        f"{words} until {_moment(until, now)}" if until > now else words,
+        "yellow" if is_bad(subject, name) else "",
+    )
+
+
+def _moment(moment: datetime, now: datetime) -> str:
+    seconds = (moment - now).total_seconds()
+    distance = f"in {in_words(seconds)}" if seconds > 0 else f"{in_words(-seconds)} ago"
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC, {distance}"

@@ -1,0 +1,134 @@
+"""Messages on standard error, and text made safe for a terminal."""
+
+import logging
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from io import StringIO
+
+from rich.console import Console as RichConsole
+
+from stockctl.market.timestamp import to_datetime
+
+_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def safe(text: str) -> str:
+    """Return ``text`` with everything escaped that could move a cursor, hide or reorder characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in _UNSAFE
+        else character
+        for character in text
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as ``1 quote`` or ``2,500 quotes``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def say(text: str) -> None:
+    """Say something that is no data, on stderr; when that cannot be written to, nobody is left to be told."""
+    # One write, so that lines of two threads never run into each other.
+    _write(safe(text) + "\n")
+
+
+def _write(text: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def forget_lost_stderr() -> None:
+    """Have a stderr that cannot be written to lead nowhere, so that the last flush does not fail."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        lead_nowhere(sys.stderr.fileno())
+
+
+def lead_nowhere(descriptor: int) -> None:
+    """Have a descriptor lead nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def complain(text: str) -> None:
+    """Say what went wrong, in red on a terminal."""
+    from rich.text import Text
+
+    on_terminal = sys.stderr.isatty()
+    buffer = StringIO()
+    console = Console(
+        file=buffer, force_terminal=on_terminal or None, highlight=False, soft_wrap=not on_terminal
+    )
+    console.print(Text(safe(text), style="red" if text.startswith("error") else ""))
+    _write(buffer.getvalue())
+
+
+class StderrHandler(logging.Handler):
+    """Writes log messages as lines on whatever stderr is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message."""
+        prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        say(prefix + record.getMessage())
+
+
+def set_up_logging(*, verbose: bool) -> None:
+    """Let what the package logs be seen: from INFO on, or everything; other packages stay silent."""
+    logger = logging.getLogger("stockctl")
+    logger.handlers = [StderrHandler()]
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+@contextmanager
+def logging_by(handler: logging.Handler) -> Iterator[None]:
+    """Have what the package logs handled by ``handler`` alone while the block runs."""
+    logger = logging.getLogger("stockctl")
+    before, logger.handlers = logger.handlers, [handler]
+    try:
+        yield
+    finally:
+        logger.handlers = before
+
+
+def utc_text(timestamp: str) -> str:
+    """Return a canonical timestamp for people: blank for ``T``, milliseconds only where there are any."""
+    text = timestamp.replace("T", " ").removesuffix("Z").removesuffix(".000")
+    return text.removesuffix(":00") if text.endswith(":00") else text
+
+
+def local_text(timestamp: str) -> str:
+    """Return a canonical timestamp in the time zone of this machine, with the zone's name.
+
+    Within a day of the calendar's ends there may be no local time; then it is UTC.
+    """
+    moment = to_datetime(timestamp)
+    with suppress(OverflowError):
+        moment = moment.astimezone()
+    return f"{moment.replace(tzinfo=None).isoformat(' ', 'minutes')} {moment.tzname()}"
+
+
+@lru_cache(maxsize=1)
+def local_is_utc() -> bool:
+    """Tell whether this machine's zone is UTC all year, so that local times say nothing new."""
+    moments = (datetime(2026, month, 1, tzinfo=UTC) for month in (1, 7))
+    return all(not moment.astimezone().utcoffset() for moment in moments)
+
+
+class Console(RichConsole):
+    """A console that lets its caller know when nobody reads any more; rich's own would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the ``BrokenPipeError`` that is being handled go on."""
+        raise

@@ -1,0 +1,1 @@
+"""What runs beside a live stream: signals, live view, log, progress."""

@@ -1,0 +1,75 @@
+"""Progress of a stream, on a terminal only."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from stockctl.cli.output.terminal import safe
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from stockctl.cli.output.alerts import AlertLines
+    from stockctl.pipeline.ports import Receipt
+    from stockctl.sources.base import Source
+
+Observe = Callable[["Receipt"], None]
+
+
+@contextmanager
+def activity() -> Iterator[Callable[[str], None]]:
+    """Give a function that shows, on a terminal, what is being done."""
+    if not sys.stderr.isatty():
+        yield lambda text: None  # noqa: ARG005 - nobody watches
+        return
+    from rich.text import Text
+
+    from stockctl.cli.output.terminal import Console
+
+    with Console(stderr=True).status("") as status:
+        yield lambda text: status.update(Text(safe(text)))
+
+
+@contextmanager
+def progress(source: "Source", lines: "AlertLines | None") -> Iterator[Observe]:
+    """Give a function that takes each receipt: it writes the alerts and shows how far the source is."""
+
+    def write(receipt: "Receipt") -> None:
+        if lines is not None and receipt.alerts:
+            lines.write(receipt.alerts)
+
+    if not sys.stderr.isatty():
+        yield write
+        return
+    with _bar(lines) as bar:
+        task = bar.add_task(source.name, total=None, alerts=0)
+        alerts = 0
+
+        def show(receipt: "Receipt") -> None:
+            nonlocal alerts
+            write(receipt)
+            alerts += len(receipt.alerts)
+            done = receipt.sent or receipt.quarantined
+            bar.update(task, advance=done, total=source.expected, alerts=alerts)
+
+        yield show
+
+
+def _bar(lines: "AlertLines | None") -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from stockctl.cli.output.terminal import Console
+
+    # Alerts and bar share a console where both are seen, so that the alerts scroll by above the bar.
+    shared = lines is not None and lines.console.is_terminal
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("quotes, {task.fields[alerts]:,} alerts"),
+        TimeElapsedColumn(),
+        console=lines.console if lines is not None and shared else Console(stderr=True),
+        transient=True,
+        redirect_stdout=shared,
+    )

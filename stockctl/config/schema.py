@@ -1,0 +1,331 @@
+"""The configuration: every key with its type, default and meaning."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from platformdirs import user_data_path
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from stockctl.config.subscriptions import check_endpoint, filter_policy
+from stockctl.config.types import check_sql_name, check_type, matching, read_path
+from stockctl.errors import UsageError
+from stockctl.formatting import parse_span
+from stockctl.market.alert import Kind
+from stockctl.market.policy import Rules, WhenClosedPolicy
+from stockctl.market.symbol import parse_symbol
+
+PROJECT_NAME = "a small letter, then up to nine small letters, digits and hyphens"
+_SOURCE_NAME = "a small letter, then up to 31 small letters, digits, hyphens and underscores"
+
+
+def _span(text: str) -> str:
+    if text.strip() != "0":
+        parse_span(text)
+    return text.strip()
+
+
+def _number_as_text(value: object) -> object:
+    return "0" if value == 0 and not isinstance(value, bool) else value
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Raise a ``UsageError`` within as the ``ValueError`` that a validator has to raise."""
+    try:
+        yield
+    except UsageError as error:
+        raise ValueError(f"{error.message} {error.hint}".rstrip(".")) from None
+
+
+def _without_repeats(symbols: list[str]) -> list[str]:
+    return list(dict.fromkeys(symbols))
+
+
+SqlName = Annotated[str, AfterValidator(check_sql_name)]
+FilePath = Annotated[Path, BeforeValidator(read_path)]
+Symbol = Annotated[str, AfterValidator(parse_symbol)]
+
+
+class Section(BaseModel):
+    """A table of the file; no other keys than its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _of_its_type(cls, value: object, info: ValidationInfo) -> object:
+        if info.field_name is not None:
+            check_type(cls.model_fields[info.field_name].annotation, value)
+        return value
+
+
+class Project(Section):
+    """What this pipeline is called; the name prefixes everything it creates on AWS."""
+
+    name: Annotated[str, AfterValidator(matching(r"([a-z][a-z0-9-]{0,9})?", PROJECT_NAME))] = Field(
+        "",
+        description="prefixes every name on AWS; empty: the names as they stand below",
+    )
+
+    @property
+    def label(self) -> str:
+        """The name, or what the nameless project is called."""
+        return self.name or "stockctl"
+
+
+class Local(Section):
+    """Where the embedded pipeline lives."""
+
+    path: FilePath = Field(
+        default_factory=lambda: user_data_path("stockctl", appauthor=False),
+        description="the embedded home; absent: the user data folder of this platform",
+        examples=["~/stocks"],
+    )
+
+
+class SourceSettings(Section):
+    """Where quotes come from unless a flag says otherwise; the interval is in seconds."""
+
+    name: Annotated[str, AfterValidator(matching(r"[a-z][a-z0-9_-]{0,31}", _SOURCE_NAME))] = Field(
+        "yahoo",
+        description="yahoo, yahoo-live, replay, simulate, ndjson, or one of another package",
+    )
+    interval: float = Field(30.0, ge=1, le=86_400, description="seconds between polls")
+    parallel: int = Field(4, ge=1, le=16, description="requests to Yahoo at once")
+    requests_per_minute: float = Field(
+        60.0, ge=1, le=6000, description="requests to Yahoo at most, cookies included"
+    )
+    when_closed: WhenClosedPolicy = Field(
+        WhenClosedPolicy.WAIT,
+        description="what a live source does while its markets are closed: wait, continue or exit",
+    )
+    options: dict[str, Any] = Field({}, description="a table for a source of another package")
+
+
+class Indicators(Section):
+    """Windows of the moving averages, in quotes."""
+
+    short: int = Field(5, ge=1, le=1000, description="quotes in the short moving average")
+    long: int = Field(20, ge=2, le=1000, description="quotes in the long one")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Indicators":
+        if self.short >= self.long:
+            raise ValueError(f"short = {self.short} must be below long = {self.long}")
+        return self
+
+
+class Anomaly(Section):
+    """When a move is an anomaly, in percent of the previous close."""
+
+    threshold_percent: Decimal = Field(
+        Decimal(5),
+        gt=0,
+        le=1000,
+        decimal_places=6,
+        description="a larger move against the previous close is an anomaly",
+    )
+
+
+class Subscription(Section):
+    """Somebody who is told of alerts, of some symbols and kinds or of all."""
+
+    protocol: Literal["email", "sms", "sqs", "https"]
+    endpoint: str
+    symbols: list[Symbol] = []
+    kinds: list[Kind] = []
+
+    @field_validator("endpoint")
+    @classmethod
+    def _reachable(cls, endpoint: str, info: ValidationInfo) -> str:
+        if "protocol" in info.data:
+            with _refused():
+                check_endpoint(info.data["protocol"], endpoint)
+        return endpoint
+
+    @model_validator(mode="after")
+    def _filterable(self) -> "Subscription":
+        with _refused():
+            filter_policy(self.symbols, self.kinds)
+        return self
+
+
+class Alerts(Section):
+    """Which alerts are published, and to whom."""
+
+    max_age: Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_span)] = Field(
+        "1h", description="an alert of an older quote is logged, not published; 0: no limit"
+    )
+    topic: str = Field("stock-market-alerts", description="SNS topic")
+    subscriptions: list[Subscription] = Field(
+        [], description="who is told on AWS: tables of protocol, endpoint, symbols, kinds"
+    )
+
+    @property
+    def oldest(self) -> timedelta | None:
+        """The age above which an alert is logged only; None means no limit."""
+        return None if self.max_age == "0" else parse_span(self.max_age) or None
+
+
+class Aws(Section):
+    """Account, region and endpoint; what is absent comes from boto3's own chain."""
+
+    region: str | None = Field(None, description="absent: from boto3's own chain", examples=["eu-west-1"])
+    profile: str | None = Field(None, description="absent: from boto3's own chain", examples=["trading"])
+    endpoint_url: str | None = Field(
+        None, description="an AWS-compatible endpoint, for rehearsals", examples=["http://127.0.0.1:4566"]
+    )
+    tags: dict[str, str] = Field({}, description="on everything that can carry tags")
+
+
+class StreamSettings(Section):
+    """The Kinesis stream."""
+
+    name: str = Field("stock-market-stream", description="Kinesis stream")
+    mode: Literal["provisioned", "on-demand"] = Field("provisioned", description="provisioned or on-demand")
+    shards: int = Field(1, ge=1, le=500, description="of a provisioned stream")
+    retention_hours: int = Field(24, ge=24, le=8760, description="how long the stream keeps records")
+    aggregate: bool = Field(
+        False, description="pack quotes into Amazon's aggregated format: fewer and larger records"
+    )
+    outbox: FilePath | None = Field(
+        None,
+        description="file in which live quotes wait for their delivery; absent: in the home, or (on AWS) in "
+        "the user state folder",
+        examples=["~/stocks-outbox.db"],
+    )
+    outbox_mb: int = Field(256, ge=1, le=1_000_000, description="how much may wait in it")
+    outbox_full: Literal["block", "drop-oldest"] = Field(
+        "block", description="what a full one does: block makes the source wait, drop-oldest loses and tells"
+    )
+
+
+class Functions(Section):
+    """The Lambda functions and their triggers; the window is in seconds."""
+
+    batch_size: int = Field(100, ge=1, le=10_000, description="records a call")
+    batch_window: int = Field(5, ge=0, le=300, description="seconds to wait for a full batch")
+    parallelization: int = Field(1, ge=1, le=10, description="batches of a shard at once")
+    retries: int = Field(
+        50, ge=0, le=10_000, description="how often a failing batch is tried again before it is set aside"
+    )
+    record_age_hours: int | None = Field(
+        None,
+        ge=1,
+        le=168,
+        description="hours until a failing record is set aside; absent: 23, the most in the trend stage",
+        examples=[12],
+    )
+    bisect: bool = Field(True, description="halve a failing batch, so that only what fails is set aside")
+    memory_mb: int = Field(512, ge=128, le=10_240, description="memory of a Lambda function")
+    timeout_seconds: int = Field(120, ge=3, le=900, description="longest run of a Lambda function")
+
+
+class Table(Section):
+    """The DynamoDB table of stored quotes."""
+
+    name: str = Field("stock-market-data", description="DynamoDB table of stored quotes")
+    ttl_days: int | None = Field(
+        None, ge=1, description="days until a stored quote expires; absent: never", examples=[90]
+    )
+
+
+class ArchiveSettings(Section):
+    """The S3 bucket of raw quotes."""
+
+    bucket: str | None = Field(
+        None,
+        description="S3 bucket; absent: stock-market-data-bucket-<account>-<region>",
+        examples=["my-quotes"],
+    )
+    retention_days: int | None = Field(
+        None, ge=1, description="days until a raw quote expires; absent: never", examples=[365]
+    )
+
+
+class Analytics(Section):
+    """Glue database and table, Athena workgroup and its scan limit."""
+
+    database: SqlName = Field("stock_data_db", description="database of the table for SQL")
+    table: SqlName = Field("stock_data_table", description="table for SQL")
+    workgroup: str = Field("stockctl", description="Athena workgroup")
+    scan_limit_mb: int = Field(1024, ge=10, description="what one Athena query may scan")
+
+
+class Logs(Section):
+    """The functions' logs."""
+
+    retention_days: int = Field(14, ge=1, description="days that the functions' logs are kept")
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    target: Literal["local", "aws"] = Field(
+        "local", description="local: embedded, in one folder; aws: on managed services"
+    )
+    symbols: Annotated[list[Symbol], AfterValidator(_without_repeats)] = Field(
+        ["AAPL", "MSFT", "GOOGL", "AMZN", "NVDA"],
+        min_length=1,
+        description="what 'stream' takes without --symbols (a replay takes all that is in its files)",
+    )
+    project: Project = Project()
+    local: Local = Field(default_factory=Local)
+    source: SourceSettings = SourceSettings()
+    indicators: Indicators = Indicators()
+    anomaly: Anomaly = Anomaly()
+    alerts: Alerts = Alerts()
+    aws: Aws = Aws()
+    stream: StreamSettings = StreamSettings()
+    functions: Functions = Functions()
+    table: Table = Table()
+    archive: ArchiveSettings = ArchiveSettings()
+    analytics: Analytics = Analytics()
+    logs: Logs = Logs()
+
+    @property
+    def rules(self) -> Rules:
+        """What the stages need to know."""
+        return Rules(self.indicators.short, self.indicators.long, self.anomaly.threshold_percent)
+
+
+EVERY_KEY = "'stockctl -c example.toml init' writes a file with every key."
+"""A hint that helps whatever is wrong with the configuration."""
+
+
+def is_section(name: str) -> bool:
+    """Tell whether a key of the first level is a table of keys."""
+    field = Settings.model_fields.get(name)
+    return field is not None and _section(field.annotation) is not None
+
+
+def dotted_keys() -> list[str]:
+    """Return every key, dotted, in the order of the contract."""
+    keys: list[str] = []
+    for name, field in Settings.model_fields.items():
+        section = _section(field.annotation)
+        keys += [name] if section is None else [f"{name}.{key}" for key in section.model_fields]
+    return keys
+
+
+def nearest(name: str, names: Collection[str]) -> str | None:
+    """Return the one of ``names`` that was probably meant; None when none is near."""
+    return next(iter(get_close_matches(name, sorted(names), 1)), None)
+
+
+def _section(annotation: object) -> type[Section] | None:
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None

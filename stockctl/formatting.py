@@ -1,0 +1,79 @@
+"""Durations, ages and lists of symbols as text, and durations read from text."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from stockctl.market.timestamp import format_timestamp
+
+_SPAN = re.compile(r"([0-9]{1,9})(s|m|h|d)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_span(text: str) -> timedelta:
+    """Return the span that ``text`` names.
+
+    Raises:
+        ValueError: it is no number followed by s, m, h or d.
+    """
+    match = _SPAN.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a span such as 30s, 10m, 2h or 3d")
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        raise ValueError(f"{text!r} is longer than any calendar") from None
+
+
+def parse_since(text: str, now: datetime) -> str:
+    """Return the canonical timestamp that ``text`` means: a span before ``now``, or a moment (naive = UTC).
+
+    Raises:
+        ValueError: it is neither, or lies outside the calendar.
+    """
+    try:
+        if _SPAN.fullmatch(text.strip()):
+            return format_timestamp(now - parse_span(text))
+        moment = datetime.fromisoformat(text.strip())
+    except OverflowError:
+        raise ValueError(f"{text!r} lies before the calendar begins") from None
+    except ValueError as error:
+        if _SPAN.fullmatch(text.strip()):
+            raise
+        raise ValueError(
+            f"{text!r} is neither a span such as 10m, 2h or 3d nor a time such as 2008-10-06T20:00:00Z"
+        ) from error
+    return format_timestamp(moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo))
+
+
+def in_words(seconds: float) -> str:
+    """Return an age in its largest unit, such as ``14m`` or ``18y``."""
+    seconds = max(seconds, 0)
+    for unit, length in (("y", 31_557_600), ("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{int(seconds)}s"
+
+
+def briefly(seconds: float) -> str:
+    """Return a short span in words, such as ``12 ms`` or ``4.5 s``; from a minute on as ``in_words`` does."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 60 else in_words(seconds)
+
+
+_SHOWN_SYMBOLS = 5
+_SHOWN_TEXT = 160
+
+
+def named(symbols: Sequence[str]) -> str:
+    """Return the symbols as they stand in a sentence, however many they are."""
+    if len(symbols) <= _SHOWN_SYMBOLS + 1:
+        return ", ".join(symbols)
+    return f"{', '.join(symbols[:_SHOWN_SYMBOLS])} and {len(symbols) - _SHOWN_SYMBOLS} more"
+
+
+def one_line(text: str) -> str:
+    """Return text of a foreign origin as it may stand in a message: escaped, on one line, not long."""
+    escaped = text.encode("unicode_escape").decode("ascii")
+    return escaped if len(escaped) <= _SHOWN_TEXT else escaped[: _SHOWN_TEXT - 3] + "..."

@@ -1,0 +1,333 @@
+"""The outbox's SQLite file and its encoding of records."""
+
+import json
+import math
+import os
+import sqlite3
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from stockctl.pipeline.ports import Record, Rejection
+from stockctl.producer.batching import Batch
+from stockctl.producer.outbox.errors import OutboxError, damaged, explained
+
+_CRC = struct.Struct("<I")
+_HEAD = struct.Struct("<II")
+
+Item = TypeVar("Item")
+
+
+def pack(items: Sequence[Record] | Sequence[Rejection]) -> bytes:
+    """Return ``items`` as a blob."""
+    data, origins, others = zip(*items, strict=True) if items else ((), (), ())
+    texts = json.dumps([origins, others]).encode("ascii")
+    lengths = struct.pack(f"<{len(items)}I", *map(len, data))
+    body = b"".join((_HEAD.pack(len(items), len(texts)), texts, lengths, *data))
+    return _CRC.pack(zlib.crc32(body)) + body
+
+
+def unpack_records(blob: bytes) -> list[Record]:
+    """Return the records in a blob.
+
+    Raises:
+        ValueError: it is not what was written.
+    """
+    return _unpack(blob, Record)
+
+
+def unpack_rejections(blob: bytes) -> list[Rejection]:
+    """Return the rejections in a blob.
+
+    Raises:
+        ValueError: it is not what was written.
+    """
+    return _unpack(blob, Rejection)
+
+
+def _unpack(blob: bytes, make: Callable[[bytes, str, str], Item]) -> list[Item]:
+    if len(blob) < _CRC.size + _HEAD.size or _CRC.pack(zlib.crc32(blob[_CRC.size :])) != blob[: _CRC.size]:
+        raise ValueError("a batch in it is not what was written")
+    count, size = _HEAD.unpack_from(blob, _CRC.size)
+    texts_at = _CRC.size + _HEAD.size
+    lengths_at = texts_at + size
+    origins, others = json.loads(blob[texts_at:lengths_at])
+    lengths = struct.unpack_from(f"<{count}I", blob, lengths_at)
+    return list(map(make, _slices(blob, lengths_at + 4 * count, lengths), origins, others))
+
+
+def _slices(blob: bytes, start: int, lengths: Iterable[int]) -> Iterable[bytes]:
+    return (blob[first:last] for first, last in pairwise(accumulate(lengths, initial=start)))
+
+
+APPLICATION_ID = 0x5C7C_0B01
+SCHEMA_VERSION = 3
+ROW_BYTES = 64
+"""What a row takes beside its blob, about."""
+
+_BUSY_SECONDS = 10.0
+_BUSY_IN_USE = 0.25
+"""Seconds that another process's lock is waited for, at the start and later: then others are held up, too."""
+_LARGE_FILE = 64 << 20
+# Written at the file's making; a large log makes the syncs that come with its end rare.
+_PAGE_BYTES = 8192
+_LOG_PAGES = 2048
+_RECORDS, _REJECTIONS = 0, 1
+
+_SCHEMA = f"""
+PRAGMA page_size = {_PAGE_BYTES};
+PRAGMA journal_mode = WAL;
+BEGIN;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+CREATE TABLE batches (
+    number INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    items INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    taken_at REAL NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE TABLE gaps (
+    number INTEGER PRIMARY KEY,
+    first TEXT NOT NULL,
+    last TEXT NOT NULL,
+    quotes INTEGER NOT NULL,
+    symbols INTEGER NOT NULL,
+    named TEXT NOT NULL,
+    rejections INTEGER NOT NULL,
+    origins TEXT NOT NULL
+) STRICT;
+CREATE TABLE under_way (last INTEGER NOT NULL) STRICT;
+INSERT INTO under_way VALUES (0);
+COMMIT;
+"""
+
+
+class Row(NamedTuple):
+    """A batch in the file."""
+
+    number: int
+    batch: Batch
+    size: int
+    """In bytes, as it counts against the bound."""
+    put_at: float = -math.inf
+    """When it was put, by a clock that never goes back; long ago when that is not known any more."""
+
+
+class Content(NamedTuple):
+    """What waits in the file."""
+
+    first: int
+    last: int
+    """The numbers of the oldest and the newest batch; 0 and 0 without any."""
+    quotes: int
+    rejections: int
+    size: int
+    oldest: float | None
+    """When the oldest was taken from its source, in seconds since 1970."""
+
+
+class OutboxFile:
+    """One connection; who uses it sees to it that only one thread does at a time.
+
+    A write is with the system when a method returns: the end of the process loses nothing. Nothing is
+    forced onto the disk but when SQLite's log is full; ``sync`` does that.
+
+    Raises:
+        OutboxError: on opening or at any use: damaged, not ours, newer, not writable, disk full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not os.path.lexists(path):
+                _create(path)
+            self.connection = _connect(path, "rw")
+            try:
+                check_format(self.connection, path)
+                self.connection.execute("PRAGMA synchronous = NORMAL")
+                self.connection.execute("PRAGMA secure_delete = OFF")
+                self.connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+                self._check_whole()
+                self.connection.execute(f"PRAGMA busy_timeout = {_BUSY_IN_USE * 1000:.0f}")
+            except BaseException:
+                self.connection.close()
+                raise
+
+    def close(self) -> None:
+        """Close the file; what is in it is on the disk then."""
+        with explained(self.path):
+            self.connection.close()
+
+    def content(self) -> Content:
+        """Return what waits."""
+        with explained(self.path):
+            return content_of(self.connection)
+
+    def append(self, number: int, batch: Batch) -> Row:
+        """Add a batch."""
+        blob = pack(batch.records or batch.rejections)
+        size = len(blob) + ROW_BYTES
+        with explained(self.path):
+            self.connection.execute(
+                "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
+                (number, _kind(batch), batch.length, size, batch.taken_at, blob),
+            )
+        return Row(number, batch, size, time.monotonic())
+
+    def read(self, number: int) -> Row | None:
+        """Return the first batch from ``number`` on, or None."""
+        with explained(self.path):
+            row = self.connection.execute(
+                "SELECT number, kind, bytes, taken_at, body FROM batches WHERE number >= ? "
+                "ORDER BY number LIMIT 1",
+                (number,),
+            ).fetchone()
+        if row is None:
+            return None
+        found, kind, size, taken_at, blob = row
+        try:
+            records = unpack_records(blob) if kind == _RECORDS else ()
+            rejections = unpack_rejections(blob) if kind != _RECORDS else ()
+        except ValueError as error:
+            raise damaged(self.path, str(error)) from error
+        return Row(found, Batch(records, rejections, taken_at), size)
+
+    def under_way(self) -> int:
+        """Return the number of the last batch whose delivery has begun."""
+        with explained(self.path):
+            (last,) = self.connection.execute("SELECT last FROM under_way").fetchone()
+        return int(last)
+
+    def note_under_way(self, last: int) -> None:
+        """Note that the delivery of the batches up to ``last``, and of no others, has begun."""
+        with explained(self.path):
+            self.connection.execute("UPDATE under_way SET last = ?", (last,))
+
+    def quotes_up_to(self, last: int) -> int:
+        """Return how many quotes wait in the batches up to ``last``."""
+        with explained(self.path):
+            (quotes,) = self.connection.execute(
+                "SELECT sum(items) FROM batches WHERE kind = ? AND number <= ?", (_RECORDS, last)
+            ).fetchone()
+        return quotes or 0
+
+    def remove(self, first: int, last: int) -> None:
+        """Take out the batches from ``first`` to ``last``."""
+        with explained(self.path):
+            self.connection.execute("DELETE FROM batches WHERE number BETWEEN ? AND ?", (first, last))
+
+    def replace(self, first: int, last: int, number: int, batch: Batch) -> Row:
+        """Put ``batch`` in the place of those from ``first`` to ``last``, at once or not at all."""
+        with self.transaction():
+            self.remove(first, last)
+            return self.append(number, batch)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Have all of the block take place, or nothing."""
+        with explained(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def sync(self) -> None:
+        """Force what was written so far onto the disk; any thread may do this beside the others."""
+        log = self.path.with_name(self.path.name + "-wal")
+        try:
+            # SQLite takes its locks on other files, so that closing this one gives none away.
+            descriptor = os.open(log, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        except FileNotFoundError:
+            return
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def shrink(self) -> None:
+        """Give the disk back what an outage took, when nothing waits any more."""
+        with explained(self.path):
+            if self.path.stat().st_size >= _LARGE_FILE:
+                self.connection.execute("VACUUM")
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _check_whole(self) -> None:
+        if content_of(self.connection).first:
+            (found,) = self.connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise damaged(self.path, " ".join(str(found).split()))
+
+
+def content_of(connection: sqlite3.Connection) -> Content:
+    """Return what waits in the file behind ``connection``."""
+    first, last, oldest, size = connection.execute(
+        "SELECT min(number), max(number), min(taken_at), sum(bytes) FROM batches"
+    ).fetchone()
+    items = dict(connection.execute("SELECT kind, sum(items) FROM batches GROUP BY kind"))
+    quotes, rejections = items.get(_RECORDS, 0), items.get(_REJECTIONS, 0)
+    return Content(first or 0, last or 0, quotes, rejections, size or 0, oldest)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open an outbox for reading, whether a producer uses it or not.
+
+    Raises:
+        OutboxError: it is damaged, not ours, or newer.
+    """
+    with explained(path), closing(_connect(path, "ro")) as connection:
+        check_format(connection, path)
+        yield connection
+
+
+def check_format(connection: sqlite3.Connection, path: Path) -> None:
+    """Insist on a file that this program wrote, in a format that it knows."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise OutboxError(
+            f"{path} is a SQLite database, but no outbox of stockctl.",
+            "Point stream.outbox (or STOCKCTL_STREAM__OUTBOX) at another file. Nothing was changed.",
+        )
+    if version != SCHEMA_VERSION:
+        raise OutboxError(
+            f"The outbox {path} was written by another stockctl: its format is {version}, this one knows "
+            f"{SCHEMA_VERSION}.",
+            "Let the stockctl that wrote it deliver what waits in it, or point stream.outbox at another "
+            "file. Nothing was changed.",
+        )
+
+
+def _create(path: Path) -> None:
+    partial = path.with_name(f".{os.getpid()}.partial")
+    partial.unlink(missing_ok=True)
+    try:
+        with closing(_connect(partial, "rwc")) as connection:
+            connection.executescript(_SCHEMA)
+        os.chmod(partial, 0o600)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(
+        uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+
+
+def _kind(batch: Batch) -> int:
+    return _RECORDS if batch.records else _REJECTIONS

@@ -1,0 +1,153 @@
+"""The rows of a CSV file."""
+
+import csv
+from collections import deque
+from collections.abc import Iterator
+from threading import Event
+from typing import NamedTuple
+
+from stockctl.errors import SourceError
+from stockctl.market.validation import Refusal
+from stockctl.sources.formats.fields import Columns, Values, find_columns, require_columns
+from stockctl.sources.formats.files import FORMATS_HINT, MAX_ROW, Input, open_text, read_lines
+
+_DELIMITERS = ",;\t"
+_MAX_LINES = 100  # of one record: a quote that is never closed must not swallow the rows behind it
+
+
+class CsvRows:
+    """A CSV file with a header: comma, or semicolon or tab where only they give a header of use.
+
+    Cells may stand in double quotes, and hold line breaks then. Blank lines are no rows.
+    """
+
+    def __init__(self, source: Input) -> None:
+        self._source = source
+        self._columns: Columns | None = None
+
+    @property
+    def lacks_previous_close(self) -> bool:
+        """Whether the file has no such column; known once the first row was read."""
+        return self._columns is not None and not self._columns.has("previous_close")
+
+    def rows(self, stop: Event) -> Iterator[tuple[Values | Refusal, str]]:
+        """Yield the values of each row, or why it has none, with its text.
+
+        Raises:
+            SourceError: the file cannot be read, is damaged, or has no header of use.
+            Stopped: ``stop`` was set.
+        """
+        with open_text(self._source) as stream:
+            lines = read_lines(stream, stop)
+            header = next((line for line in lines if line.strip()), "")
+            layout = self._read_header(header, lines)
+            self._columns = layout.columns
+            pick = layout.columns.pick
+            for cells, text in _records(lines, layout):
+                if isinstance(cells, Refusal):
+                    yield cells, text
+                else:
+                    cells.append("")
+                    yield pick(cells), text
+
+    def _read_header(self, first: str, lines: Iterator[str]) -> "_Layout":
+        if not first:
+            raise SourceError(f"{self._source.argument} is empty.", FORMATS_HINT)
+        header = first if _is_closed(first) else _gathered(first, lines)[0]
+        reasons: dict[int, Refusal] = {}
+        for delimiter in _DELIMITERS:
+            names = _parse(header, delimiter)
+            try:
+                if isinstance(names, Refusal):
+                    raise names
+                columns = find_columns(names)
+                require_columns(columns, names)
+                return _Layout(delimiter, columns)
+            except Refusal as reason:
+                reasons.setdefault(0 if isinstance(names, Refusal) else len(names), reason)
+        raise SourceError(
+            f"{self._source.argument} cannot be replayed: {reasons[max(reasons)]}.", FORMATS_HINT
+        )
+
+
+class _Layout(NamedTuple):
+    delimiter: str
+    columns: Columns
+
+    def values(self, cells: list[str]) -> Values:
+        return self.columns.pick([*cells, ""])
+
+
+def _records(lines: Iterator[str], layout: _Layout) -> Iterator[tuple[list[str] | Refusal, str]]:
+    delimiter, width = layout.delimiter, layout.columns.width
+    again: deque[str] = deque()
+    while (line := again.popleft() if again else next(lines, None)) is not None:
+        if len(line) > MAX_ROW:
+            yield Refusal(f"row is longer than {MAX_ROW} characters"), line
+        elif '"' in line:
+            yield _quoted_record(line, lines, again, layout)
+        else:
+            cells = line.split(delimiter)
+            if len(cells) == width:
+                yield cells, line
+            elif line.strip():
+                yield _ragged(cells, width), line
+
+
+def _quoted_record(
+    line: str, lines: Iterator[str], again: deque[str], layout: _Layout
+) -> tuple[list[str] | Refusal, str]:
+    """Return a record that begins with ``line``; lines that turn out not to belong to it go to ``again``."""
+    cells = _checked(line, layout)
+    if not isinstance(cells, Refusal) or _is_closed(line):
+        return cells, line
+    text, taken = _gathered(line, _both(again, lines))
+    whole = _checked(text, layout)
+    # No field has a line break in it: where one seems to, a quote was forgotten.
+    if not isinstance(whole, Refusal) and not any("\n" in value for value in layout.values(whole)):
+        return whole, text
+    again.extendleft(reversed(taken))
+    return cells, line
+
+
+def _both(again: deque[str], lines: Iterator[str]) -> Iterator[str]:
+    while again:
+        yield again.popleft()
+    yield from lines
+
+
+def _gathered(first: str, lines: Iterator[str]) -> tuple[str, list[str]]:
+    """Return ``first`` joined with the lines up to the one that closes its quotes, and those lines."""
+    taken: list[str] = []
+    quotes, length = first.count('"'), len(first)
+    while quotes % 2 and len(taken) < _MAX_LINES and length <= MAX_ROW:
+        line = next(lines, None)
+        if line is None:
+            break
+        taken.append(line)
+        quotes += line.count('"')
+        length += len(line) + 1
+    return "\n".join([first, *taken]), taken
+
+
+def _is_closed(text: str) -> bool:
+    return text.count('"') % 2 == 0
+
+
+def _checked(text: str, layout: _Layout) -> list[str] | Refusal:
+    cells = _parse(text, layout.delimiter)
+    width = layout.columns.width
+    return cells if isinstance(cells, Refusal) or len(cells) == width else _ragged(cells, width)
+
+
+def _parse(text: str, delimiter: str) -> list[str] | Refusal:
+    try:
+        return next(csv.reader([text], delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        if not _is_closed(text):
+            return Refusal("not CSV: a quoted cell is not closed")
+        return Refusal(f"not CSV: {error}")
+
+
+def _ragged(cells: list[str], width: int) -> Refusal:
+    return Refusal(f"row has {len(cells)} cells where the header has {width}")

@@ -1,0 +1,240 @@
+"""Finds the columns of a file and validates the fields of a row."""
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from operator import itemgetter
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from stockctl.errors import UsageError
+from stockctl.market.numbers import parse_number, parse_positive, plain
+from stockctl.market.quote import MAX_VOLUME
+from stockctl.market.symbol import parse_symbol
+from stockctl.market.timestamp import format_timestamp
+from stockctl.market.validation import Refusal, shown
+
+Values = Sequence[str]
+"""The texts of one row in the order of ``FIELDS``; empty where the row says nothing."""
+
+Picker = Callable[[Sequence[str]], Values]
+"""A function from a row's cells, with an empty one put behind them, to its values."""
+
+FIELDS = ("symbol", "timestamp", "price", "previous_close", "open", "high", "low", "volume")
+_REQUIRED = ("timestamp", "symbol", "price")
+_NAMES = {field: (field,) for field in FIELDS} | {
+    "timestamp": ("timestamp", "date", "datetime"),
+    "symbol": ("symbol", "ticker"),
+    "price": ("price", "close"),
+}
+_KNOWN = frozenset(name for names in _NAMES.values() for name in names)
+_SHOWN_NAMES = 12
+
+
+class Columns(NamedTuple):
+    """Where the fields stand in a row of ``width`` cells; an absent field stands at ``width``."""
+
+    positions: tuple[int, ...]
+    """In the order of ``FIELDS``."""
+    width: int
+
+    def has(self, field: str) -> bool:
+        """Tell whether the file has a column for ``field``."""
+        return self.positions[FIELDS.index(field)] < self.width
+
+    @property
+    def pick(self) -> Picker:
+        """What finds the fields in a row."""
+        return itemgetter(*self.positions)
+
+
+def find_columns(names: Sequence[str]) -> Columns:
+    """Return where the fields stand among the columns called ``names``, whatever their case.
+
+    Of several names for one field the first counts in the order timestamp, date, datetime; symbol,
+    ticker; price, close. Other columns are ignored.
+
+    Raises:
+        Refusal: a name that means something here stands there twice.
+    """
+    known: dict[str, int] = {}
+    for position, name in enumerate(names):
+        plain_name = name.strip().lower()
+        if plain_name in known:
+            raise Refusal(f"column {shown(plain_name)} stands there twice")
+        if plain_name in _KNOWN:
+            known[plain_name] = position
+    width = len(names)
+    found = (next((known[name] for name in _NAMES[field] if name in known), width) for field in FIELDS)
+    return Columns(tuple(found), width)
+
+
+def require_columns(columns: Columns, names: Sequence[str]) -> None:
+    """Make sure that ``columns``, found among ``names``, have what every quote has.
+
+    Raises:
+        Refusal: time, symbol or price has no column.
+    """
+    for field in _REQUIRED:
+        if not columns.has(field):
+            raise Refusal(f"no {_choice(_NAMES[field])} among the columns {_listed(names)}")
+
+
+def _choice(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _SHOWN_NAMES else ""
+    return (", ".join(shown(name) for name in names[:_SHOWN_NAMES]) or "(there are none)") + more
+
+
+_CACHED_SYMBOLS = 1 << 16
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
+# Nearly every cell is one of these, and then is right as it stands.
+_is_plain = re.compile(r"(?:[0-9]{1,15}(?:\.[0-9]{1,6})?)?").fullmatch
+_is_plain_positive = re.compile(r"(?=[0.]*[1-9])[0-9]{1,15}(?:\.[0-9]{1,6})?").fullmatch
+_is_plain_volume = re.compile(r"(?:[0-9]{1,18})?").fullmatch
+
+
+class RowCheck:
+    """Turns the values of a row into canonical ones, texts all the same.
+
+    Args:
+        symbols: the symbols that are wanted, in canonical form, or None for all.
+        moment: reads a time.
+    """
+
+    def __init__(self, symbols: Collection[str] | None, moment: Callable[[str], str]) -> None:
+        self._wanted = symbols
+        self._moment = moment
+        self._symbol = lru_cache(maxsize=_CACHED_SYMBOLS)(self._read_symbol)
+        self.absent = set(symbols or ())
+        """Which of the wanted symbols were not met yet."""
+
+    def checked(self, values: Values) -> Values | None:
+        """Return the values of a row as a quote has them, empty where unknown; None if it is unwanted.
+
+        Raises:
+            Refusal: a field is missing or breaks the contract of a quote.
+        """
+        symbol_text, time_text, price, previous_close, opening, high, low, volume = values
+        symbol = self._symbol(symbol_text)
+        if symbol is None:
+            return None
+        timestamp = self._moment(time_text)
+        if not _is_plain_positive(price):
+            price = _price(price)
+        if previous_close and not _is_plain_positive(previous_close):
+            previous_close = _optional(previous_close, "previous_close", parse_positive)
+        if not _is_plain(opening):
+            opening = _optional(opening, "open", parse_number)
+        if not _is_plain(high):
+            high = _optional(high, "high", parse_number)
+        if not _is_plain(low):
+            low = _optional(low, "low", parse_number)
+        if not _is_plain_volume(volume):
+            volume = _volume(volume)
+        return symbol, timestamp, price, previous_close, opening, high, low, volume
+
+    def _read_symbol(self, text: str) -> str | None:
+        text = text.strip()
+        if not text:
+            raise Refusal("symbol is missing")
+        symbol = parse_symbol(text)
+        if self._wanted is None:
+            return symbol
+        if symbol not in self._wanted:
+            return None
+        self.absent.discard(symbol)
+        return symbol
+
+
+def _price(text: str) -> str:
+    if not text.strip():
+        raise Refusal("price is missing")
+    return _optional(text, "price", parse_positive)
+
+
+def _optional(text: str, field: str, parse: Callable[[object, str], Decimal]) -> str:
+    text = text.strip()
+    return plain(parse(_number(text, field), field)) if text else ""
+
+
+def _number(text: str, field: str) -> Decimal:
+    if not _NUMBER.fullmatch(text):
+        raise Refusal(f"{field} {shown(text)} is not a number")
+    return Decimal(text)
+
+
+def _volume(text: str) -> str:
+    text = text.strip()
+    if not text:
+        return ""
+    number = _number(text, "volume")
+    # A column of whole numbers with gaps is often written as 1200.0 or 1.2e3.
+    if not 0 <= number <= MAX_VOLUME or number != number.to_integral_value():
+        raise Refusal(f"volume {shown(text)} is not a whole number from 0 to 2**63 - 1")
+    return str(int(number))
+
+
+_CACHED_TIMESTAMPS = 1 << 15  # symbols share their times, and a file by symbol comes back to each of them
+_CLOSE = "16:00"
+_MOMENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,12}))?)? ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+)
+
+
+def moment_reader(timezone: str) -> Callable[[str], str]:
+    """Return a function from a time as text to a canonical timestamp.
+
+    It reads ISO 8601 dates and times with ``-`` and ``:``: ``2008-10-06``, which means 16:00 in
+    ``timezone``; ``2008-10-06 15:59:30.25``, a time in ``timezone``; ``2008-10-06T19:59Z`` or with any
+    offset. What is finer than a millisecond is cut. A naive time that comes twice when clocks go back
+    is the earlier one; one that is skipped when they go forward counts on from before.
+
+    Raises:
+        UsageError: there is no such time zone. The function itself raises ``Refusal``.
+    """
+    zone = _zone(timezone)
+
+    @lru_cache(maxsize=_CACHED_TIMESTAMPS)
+    def moment(text: str) -> str:
+        return _timestamp(text, zone)
+
+    return moment
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(
+            f"The time zone {shown(name)} is unknown.",
+            "Give a name of the IANA time zone database, such as America/New_York, Europe/Berlin or UTC.",
+        ) from None
+
+
+def _timestamp(text: str, zone: ZoneInfo) -> str:
+    match = _MOMENT.fullmatch(text.strip().upper())
+    if match is None:
+        raise Refusal("timestamp is missing" if not text.strip() else _unlike(text))
+    day, minute, second, fraction, offset = match.groups()
+    clock = f"{minute or _CLOSE}:{second or '00'}.{fraction or '':0<3.3}"
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{offset or ''}")
+    except ValueError:
+        raise Refusal(f"timestamp {shown(text)} is not in the calendar") from None
+    if moment.tzinfo is UTC:
+        return f"{day}T{clock}Z"  # as most files have it; formatting would take most of the time
+    return format_timestamp(moment if offset else moment.replace(tzinfo=zone))
+
+
+def _unlike(text: str) -> str:
+    return (
+        f"timestamp {shown(text)} is not an ISO 8601 time "
+        "such as 2008-10-06, 2008-10-06 15:59:30 or 2008-10-06T19:59:30.250Z"
+    )

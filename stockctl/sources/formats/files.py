@@ -1,0 +1,248 @@
+"""Opens input files: detects compression and format, reads lines."""
+
+import gzip
+import os
+import select
+import stat
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from io import BufferedReader
+from itertools import chain
+from pathlib import Path
+from threading import Event
+from typing import NamedTuple, Protocol, TypeAlias
+
+from stockctl.errors import SourceError, UsageError
+
+
+class Stopped(Exception):
+    """The stop event was set while files were being read or sorted; it never leaves the replay."""
+
+
+STANDARD_INPUT = "-"
+FORMATS_HINT = "A replay reads CSV, NDJSON (text in UTF-8; both may be gzip-compressed) and Parquet."
+
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_BLOCK = 1 << 18
+_PATIENCE = 0.2  # seconds between two looks at the stop event while standard input is silent
+
+
+ByteStream: TypeAlias = gzip.GzipFile | BufferedReader
+
+
+class Format(Enum):
+    """How a file holds its rows."""
+
+    CSV = "CSV"
+    NDJSON = "NDJSON"
+    PARQUET = "Parquet"
+
+
+class Input(NamedTuple):
+    """A file to replay."""
+
+    argument: str
+    """As the command line names it; ``-`` is standard input."""
+    path: Path
+    """Where its bytes are."""
+
+    @property
+    def label(self) -> str:
+        """The file's own name, as UTF-8 can write it."""
+        name = STANDARD_INPUT if self.argument == STANDARD_INPUT else Path(self.argument).name
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def check_arguments(arguments: tuple[str, ...]) -> None:
+    """Make sure that every argument is ``-`` or names a regular file; nothing in it is expanded.
+
+    Raises:
+        UsageError: there is none, one is no such file, or ``-`` stands there twice.
+    """
+    if not arguments:
+        raise UsageError("A replay needs at least one file.", "Name it with --file; - is standard input.")
+    if arguments.count(STANDARD_INPUT) > 1:
+        raise UsageError("Standard input (-) can be replayed only once.", "Give --file - a single time.")
+    for argument in arguments:
+        if argument != STANDARD_INPUT:
+            _check_regular(argument)
+
+
+def _check_regular(argument: str) -> None:
+    try:
+        mode = os.stat(argument).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(
+            f"There is no file {argument}.",
+            "--file takes the names of local files as they are: no URL, and no pattern.",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{argument} cannot be looked at: {_reason(error)}.") from None
+    if stat.S_ISDIR(mode):
+        raise UsageError(f"{argument} is a folder, not a file.", "Name the files in it, each with --file.")
+    if not stat.S_ISREG(mode):
+        raise UsageError(
+            f"{argument} is not a regular file, but a pipe, a socket or a device.",
+            "Pipe it into standard input, and give --file -.",
+        )
+
+
+def fetch(argument: str, spool: Path, stop: Event) -> Input:
+    """Return where the bytes of ``argument`` are; standard input is first copied to ``spool``.
+
+    Raises:
+        Stopped: ``stop`` was set while standard input was being copied.
+        OSError: the copy cannot be written.
+    """
+    if argument != STANDARD_INPUT:
+        return Input(argument, Path(os.path.abspath(argument)))
+    with spool.open("wb") as copy:
+        for block in standard_input(stop):
+            copy.write(block)
+    return Input(argument, spool)
+
+
+def standard_input(stop: Event) -> Iterator[bytes]:
+    """Yield what comes on standard input, whenever something has come.
+
+    Raises:
+        UsageError: there is no standard input.
+        Stopped: ``stop`` was set.
+    """
+    if sys.stdin is None:
+        raise UsageError("There is no standard input to read.")
+    stream = sys.stdin.buffer
+    try:
+        descriptor = stream.fileno()
+    except OSError:  # something that only looks like a file
+        yield stream.read()
+        return
+    while block := _read_when_ready(descriptor, stop):
+        yield block
+
+
+def _read_when_ready(descriptor: int, stop: Event) -> bytes:
+    # A read of a silent pipe would not see that somebody wants to stop. Windows cannot wait for a pipe.
+    while os.name == "posix" and not select.select([descriptor], [], [], _PATIENCE)[0]:
+        if stop.is_set():
+            raise Stopped
+    if stop.is_set():
+        raise Stopped
+    return os.read(descriptor, _BLOCK)
+
+
+def sniff(source: Input) -> Format:
+    """Tell the format of a file by its first bytes; its name says nothing.
+
+    Raises:
+        SourceError: it is empty, cannot be read, or its first bytes tell that it is something else.
+    """
+    with reading(source), _opened(source) as stream:
+        head = stream.read(_BLOCK)
+    if not head:
+        raise SourceError(f"{source.argument} is empty.", FORMATS_HINT)
+    if head.startswith(_PARQUET):
+        if is_gzip(source):
+            raise SourceError(f"{source.argument} is Parquet within gzip.", "Decompress it first.")
+        return Format.PARQUET
+    if head.startswith(_UTF16):
+        raise SourceError(f"{source.argument} is text in UTF-16.", "Convert it to UTF-8 first.")
+    first = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if first == b"[":
+        raise SourceError(
+            f"{source.argument} is one JSON array, not one object a line.",
+            "Write each quote on a line of its own (NDJSON), for example with: jq -c '.[]'",
+        )
+    return Format.NDJSON if first == b"{" else Format.CSV
+
+
+def is_gzip(source: Input) -> bool:
+    """Tell whether the file is gzip-compressed."""
+    with source.path.open("rb") as stream:
+        return stream.read(len(_GZIP)) == _GZIP
+
+
+@contextmanager
+def open_text(source: Input) -> Iterator[ByteStream]:
+    """Open a text file for reading bytes, decompressed where it is compressed.
+
+    Raises:
+        SourceError: here or within the block, the file cannot be read or its compression is damaged.
+    """
+    with reading(source), _opened(source) as stream:
+        yield stream
+
+
+def _opened(source: Input) -> ByteStream:
+    if is_gzip(source):
+        return gzip.GzipFile(source.path)
+    return source.path.open("rb")
+
+
+@contextmanager
+def reading(source: Input) -> Iterator[None]:
+    """Turn what goes wrong in reading a file within the block into a ``SourceError``."""
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise SourceError(
+            f"{source.argument} is damaged, its gzip data cannot be read: {error}.",
+            "Fetch or compress the file again; nothing of it was replayed.",
+        ) from error
+    except OSError as error:
+        raise SourceError(f"{source.argument} cannot be read: {_reason(error)}.") from error
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+MAX_ROW = 1 << 16
+"""A row may have so many characters."""
+
+_BLOCK = 1 << 18
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_KEPT = 4 * MAX_ROW  # bytes of a line without end: more than MAX_ROW characters, whatever they are
+
+
+class ByteSource(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes; none at the end."""
+
+
+def read_lines(stream: ByteSource, stop: Event) -> Iterator[str]:
+    r"""Yield the lines of ``stream`` without their ends (``\n`` or ``\r\n``), and without a byte order mark.
+
+    Bytes that are not UTF-8 come as lone surrogates, so that they can be told and written again. Of a
+    line that is much too long the middle is left out; it still is longer than ``MAX_ROW``.
+
+    Raises:
+        Stopped: ``stop`` was set.
+        OSError, EOFError, zlib.error: ``stream`` cannot be read.
+    """
+    return chain.from_iterable(_blocks(stream, stop))
+
+
+def _blocks(stream: ByteSource, stop: Event) -> Iterator[list[str]]:
+    rest = stream.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
+    while block := stream.read(_BLOCK):
+        if stop.is_set():
+            raise Stopped
+        ended, newline, rest = (rest + block).rpartition(b"\n")
+        if newline:
+            yield _split(ended)
+        elif len(rest) > _KEPT:
+            rest = rest[:_KEPT]
+    if rest:
+        yield _split(rest)
+
+
+def _split(text: bytes) -> list[str]:
+    return text.decode("utf-8", "surrogateescape").removesuffix("\r").replace("\r\n", "\n").split("\n")

@@ -1,0 +1,244 @@
+"""Creates a source by its name: built in, or installed through an entry point."""
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, NamedTuple
+
+from stockctl.errors import SourceError, StockctlError, UsageError
+from stockctl.market.plausibility import Memory, Plausibility
+from stockctl.market.policy import WhenClosedPolicy
+from stockctl.market.validation import Refusal
+from stockctl.sources.base import Source, SourceRequest, follows_market_hours
+
+GROUP = "stockctl.sources"
+_PARTS = ("name", "expected", "repeatable", "ticks")
+
+
+def installed() -> dict[str, EntryPoint]:
+    """Return the sources of other packages, by name; nothing of them is imported."""
+    return {found.name: found for found in entry_points(group=GROUP)}
+
+
+def make_installed(found: EntryPoint, request: SourceRequest) -> Source:
+    """Return the source that an entry point makes.
+
+    Raises:
+        SourceError: it cannot be imported, or does not make what a source is.
+    """
+    package = found.dist.name if found.dist else "its package"
+    try:
+        factory = found.load()
+    except (ImportError, AttributeError) as error:
+        raise SourceError(
+            f"The source {found.name} cannot be loaded from {found.value}: {error}.",
+            f"Install {package} again, or ask whoever maintains it.",
+        ) from error
+    try:
+        source: Source = factory(request)
+    except (StockctlError, Refusal):
+        raise
+    except Exception as error:  # foreign code may fail with anything
+        raise SourceError(
+            f"The source {found.name} of {package} has failed: {type(error).__name__}: {error}.",
+            f"Nothing is wrong with stockctl; tell whoever maintains {package}.",
+        ) from error
+    if missing := [part for part in _PARTS if not hasattr(source, part)]:
+        raise SourceError(
+            f"What {found.value} makes is no source: it has no {', no '.join(missing)}.",
+            f"stockctl.sources.base tells what a source has; tell whoever maintains {package}.",
+        )
+    return source
+
+
+if TYPE_CHECKING:
+    from stockctl.config.schema import Settings
+
+NAMES = ("yahoo", "yahoo-live", "replay", "simulate", "ndjson")
+"""The sources that come with stockctl."""
+_BELONGS_TO = {
+    "files": ("replay", "ndjson"),
+    "timezone": ("replay", "ndjson"),
+    "follow": ("ndjson",),
+    "interval": ("yahoo", "yahoo-live"),
+    "when_closed": ("yahoo", "yahoo-live"),
+    "once": ("yahoo",),
+    "speed": ("replay", "simulate"),
+    "seed": ("simulate",),
+    "start": ("simulate",),
+}
+_OF_ANY_PACKAGE = ("files", "interval", "when_closed", "once")
+"""What a source of another package is told, or has done for it."""
+_SIMULATED_SPEED = 60.0
+
+
+class SourceOptions(NamedTuple):
+    """What a user asks for; None (or empty, or False) where nothing was said."""
+
+    name: str | None = None
+    symbols: Sequence[str] | None = None
+    files: Sequence[str] = ()
+    follow: bool = False
+    timezone: str | None = None
+    interval: float | None = None
+    when_closed: WhenClosedPolicy | None = None
+    once: bool = False
+    speed: float | None = None
+    seed: int | None = None
+    start: str | None = None
+
+
+def choose_source(
+    options: SourceOptions,
+    settings: "Settings",
+    on_progress: Callable[[str], None] | None = None,
+    memory: Memory | None = None,
+) -> Source:
+    """Return the source that options and settings name, ready to run; a replay has read its files.
+
+    ``on_progress`` is told in a few words, now and then, what takes time. What a live source takes is judged
+    by what ``memory`` has of earlier runs, and told to it.
+
+    Raises:
+        UsageError: the name is unknown, an option belongs to another source, or a needed one is missing.
+        SourceError: a file cannot be replayed.
+    """
+    name = _name(options, settings)
+    if name not in NAMES and name not in (others := installed()):
+        raise UsageError(f"The source {name!r} is unknown.", f"Choose one of {', '.join([*NAMES, *others])}.")
+    _refuse_foreign(options, name)
+    if name not in NAMES:
+        other = _of_another_package(name, options, settings)
+        return _while_open(_judged(other, memory), options, settings, wanted=follows_market_hours(other))
+    if name == "replay":
+        return _replay(options, on_progress)
+    if name == "simulate":
+        return _simulate(options, settings)
+    if name == "ndjson":
+        return _judged(_ndjson(options), memory)
+    return _while_open(_yahoo(name, options, settings, memory), options, settings, wanted=True)
+
+
+def _name(options: SourceOptions, settings: "Settings") -> str:
+    if options.name is not None:
+        return options.name
+    if options.files:
+        return "ndjson" if options.follow or settings.source.name == "ndjson" else "replay"
+    return settings.source.name
+
+
+def _of_another_package(name: str, options: SourceOptions, settings: "Settings") -> Source:
+    request = SourceRequest(
+        options.symbols or settings.symbols,
+        options.interval or settings.source.interval,
+        options.once,
+        options.files,
+        settings.source.options,
+    )
+    return make_installed(installed()[name], request)
+
+
+def _refuse_foreign(options: SourceOptions, name: str) -> None:
+    for field, sources in _BELONGS_TO.items():
+        if name not in NAMES and field in _OF_ANY_PACKAGE:
+            continue
+        given = getattr(options, field)
+        if given is not None and given is not False and given != () and name not in sources:
+            flag = "--file" if field == "files" else f"--{field.replace('_', '-')}"
+            raise UsageError(f"{flag} is for --source {' or '.join(sources)}, not for {name}.")
+
+
+def _replay(options: SourceOptions, on_progress: Callable[[str], None] | None) -> Source:
+    from stockctl.market.timestamp import NEW_YORK
+    from stockctl.sources.replay.source import ReplaySource
+
+    if not options.files:
+        raise UsageError("A replay needs a file.", "Such as: stockctl stream --file quotes.csv")
+    source = ReplaySource(
+        options.files,
+        symbols=options.symbols,
+        timezone=options.timezone or NEW_YORK,
+        speed=options.speed or 0.0,
+        on_progress=on_progress,
+    )
+    source.prepare()
+    return source
+
+
+def _ndjson(options: SourceOptions) -> Source:
+    from stockctl.market.timestamp import NEW_YORK
+    from stockctl.sources.ndjson import NdjsonSource
+
+    if len(options.files) != 1:
+        raise UsageError(
+            "The source ndjson reads one feed.", "Such as: my-feed | stockctl stream --source ndjson --file -"
+        )
+    return NdjsonSource(
+        options.files[0],
+        follow=options.follow,
+        symbols=options.symbols,
+        timezone=options.timezone or NEW_YORK,
+    )
+
+
+def _simulate(options: SourceOptions, settings: "Settings") -> Source:
+    from stockctl.market.timestamp import parse_timestamp
+    from stockctl.market.validation import Refusal
+    from stockctl.sources.simulate import DEFAULT_START, SimulateSource
+
+    try:
+        start = parse_timestamp(options.start, "--start") if options.start else DEFAULT_START
+    except Refusal as reason:
+        raise UsageError(f"{reason}.") from None
+    return SimulateSource(
+        options.symbols or settings.symbols,
+        seed=1 if options.seed is None else options.seed,
+        start=start,
+        speed=_SIMULATED_SPEED if options.speed is None else options.speed,
+    )
+
+
+def _yahoo(name: str, options: SourceOptions, settings: "Settings", memory: Memory | None) -> Source:
+    from stockctl.sources.yahoo.source import YahooSource
+    from stockctl.sources.yahoo.throttle import RateLimiter
+
+    symbols = options.symbols or settings.symbols
+    interval = options.interval or settings.source.interval
+    limiter = RateLimiter(settings.source.requests_per_minute)
+    plausibility = Plausibility(memory=memory)
+    if name == "yahoo-live":
+        from stockctl.sources.yahoo_stream.source import YahooLiveSource
+
+        return YahooLiveSource(symbols, interval=interval, limiter=limiter, plausibility=plausibility)
+    return YahooSource(
+        symbols,
+        interval=interval,
+        once=options.once,
+        parallel=settings.source.parallel,
+        limiter=limiter,
+        plausibility=plausibility,
+    )
+
+
+def _judged(source: Source, memory: Memory | None) -> Source:
+    """Hold the quotes of a live source against what a price can be."""
+    if source.repeatable:
+        return source
+    from stockctl.sources.validation import PlausibleSource
+
+    return PlausibleSource(source, Plausibility(memory=memory))
+
+
+def _while_open(source: Source, options: SourceOptions, settings: "Settings", *, wanted: bool) -> Source:
+    """Let a source rest while its markets are closed, if it wants that."""
+    if not wanted:
+        if options.when_closed is not None:
+            raise UsageError(
+                f"--when-closed is for sources that follow market hours; {source.name} does not."
+            )
+        return source
+    policy = options.when_closed or settings.source.when_closed
+    if options.once or policy is WhenClosedPolicy.CONTINUE:
+        return source
+    from stockctl.sources.market_hours import WhenClosed
+
+    return WhenClosed(source, options.symbols or settings.symbols, policy)

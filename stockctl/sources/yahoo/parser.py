@@ -1,0 +1,188 @@
+"""Parses one result of Yahoo into a quote."""
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from stockctl.market.numbers import parse_positive
+from stockctl.market.plausibility import Doubt
+from stockctl.market.quote import MAX_VOLUME, Quote, make_quote
+from stockctl.market.symbol import parse_symbol
+from stockctl.market.timestamp import format_timestamp
+from stockctl.market.validation import Refusal, shown
+from stockctl.pipeline.ports import Rejection
+
+_KEPT_DIGITS = 9
+_SURE_DIGITS = 6
+_SINGLE = struct.Struct("<f")
+
+
+def price_of(value: object) -> Decimal:
+    """Return a price of at most 6 decimals, free of the noise of 32-bit floats.
+
+    Raises:
+        Refusal: it is missing, no number, not finite, or not above zero.
+    """
+    if value is None:
+        raise Refusal("price is missing")
+    if isinstance(value, float):
+        value = without_noise(value) if math.isfinite(value) else Decimal(value)
+    return parse_positive(value, "price")
+
+
+def known_price(value: object) -> Decimal | None:
+    """Return a price, or None for what is none: Yahoo writes 0, NaN or nothing for unknown."""
+    try:
+        return price_of(value)
+    except Refusal:
+        return None
+
+
+def volume_of(value: object) -> int | None:
+    """Return a volume above zero, or None.
+
+    Yahoo writes 0 for indices, currencies and a session that has not begun, so 0 means unknown.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 < value <= MAX_VOLUME else None
+
+
+def without_noise(value: float) -> Decimal:
+    """Return the decimal that a finite ``value`` was before it passed through a 32-bit float.
+
+    187.44 comes back as 187.4400024414. A number of more than nine significant digits that agrees with a
+    32-bit float in every digit it shows is taken for such an echo, and becomes the shortest decimal of
+    that float. Nine digits tell any two such floats apart, so what is shorter was written on purpose and
+    stays. ``priceHint`` decides nothing: it is meant for display, and rounding to it would drop digits of
+    shares traded at 16.6298 and currencies at 1.09529, and all of a coin at 0.0000091.
+    """
+    exact = Decimal(repr(value))
+    shown = len(exact.normalize().as_tuple().digits)
+    single = _as_single(value)
+    if shown <= _KEPT_DIGITS or float(f"{single:.{shown}g}") != value:
+        return exact
+    return next(
+        Decimal(text)
+        for text in (f"{single:.{digits}g}" for digits in range(_SURE_DIGITS, _KEPT_DIGITS + 1))
+        if _as_single(float(text)) == single
+    )
+
+
+def _as_single(value: float) -> float:
+    """Return the 32-bit float nearest to ``value``; infinity when it is beyond their range."""
+    try:
+        single: float = _SINGLE.unpack(_SINGLE.pack(value))[0]
+    except OverflowError:
+        return math.inf
+    return single
+
+
+SOURCE = "yahoo"
+MAX_FUTURE = timedelta(days=1)
+"""How far ahead of this machine's clock a market time may be: a wrong clock, but not milliseconds."""
+MAX_RATIO = 1000
+"""A price this many times its previous close is no move: the close is wrong, as of ^VIX now and then."""
+
+_REGULAR_SESSION = "REGULAR"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CALENDAR_END = 253_402_300_800  # year 10000, in seconds since 1970
+
+
+class _Ahead(Refusal):
+    """A time lies further ahead than any clock is wrong."""
+
+
+class Finding(NamedTuple):
+    """What one result comes to: a quote, a rejection, or neither when its price has no known time."""
+
+    symbol: str | None
+    quote: Quote | None = None
+    rejection: Rejection | None = None
+    time: object = None
+    """The market time as Yahoo gave it."""
+    closed: bool = False
+    """The market of the symbol is not in its regular session."""
+    odd_close: bool = False
+    """Yahoo gave a previous close that cannot be right; the quote has none."""
+    doubt: Doubt | None = None
+    """Why it was rejected when it was read; None when that was later."""
+
+    @property
+    def is_timeless(self) -> bool:
+        """Whether the price may be old, because nobody says since when it holds."""
+        return self.quote is None and self.rejection is None
+
+
+def read_result(result: object, now: datetime) -> Finding:
+    """Return what a result, received at ``now``, comes to."""
+    fields: Mapping[str, object] = result if isinstance(result, dict) else {}
+    time = fields.get("regularMarketTime")
+    closed = fields.get("marketState", _REGULAR_SESSION) != _REGULAR_SESSION
+    symbol = None
+    try:
+        symbol = _symbol(result)
+        timestamp = market_time(time, now)
+        quote = None if timestamp is None else _quote(symbol, timestamp, fields, format_timestamp(now))
+    except Refusal as reason:
+        doubt = Doubt.FUTURE if isinstance(reason, _Ahead) else Doubt.UNREADABLE
+        return Finding(symbol, None, rejected(symbol, result, str(reason)), time, closed, doubt=doubt)
+    odd_close = quote is not None and quote.previous_close is None and _previous_close(fields) is not None
+    return Finding(symbol, quote, None, time, closed, odd_close)
+
+
+def market_time(value: object, now: datetime) -> str | None:
+    """Return the moment that a number of seconds since 1970 means, or None when there is none.
+
+    Raises:
+        Refusal: it is no such number, or lies more than a day ahead of ``now``.
+    """
+    if value is None or value == 0:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _CALENDAR_END:
+        raise Refusal(f"regularMarketTime {shown(value)} is not a time in seconds since 1970")
+    moment = _EPOCH + timedelta(milliseconds=int(value * 1000))
+    if moment > now + MAX_FUTURE:
+        raise _Ahead(f"regularMarketTime {shown(value)} lies in the future")
+    return format_timestamp(moment)
+
+
+def _symbol(result: object) -> str:
+    if not isinstance(result, dict):
+        raise Refusal(f"a result is an object, not {shown(result)}")
+    if (symbol := result.get("symbol")) is None:
+        raise Refusal("symbol is missing")
+    return parse_symbol(symbol)
+
+
+def _quote(symbol: str, timestamp: str, fields: Mapping[str, object], observed_at: str) -> Quote:
+    price = price_of(fields.get("regularMarketPrice"))
+    close = _previous_close(fields)
+    return make_quote(
+        {
+            "symbol": symbol,
+            "timestamp": timestamp,
+            "price": price,
+            "previous_close": None if close is None or price >= close * MAX_RATIO else close,
+            "open": known_price(fields.get("regularMarketOpen")),
+            "high": known_price(fields.get("regularMarketDayHigh")),
+            "low": known_price(fields.get("regularMarketDayLow")),
+            "volume": volume_of(fields.get("regularMarketVolume")),
+            "source": SOURCE,
+            "observed_at": observed_at,
+        }
+    )
+
+
+def _previous_close(fields: Mapping[str, object]) -> Decimal | None:
+    return known_price(fields.get("regularMarketPreviousClose"))
+
+
+def rejected(symbol: str | None, result: object, reason: str) -> Rejection:
+    """Return the rejection of a result, with its bytes."""
+    data = json.dumps(result, separators=(",", ":")).encode()
+    return Rejection(data, SOURCE if symbol is None else f"{SOURCE}:{symbol}", reason)

@@ -1,0 +1,191 @@
+"""Subscribe messages, and PricingData messages as quotes."""
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache, lru_cache
+from typing import NamedTuple, Protocol
+
+from stockctl.errors import SourceError
+from stockctl.market.quote import Quote, make_quote
+from stockctl.market.symbol import parse_symbol
+from stockctl.market.timestamp import format_timestamp
+from stockctl.market.validation import Refusal, shown
+from stockctl.sources.yahoo.parser import MAX_FUTURE, MAX_RATIO, SOURCE, known_price, price_of, volume_of
+
+_REGULAR_SESSION = 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CALENDAR_END = 253_402_300_800_000  # year 10000, in milliseconds since 1970
+_MOST_DIGITS = 9
+_SINGLE_BITS = 24
+
+
+class Pricing(Protocol):
+    """The fields of Yahoo's ``PricingData`` that matter; what was not sent is zero or empty."""
+
+    id: str
+    price: float
+    time: int
+    """Of the price, in milliseconds since 1970."""
+    market_hours: int
+    """0 before, 1 within, 2 after the regular session."""
+    change: float
+    previous_close: float
+    open_price: float
+    day_high: float
+    day_low: float
+    day_volume: int
+
+
+class Heard(NamedTuple):
+    """What a message comes to; there is no quote when nobody says since when the price holds."""
+
+    symbol: str
+    quote: Quote | None
+    regular: bool
+    """Whether Yahoo says that the price is of the regular session."""
+
+
+def read_pricing(pricing: Pricing, now: datetime) -> Heard:
+    """Return what a message that came at ``now`` says.
+
+    Raises:
+        Refusal: its symbol, its time or its price is none.
+    """
+    symbol = parse_symbol(pricing.id)
+    timestamp = _timestamp(pricing.time, now)
+    regular = pricing.market_hours == _REGULAR_SESSION
+    price = price_of(pricing.price)
+    if timestamp is None:
+        return Heard(symbol, None, regular)
+    close = _previous_close(pricing)
+    quote = make_quote(
+        {
+            "symbol": symbol,
+            "timestamp": timestamp,
+            "price": price,
+            "previous_close": None if close is None or price >= close * MAX_RATIO else close,
+            "open": _figure(pricing.open_price),
+            "high": _figure(pricing.day_high),
+            "low": _figure(pricing.day_low),
+            "volume": volume_of(pricing.day_volume),
+            "source": SOURCE,
+            "observed_at": format_timestamp(now),
+        }
+    )
+    return Heard(symbol, quote, regular)
+
+
+@lru_cache(maxsize=1 << 16)
+def _figure(value: float) -> Decimal | None:
+    """Return a figure of the session, which most messages of a symbol repeat."""
+    return known_price(value) if value else None
+
+
+def _timestamp(value: int, now: datetime) -> str | None:
+    if value == 0:
+        return None
+    if not 0 < value < _CALENDAR_END:
+        raise Refusal(f"time {value} is not a time in milliseconds since 1970")
+    moment = _EPOCH + timedelta(milliseconds=value)
+    if moment > now + MAX_FUTURE:
+        raise Refusal(f"time {value} lies in the future")
+    return format_timestamp(moment)
+
+
+def _previous_close(pricing: Pricing) -> Decimal | None:
+    """Return the previous close, which Yahoo often leaves out for the change since then.
+
+    Without either there is none: a change of zero and one that was not sent look alike.
+    """
+    if pricing.previous_close:
+        return _figure(pricing.previous_close)
+    if pricing.change and math.isfinite(pricing.change) and math.isfinite(pricing.price):
+        return known_price(close_before(pricing.price, pricing.change))
+    return None
+
+
+def close_before(price: float, change: float) -> Decimal:
+    """Return the close of which ``price`` is ``change`` away; both are 32-bit floats.
+
+    All three are as uncertain as the last bit of the largest. The close is the shortest decimal within
+    that: 187.44000244140625 less 2.4400000572 is 185.
+    """
+    difference = price - change
+    bit = math.ldexp(1.0, max(math.frexp(value)[1] for value in (price, change, difference)) - _SINGLE_BITS)
+    shown = (f"{difference:.{digits}g}" for digits in range(1, _MOST_DIGITS + 1))
+    return Decimal(next((text for text in shown if abs(float(text) - difference) <= bit), repr(difference)))
+
+
+_SYMBOLS_A_MESSAGE = 1000
+"""At most; yfinance sends all in one message, which servers refuse beyond 64 KiB."""
+_UNFIT = "Install a release that stockctl was made for: pip install 'yfinance>=1.0,<2'."
+
+
+class Yahoo(NamedTuple):
+    """What yfinance knows of Yahoo's streaming server."""
+
+    url: str
+    decode: Callable[[bytes], Pricing]
+
+
+@cache
+def load() -> Yahoo:
+    """Return what yfinance knows; the first call imports it, which takes a second.
+
+    Raises:
+        SourceError: yfinance is absent, broken, or too new.
+    """
+    try:
+        import google.protobuf.message
+        from yfinance import AsyncWebSocket
+        from yfinance.pricing_pb2 import PricingData
+    except ImportError as error:
+        raise SourceError(f"yfinance cannot be loaded, or does not stream: {error}.", _UNFIT) from error
+    url = getattr(AsyncWebSocket(verbose=False), "url", None)
+    missing = Pricing.__annotations__.keys() - PricingData.DESCRIPTOR.fields_by_name.keys()
+    if not isinstance(url, str) or missing:
+        raise SourceError("This release of yfinance streams in another way.", _UNFIT)
+
+    def decode(data: bytes) -> Pricing:
+        try:
+            pricing: Pricing = PricingData.FromString(data)
+        except google.protobuf.message.DecodeError as error:
+            raise Refusal(f"not a PricingData message: {error}") from None
+        return pricing
+
+    return Yahoo(url, decode)
+
+
+def read_message(message: str | bytes, decode: Callable[[bytes], Pricing]) -> Pricing:
+    """Return the pricing data in a message: base64 of a protobuf, in a JSON object.
+
+    Raises:
+        Refusal: it is none.
+    """
+    try:
+        value = json.loads(message)
+    except ValueError as error:
+        raise Refusal(f"not JSON: {error}") from None
+    except RecursionError:
+        raise Refusal("not a message: nested too deeply") from None
+    packed = value.get("message") if isinstance(value, dict) else None
+    if not isinstance(packed, str) or not packed:
+        raise Refusal(f"a message is an object with a text in it, not {shown(value)}")
+    try:
+        return decode(base64.b64decode(packed, validate=True))
+    except (binascii.Error, ValueError) as error:
+        if isinstance(error, Refusal):
+            raise
+        raise Refusal(f"not base64: {error}") from None
+
+
+def requests(verb: str, symbols: Collection[str]) -> Iterator[str]:
+    """Yield the messages that ``subscribe`` or ``unsubscribe`` symbols."""
+    listed = list(symbols)
+    for start in range(0, len(listed), _SYMBOLS_A_MESSAGE):
+        yield json.dumps({verb: listed[start : start + _SYMBOLS_A_MESSAGE]})

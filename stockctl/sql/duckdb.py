@@ -1,0 +1,378 @@
+"""Translates Athena's SQL to DuckDB's, with macros for what DuckDB lacks."""
+
+import re
+from collections.abc import Callable
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
+
+from stockctl.errors import QueryError
+from stockctl.sql.parser import too_deep
+
+_RENAMED = {
+    "arrays_overlap": "LIST_HAS_ANY",
+    "codepoint": "UNICODE",
+    "every": "BOOL_AND",
+    "is_finite": "ISFINITE",
+    "is_infinite": "ISINF",
+    "truncate": "TRUNC",
+    "yow": "ISOYEAR",
+}
+_UNITS = frozenset({"millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year"})
+_PARTS = {
+    **{unit: unit for unit in _UNITS - {"millisecond"}},
+    "day_of_week": "isodow",
+    "dow": "isodow",
+    "day_of_year": "doy",
+    "doy": "doy",
+    "day_of_month": "day",
+    "year_of_week": "isoyear",
+    "yow": "isoyear",
+}
+_DATES = frozenset({"CurrentDate", "Date", "FromISO8601Date", "LastDay"})
+_DIRECTIVE = re.compile(r"%[-#+ 0,(]*[0-9]*(?:\.[0-9]+)?([A-Za-z%])")
+_REFERENCE = re.compile(r"\\(.)|\$([0-9])|\\")
+
+
+def to_duckdb(expression: exp.Query) -> str:
+    """Return DuckDB's SQL for a statement that ``check_query`` returned; ``?`` becomes ``$1``, ``$2``, ...
+
+    The database has to define ``macros.MACROS``. A column of the result that has no name is called
+    ``_col0``, ``_col1``, ... by its place, as in Athena.
+
+    Raises:
+        QueryError: the statement uses something that DuckDB has no counterpart for.
+    """
+    try:
+        tree = expression.copy()
+        for node in reversed(list(tree.walk(bfs=False))):
+            if (replacement := _translated(node)) is not node:
+                node.replace(replacement)
+        _name_columns(tree)
+        return tree.sql("duckdb", identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
+    except UnsupportedError as error:
+        raise QueryError(
+            f"The embedded backend cannot answer this statement: {str(error).splitlines()[0]}",
+            "Say it in another way.",
+        ) from error
+    except SqlglotError as error:
+        raise QueryError(
+            "The statement cannot be translated: a function in it lacks an argument, or has a wrong one.",
+            "See Athena's reference of functions.",
+        ) from error
+    except RecursionError as error:
+        raise too_deep() from error
+
+
+def _translated(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.Anonymous):
+        return _NAMED[node.name.lower()](node) if node.name.lower() in _NAMED else _rename(node)
+    translation = _TYPED.get(type(node).__name__)
+    return node if translation is None else translation(node)
+
+
+def _name_columns(tree: exp.Expr) -> None:
+    while isinstance(tree, (exp.Subquery, exp.SetOperation)):
+        tree = tree.this
+    if not isinstance(tree, exp.Select):
+        return
+    for place, column in enumerate(tree.expressions):
+        if column.is_star:
+            return  # from here on the places are not known
+        if not column.alias and not isinstance(column, (exp.Column, exp.Dot)):
+            column.replace(exp.alias_(column.copy(), f"_col{place}", quoted=True))
+
+
+def _call(name: str, *arguments: exp.Expr | None) -> exp.Anonymous:
+    return exp.Anonymous(this=name, expressions=[argument for argument in arguments if argument is not None])
+
+
+def _rename(node: exp.Anonymous) -> exp.Expr:
+    name = _RENAMED.get(node.name.lower())
+    return node if name is None else _call(name, *node.expressions)
+
+
+def _placeholder(node: exp.Expr) -> exp.Expr:
+    return exp.Placeholder(this=str(node.meta["position"]))
+
+
+def _divide(node: exp.Expr) -> exp.Expr:
+    # NULL where Athena has an error (whole numbers) or infinity (doubles); DuckDB's releases differ here.
+    divisor = node.expression
+    if not _is_number_but_zero(divisor):
+        node.set("expression", exp.Nullif(this=divisor.copy(), expression=exp.Literal.number(0)))
+    node.set("typed", False)
+    return node
+
+
+def _is_number_but_zero(node: exp.Expr) -> bool:
+    literal = node.find(exp.Literal) if node.is_number else None
+    return literal is not None and float(literal.name) != 0
+
+
+def _plus(node: exp.Expr) -> exp.Expr:
+    with_date = (isinstance(node.expression, exp.Interval) and _is_date(node.this)) or (
+        isinstance(node.this, exp.Interval) and _is_date(node.expression)
+    )
+    return exp.cast(node.copy(), exp.DataType.Type.DATE) if with_date else node
+
+
+def _date_add(node: exp.Expr) -> exp.Expr:
+    one = exp.Interval(this=exp.Literal.string("1"), unit=exp.var(_unit(node)))
+    return _plus_interval(node.this, exp.Mul(this=exp.paren(node.expression), expression=one))
+
+
+def _plus_interval(moment: exp.Expr, interval: exp.Expr) -> exp.Expr:
+    total = exp.Add(this=exp.paren(moment), expression=interval)
+    return exp.cast(total, exp.DataType.Type.DATE) if _is_date(moment) else exp.paren(total)
+
+
+def _is_date(node: exp.Expr) -> bool:
+    """Tell whether the value is plainly a date; DuckDB makes timestamps of dates where Athena does not."""
+    inner = node.unnest()
+    if isinstance(inner, exp.Anonymous):
+        return inner.name.lower() == "from_iso8601_date"
+    if isinstance(inner, exp.Cast):
+        return inner.to.is_type(exp.DataType.Type.DATE)
+    return type(inner).__name__ in _DATES
+
+
+def _date_diff(node: exp.Expr) -> exp.Expr:
+    # Athena counts whole units that have passed; DuckDB's date_diff counts the boundaries between.
+    return _call("DATE_SUB", exp.Literal.string(_unit(node)), node.expression, node.this)
+
+
+def _date_trunc(node: exp.Expr) -> exp.Expr:
+    return exp.cast(node.copy(), exp.DataType.Type.DATE) if _is_date(node.this) else node
+
+
+def _unit(node: exp.Expr) -> str:
+    unit = _argument(node, "unit")
+    # It reaches the generated SQL without quotes.
+    if not isinstance(unit, (exp.Var, exp.Literal)) or unit.name.lower() not in _UNITS:
+        raise QueryError(f"The unit of {node.key} is none of {', '.join(sorted(_UNITS))}.", "Write it out.")
+    return unit.name.lower()
+
+
+def _extract(node: exp.Expr) -> exp.Expr:
+    part = _PARTS.get(node.name.lower())
+    if part is None:
+        raise QueryError(
+            f"The part that extract takes is none of {', '.join(sorted(_PARTS))}.", "Write it out."
+        )
+    node.set("this", exp.var(part))
+    return node
+
+
+def _at_time_zone(node: exp.Expr) -> exp.Expr:
+    # A plain timestamp is one in the session's zone, UTC.
+    node.set("this", exp.cast(node.this, exp.DataType.Type.TIMESTAMPTZ))
+    return node
+
+
+def _at_timezone(node: exp.Expr) -> exp.Expr:
+    moment, zone = _two(node)
+    return exp.AtTimeZone(this=exp.cast(moment, exp.DataType.Type.TIMESTAMPTZ), zone=zone)
+
+
+def _with_timezone(node: exp.Expr) -> exp.Expr:
+    moment, zone = _two(node)
+    return exp.AtTimeZone(this=exp.cast(moment, exp.DataType.Type.TIMESTAMP), zone=zone)
+
+
+def _format_datetime(node: exp.Expr) -> exp.Expr:
+    moment, pattern = _two(node)
+    return exp.TimeToStr(this=moment, format=_java_pattern(pattern))
+
+
+def _parse_datetime(node: exp.Expr) -> exp.Expr:
+    parsed = exp.StrToTime(this=node.this, format=_java_pattern(_argument(node, "format")))
+    return exp.cast(parsed, exp.DataType.Type.TIMESTAMPTZ)
+
+
+def _java_pattern(pattern: exp.Expr) -> exp.Expr:
+    formatted = Dialect.get_or_raise("hive").format_time(pattern) if pattern.is_string else None
+    if formatted is None:
+        raise QueryError("The pattern of a date has to be a text such as 'yyyy-MM-dd'.", "Write it out.")
+    return formatted
+
+
+def _format(node: exp.Expr) -> exp.Expr:
+    arguments = list(node.expressions)
+    if node.this.is_string:
+        conversions = [found for found in _DIRECTIVE.findall(node.this.name) if found not in ("%", "n")]
+        for place, conversion in enumerate(conversions[: len(arguments)]):
+            if conversion in "sS":
+                arguments[place] = exp.cast(arguments[place], exp.DataType.Type.TEXT)
+    return _call("PRINTF", _call("athena_pattern", node.this), *arguments)
+
+
+def _regexp_extract(node: exp.Expr) -> exp.Expr:
+    # DuckDB gives an empty text where nothing matches.
+    matches = exp.RegexpLike(this=node.this.copy(), expression=node.expression.copy())
+    return exp.Case().when(matches, node.copy())
+
+
+def _regexp_replace(node: exp.Expr) -> exp.Expr:
+    replacement = _argument(node, "replacement")
+    if not replacement.is_string:
+        raise QueryError("The replacement in regexp_replace has to be a text.", "Write it out.")
+    node.set("replacement", exp.Literal.string(_REFERENCE.sub(_reference, replacement.name)))
+    return node
+
+
+def _reference(found: re.Match[str]) -> str:
+    escaped, group = found.groups()
+    if group is not None:
+        return "\\" + group
+    return "\\\\" if escaped in (None, "\\") else str(escaped)
+
+
+def _slice(node: exp.Expr) -> exp.Expr:
+    return _call("athena_slice", node.this, _argument(node, "start"), _argument(node, "end"))
+
+
+def _array_position(node: exp.Expr) -> exp.Expr:
+    return _call("athena_array_position", node.this, node.expression)
+
+
+def _array_union(node: exp.Expr) -> exp.Expr:
+    return _call("LIST_DISTINCT", _call("LIST_CONCAT", *node.expressions))
+
+
+def _any_match(node: exp.Expr) -> exp.Expr:
+    return _call("LIST_BOOL_OR", _call("LIST_TRANSFORM", *node.expressions))
+
+
+def _all_match(node: exp.Expr) -> exp.Expr:
+    return _call("LIST_BOOL_AND", _call("LIST_TRANSFORM", *node.expressions))
+
+
+def _none_match(node: exp.Expr) -> exp.Expr:
+    return exp.not_(_any_match(node))
+
+
+def _sequence(node: exp.Expr) -> exp.Expr:
+    first, last, step = _argument(node, "start"), _argument(node, "end"), node.args.get("step")
+    dates = _is_date(first)
+    if step is None and dates:
+        step = exp.Interval(this=exp.Literal.string("1"), unit=exp.var("DAY"))
+    elif step is None:
+        falling = exp.GT(this=first.copy(), expression=last.copy())
+        step = exp.Case().when(falling, exp.Literal.number(-1)).else_(exp.Literal.number(1))
+    series = _call("athena_sequence", first, last, step)
+    return exp.cast(series, "DATE[]", dialect="duckdb") if dates else series
+
+
+def _repeat(node: exp.Expr) -> exp.Expr:
+    return _call("athena_repeat", node.this, _argument(node, "times"))
+
+
+def _pad(node: exp.Expr) -> exp.Expr:
+    node.set("expression", _call("athena_length", node.expression))
+    return node
+
+
+def _quantile(node: exp.Expr) -> exp.Expr:
+    # The exact figure lies within any accuracy asked for, and is the same each time.
+    if node.args.get("weight") is not None:
+        raise QueryError("approx_percentile with a weight cannot be answered here.", "Leave the weight out.")
+    return _call("QUANTILE_DISC", node.this, _argument(node, "quantile"))
+
+
+def _millisecond(node: exp.Expr) -> exp.Expr:
+    return exp.paren(
+        exp.Mod(this=_call("MILLISECOND", *node.expressions), expression=exp.Literal.number(1000))
+    )
+
+
+def _typeof(node: exp.Expr) -> exp.Expr:
+    return exp.Lower(this=node.copy())
+
+
+def _argument(node: exp.Expr, name: str) -> exp.Expr:
+    value = node.args.get(name)
+    if not isinstance(value, exp.Expr):
+        raise QueryError(
+            f"The function {node.key} lacks its argument '{name}'.", "See Athena's reference of functions."
+        )
+    return value
+
+
+def _two(node: exp.Expr) -> tuple[exp.Expr, exp.Expr]:
+    if len(node.expressions) != 2:
+        raise QueryError(f"{node.name.lower()} takes two arguments.", "See Athena's reference of functions.")
+    first, second = node.expressions
+    return first, second
+
+
+_Translation = Callable[[exp.Expr], exp.Expr]
+
+_TYPED: dict[str, _Translation] = {
+    "Add": _plus,
+    "ApproxQuantile": _quantile,
+    "ArrayPosition": _array_position,
+    "ArraySlice": _slice,
+    "AtTimeZone": _at_time_zone,
+    "DateAdd": _date_add,
+    "DateDiff": _date_diff,
+    "DateTrunc": _date_trunc,
+    "Div": _divide,
+    "Extract": _extract,
+    "Format": _format,
+    "GenerateSeries": _sequence,
+    "ParseDatetime": _parse_datetime,
+    "Mod": _divide,
+    "Pad": _pad,
+    "Placeholder": _placeholder,
+    "RegexpExtract": _regexp_extract,
+    "RegexpReplace": _regexp_replace,
+    "Repeat": _repeat,
+    "Sub": _plus,
+    "TimestampTrunc": _date_trunc,
+    "Typeof": _typeof,
+}
+_NAMED: dict[str, _Translation] = {
+    "all_match": _all_match,
+    "any_match": _any_match,
+    "array_union": _array_union,
+    "at_timezone": _at_timezone,
+    "format_datetime": _format_datetime,
+    "millisecond": _millisecond,
+    "none_match": _none_match,
+    "with_timezone": _with_timezone,
+}
+
+
+MACROS = (
+    """CREATE MACRO to_iso8601(x) AS CASE typeof(x)
+       WHEN 'DATE' THEN strftime(CAST(x AS TIMESTAMP), '%Y-%m-%d')
+       WHEN 'TIMESTAMP WITH TIME ZONE' THEN strftime(CAST(x AS TIMESTAMPTZ), '%Y-%m-%dT%H:%M:%S.%gZ')
+       ELSE strftime(CAST(x AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%g') END""",
+    """CREATE MACRO athena_slice(a, first, length) AS list_slice(a, first,
+       CASE WHEN first < 0 THEN len(a) + first + length ELSE first + length - 1 END)""",
+    """CREATE MACRO athena_array_position(a, x) AS
+       CASE WHEN a IS NOT NULL AND x IS NOT NULL THEN coalesce(list_position(a, x), 0) END""",
+    """CREATE MACRO width_bucket(x, low, high, n) AS CASE WHEN x < low THEN 0 WHEN x >= high THEN n + 1
+       ELSE CAST(floor((CAST(x AS DOUBLE) - low) / (high - low) * n) AS BIGINT) + 1 END""",
+    # As in Athena, and because lists are not counted in DuckDB's memory limit: at most 10,000 entries.
+    """CREATE MACRO athena_at_most(list) AS CASE WHEN len(list) > 10000
+       THEN error('sequence and repeat give at most 10000 entries') ELSE list END""",
+    """CREATE MACRO athena_sequence(first, last, step) AS athena_at_most(generate_series(first,
+       CASE WHEN step < step * 0 THEN greatest(last, first + step * 10000)
+       ELSE least(last, first + step * 10000) END, step))""",
+    """CREATE MACRO athena_repeat(x, n) AS
+       list_transform(athena_at_most(range(least(n, 10001))), LAMBDA i: x)""",
+    # Nor are texts counted while they are made.
+    """CREATE MACRO athena_length(n) AS CASE WHEN n > 10000
+       THEN error('lpad and rpad give at most 10000 characters') ELSE n END""",
+    r"""CREATE MACRO athena_pattern(text) AS CASE
+       WHEN regexp_matches(replace(text, '%%', ''), '%[^A-Za-z%]*([0-9]{5}|\*)')
+       THEN error('format takes widths of at most 9999, and no *') ELSE text END""",
+    "CREATE MACRO map_agg(k, v) AS map_from_entries(list(struct_pack(k := k, v := v)))",
+    "CREATE MACRO nan() AS CAST('NaN' AS DOUBLE)",
+    "CREATE MACRO infinity() AS CAST('Infinity' AS DOUBLE)",
+    "CREATE MACRO e() AS exp(1.0e0)",
+)
+"""Statements to run in a DuckDB database before translated SQL runs there."""

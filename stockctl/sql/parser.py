@@ -1,0 +1,184 @@
+"""Parses one SELECT statement in Athena's SQL."""
+
+import logging
+import re
+from typing import ClassVar, NoReturn
+
+from sqlglot import exp
+from sqlglot.dialects.trino import Trino
+from sqlglot.errors import ErrorLevel, ParseError, TokenError
+from sqlglot.parsers.trino import TrinoParser
+from sqlglot.tokenizer_core import Token, TokenType
+
+from stockctl.errors import QueryError
+from stockctl.sql.schema import COLUMNS, TABLE
+
+MAX_BYTES = 262_144
+"""Athena's limit on the length of a statement."""
+# What the parser would only warn of is refused here, or by the engine.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
+_MAX_DEPTH = 100
+_MAX_ARRAY_DEPTH = 8  # the parser's time grows nearly threefold with each array inside an array
+_SHOWN = 60
+
+_BEGINS = (TokenType.SELECT, TokenType.WITH, TokenType.VALUES, TokenType.TABLE, TokenType.L_PAREN)
+_BRACES = (TokenType.L_BRACE, TokenType.R_BRACE)
+_BRACKETS = (TokenType.L_BRACKET, TokenType.R_BRACKET)
+_STEPS = {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1, TokenType.L_BRACKET: 1, TokenType.R_BRACKET: -1}
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_WORDS = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*")
+
+
+def parse_query(sql: str) -> exp.Query:
+    """Return the tree of a statement in Athena's SQL; each ``?`` knows its place, from 1.
+
+    The place is ``meta["position"]`` of the placeholder.
+
+    Raises:
+        QueryError: the text is not exactly one statement, it is no query, or it cannot be read.
+    """
+    _check_text(sql)
+    tokens = _tokens(sql)
+    try:
+        trees = _Parser(error_level=ErrorLevel.IMMEDIATE, dialect=_trino()).parse(tokens, sql)
+    except ParseError as error:
+        raise _syntax_error(sql, error) from error
+    except RecursionError as error:
+        raise too_deep() from error
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        # The parser takes some arguments of functions, and parts of JSON paths, to be there.
+        raise QueryError(
+            "The SQL cannot be read: a function in it has too few arguments, or one that makes no sense.",
+            "The dialect is Athena's (Trino).",
+        ) from error
+    tree = trees[0] if len(trees) == 1 else None
+    if isinstance(tree, exp.Values):
+        tree = exp.select("*").from_(tree)
+    if not isinstance(tree, exp.Query):
+        refuse("The text is not a query.")
+    _number(tree, tokens)
+    return tree
+
+
+def refuse(message: str, hint: str | None = None) -> NoReturn:
+    """Raise a ``QueryError``; without a hint of its own it says what is allowed."""
+    columns = ", ".join(name for name, _ in COLUMNS)
+    raise QueryError(message, hint or f"Allowed is one SELECT over {TABLE} (columns: {columns}).")
+
+
+def too_deep(place: str = "") -> QueryError:
+    """Return the error for a statement that cannot be taken apart because of its depth."""
+    return QueryError(f"The statement is nested too deeply{place}.", "Write it in steps, with WITH.")
+
+
+def shown(text: str) -> str:
+    """Return text from a statement as it may stand in a message: quoted, escaped, one line, not long."""
+    quoted = repr(text)
+    return quoted if len(quoted) <= _SHOWN else quoted[: _SHOWN - 4] + "...'"
+
+
+def _check_text(sql: str) -> None:
+    size = len(sql.encode("utf-8", "replace"))
+    if size > MAX_BYTES:
+        refuse(f"The statement has {size} bytes; the limit is {MAX_BYTES}.", "Make it shorter.")
+    if found := _CONTROL.search(sql):
+        line = sql.count("\n", 0, found.start()) + 1
+        column = found.start() - sql.rfind("\n", 0, found.start())
+        refuse(f"The control character {found.group()!r} at line {line}, column {column} is refused.")
+
+
+def _tokens(sql: str) -> list[Token]:
+    try:
+        tokens = list(_trino().tokenize(sql))
+    except TokenError as error:
+        cause = f": {error.__cause__}" if isinstance(error.__cause__, TokenError) else ""
+        raise QueryError(
+            f"The SQL ends inside a text, a name or a comment{cause}.", "Close each ' and \" and each /* too."
+        ) from error
+    tokens = _one_statement(tokens)
+    _check_begin(tokens[0])
+    _check_nesting(tokens)
+    return tokens
+
+
+def _one_statement(tokens: list[Token]) -> list[Token]:
+    ends = [place for place, token in enumerate(tokens) if token.token_type is TokenType.SEMICOLON]
+    first = tokens[: ends[0]] if ends else tokens
+    more = [token for token in tokens[len(first) :] if token.token_type is not TokenType.SEMICOLON]
+    if more and first:
+        refuse(f"There is more than one statement: the second begins at {_at(more[0])}.", "Run them singly.")
+    if not first and not more:
+        refuse("There is no SQL statement in the text.")
+    return first or more
+
+
+def _check_begin(token: Token) -> None:
+    if token.token_type not in _BEGINS:
+        plain = token.token_type is not TokenType.STRING and _WORDS.fullmatch(token.text)
+        word = token.text.upper() if plain else shown(token.text)
+        refuse(f"{word} is refused: only a query can be run here, and nothing can be changed.")
+
+
+def _check_nesting(tokens: list[Token]) -> None:
+    depth = arrays = 0
+    for token in tokens:
+        if token.token_type in _BRACES:
+            refuse(f"{token.text} at {_at(token)} is not part of Athena's SQL.")
+        step = _STEPS.get(token.token_type, 0)
+        depth += step
+        arrays += step if token.token_type in _BRACKETS else 0
+        if depth > _MAX_DEPTH or arrays > _MAX_ARRAY_DEPTH:
+            raise too_deep(f" at {_at(token)}")
+
+
+class _Parser(TrinoParser):
+    """Notes where in the text each ``?`` stands, which the tree does not tell."""
+
+    PLACEHOLDER_PARSERS: ClassVar = {
+        **TrinoParser.PLACEHOLDER_PARSERS,
+        TokenType.PLACEHOLDER: lambda self: self.parse_question_mark(),
+    }
+
+    def parse_question_mark(self) -> exp.Expr:
+        """Return the placeholder for the ``?`` that was read just now."""
+        node: exp.Placeholder = self.expression(exp.Placeholder())
+        node.meta["start"] = self._prev.start
+        return node
+
+
+def _number(tree: exp.Query, tokens: list[Token]) -> None:
+    starts = [token.start for token in tokens if token.token_type is TokenType.PLACEHOLDER]
+    places = {start: place for place, start in enumerate(starts, start=1)}
+    found = [node for node in tree.find_all(exp.Placeholder) if "start" in node.meta]
+    for node in found:
+        node.meta["position"] = places[node.meta["start"]]
+    if len({node.meta["start"] for node in found}) != len(starts):
+        refuse("A ? stands where no value can stand.")
+
+
+def _at(token: Token) -> str:
+    return f"line {token.line}, column {max(1, token.col - len(token.text) + 1)}"
+
+
+def _syntax_error(sql: str, error: ParseError) -> QueryError:
+    fault = error.errors[0] if error.errors else {}
+    what = str(fault.get("description") or "it is not SQL").rstrip(".")
+    if what.startswith("Required"):  # the parser speaks of its own classes here
+        what = "something is missing"
+    word = str(fault.get("highlight") or "")
+    line, last = fault.get("line"), fault.get("col")
+    if not line or not last:
+        return QueryError(f"The SQL cannot be read: {what}.", "The dialect is Athena's (Trino).")
+    column = max(1, last - len(word) + 1)
+    text = [*sql.split("\n"), ""][min(line - 1, sql.count("\n"))]
+    excerpt = text[max(0, column - _SHOWN // 2) :][:_SHOWN].strip()
+    return QueryError(
+        f"The SQL cannot be read at line {line}, column {column}, at {shown(word)}: {what}. "
+        f"There it says: {ascii(excerpt)[1:-1] if not excerpt.isprintable() else excerpt}",
+        "The dialect is Athena's (Trino).",
+    )
+
+
+def _trino() -> Trino:
+    return Trino()
