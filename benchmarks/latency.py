@@ -54,7 +54,7 @@ def measure(folder: Path, quotes: int, commands: int) -> None:
     from stockctl.backends.factory import open_backend
     from stockctl.config.schema import Settings
     from stockctl.pipeline.ports import Record
-    from stockctl.producer.producer import Producer
+    from stockctl.producer.producer import DirectProducer
     from stockctl.sources.replay.source import ReplaySource
 
     source, home = folder / "quotes.csv", folder / "home"
@@ -63,7 +63,7 @@ def measure(folder: Path, quotes: int, commands: int) -> None:
     backend = open_backend(settings)
     backend.prepare()
     with backend.stream() as stream:
-        Producer(ReplaySource([str(source)]), stream).run(Event())
+        DirectProducer(ReplaySource([str(source)]), stream).run(Event())
         print(machine.describe())
         print(f"{quotes:,} quotes of {SYMBOLS} symbols stored")
         begin = datetime.now(UTC)

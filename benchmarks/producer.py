@@ -33,17 +33,17 @@ import machine
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from stockctl.cli.run.monitor import Watching, Wishes
-from stockctl.market.plausibility import Plausibility
+from stockctl.cli.run.monitor import MonitorOptions, RunMonitor
+from stockctl.market.plausibility import PlausibilityChecker
 from stockctl.market.quote import Quote
-from stockctl.monitoring.instrument import OpenStream, Watch
-from stockctl.monitoring.periodic import Job
-from stockctl.producer.outbox.queue import opened
+from stockctl.monitoring.instrument import OpenStream, RunInstrumentation
+from stockctl.monitoring.periodic import PeriodicJob
+from stockctl.producer.outbox.queue import open_outbox
 from stockctl.producer.producer import BufferedProducer
 from stockctl.producer.shutdown import GRACE_SECONDS
 from stockctl.sources.base import Source, Tick
-from stockctl.sources.price_store import PERIOD, PriceMemory
-from stockctl.sources.validation import PlausibleSource
+from stockctl.sources.price_store import PERIOD, SqlitePriceStore
+from stockctl.sources.validation import ValidatedSource
 from support.aws.kinesis_server import Script, kinesis_null
 
 SYMBOLS = 10_000
@@ -156,10 +156,10 @@ def watched(
 ) -> Iterator[BufferedProducer]:
     """Give the producer as `stockctl stream` makes it for a live source, and watches it."""
     path = folder / "outbox.db"
-    memory = PriceMemory(path)
-    judged = PlausibleSource(source, Plausibility(memory=memory))
-    watching = Watching(judged, None, Wishes(outbox=path), [Job(PERIOD, memory.save)])
-    with opened(path, limit=1 << 28) as outbox, closing(memory):
+    memory = SqlitePriceStore(path)
+    judged = ValidatedSource(source, PlausibilityChecker(memory=memory))
+    watching = RunMonitor(judged, None, MonitorOptions(outbox=path), [PeriodicJob(PERIOD, memory.save)])
+    with open_outbox(path, limit=1 << 28) as outbox, closing(memory):
         stream = watching.watch.stream(open_stream)
         producer = BufferedProducer(
             watching.watch.source, stream, outbox, observe=watching.observe, grace=grace
@@ -202,7 +202,7 @@ def run_source(_: str, quotes: int, __: Path) -> None:
 def run_judge(_: str, quotes: int, __: Path) -> None:
     """Judge what the source yields, and note it for the live view."""
     ticks = list(Market(quotes).ticks(Event()))
-    source = Watch(PlausibleSource(Prepared(ticks), Plausibility())).source
+    source = RunInstrumentation(ValidatedSource(Prepared(ticks), PlausibilityChecker())).source
     with clock(quotes):
         for _tick in source.ticks(Event()):
             pass
@@ -210,9 +210,9 @@ def run_judge(_: str, quotes: int, __: Path) -> None:
 
 def run_encode(_: str, quotes: int, __: Path) -> None:
     """Make records of quotes."""
-    from stockctl.producer.batching import Cutter
+    from stockctl.producer.batching import Batcher
 
-    ticks, cutter = list(Market(quotes).ticks(Event())), Cutter()
+    ticks, cutter = list(Market(quotes).ticks(Event())), Batcher()
     with clock(quotes):
         for tick in ticks:
             for _batch in cutter.cut(tick):
@@ -224,7 +224,7 @@ def run_outbox(_: str, quotes: int, folder: Path) -> None:
     from stockctl.producer.batching import Batch
 
     made = records(quotes)
-    with opened(folder / "outbox.db", limit=1 << 28) as outbox, clock(quotes):
+    with open_outbox(folder / "outbox.db", limit=1 << 28) as outbox, clock(quotes):
         for start in range(0, len(made), CALL):
             outbox.put(Batch(made[start : start + CALL], (), time.time()), lambda: False)
             parcel = outbox.take(CALL, 0)
@@ -236,7 +236,7 @@ def run_outbox(_: str, quotes: int, folder: Path) -> None:
 def stream(url: str, *, aggregate: bool = False) -> Any:
     """Return the stream as the program makes it."""
     from stockctl.backends.aws.kinesis.aggregator import Aggregator, OpenShards
-    from stockctl.backends.aws.kinesis.rate_limit import StreamPace
+    from stockctl.backends.aws.kinesis.rate_limit import StreamRateLimiter
     from stockctl.backends.aws.kinesis.stream import KinesisStream
     from stockctl.retry import Backoff
 
@@ -246,7 +246,7 @@ def stream(url: str, *, aggregate: bool = False) -> Any:
         STREAM,
         Nowhere(),
         Backoff(),
-        pace=StreamPace(kinesis, STREAM),
+        pace=StreamRateLimiter(kinesis, STREAM),
         aggregator=Aggregator(OpenShards(kinesis, STREAM)) if aggregate else None,
     )
 

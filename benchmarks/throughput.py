@@ -34,14 +34,14 @@ def run_pipeline(source: Path, home: Path) -> dict[str, float]:
 
     from stockctl.backends.factory import open_backend
     from stockctl.config.schema import Settings
-    from stockctl.producer.producer import Producer
+    from stockctl.producer.producer import DirectProducer
     from stockctl.sources.replay.source import ReplaySource
 
     backend = open_backend(Settings.model_validate({"local": {"path": home}}))
     backend.prepare()
     with backend.stream() as stream:
         began = time.perf_counter()
-        stored = Producer(ReplaySource([str(source)]), stream).run(Event()).stored
+        stored = DirectProducer(ReplaySource([str(source)]), stream).run(Event()).stored
         return {"stored": stored, "seconds": time.perf_counter() - began}
 
 

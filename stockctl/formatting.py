@@ -6,17 +6,17 @@ from datetime import datetime, timedelta
 
 from stockctl.market.timestamp import format_timestamp
 
-_SPAN = re.compile(r"([0-9]{1,9})(s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def parse_span(text: str) -> timedelta:
+def parse_duration(text: str) -> timedelta:
     """Return the span that ``text`` names.
 
     Raises:
         ValueError: it is no number followed by s, m, h or d.
     """
-    match = _SPAN.fullmatch(text.strip())
+    match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a span such as 30s, 10m, 2h or 3d")
     try:
@@ -32,13 +32,13 @@ def parse_since(text: str, now: datetime) -> str:
         ValueError: it is neither, or lies outside the calendar.
     """
     try:
-        if _SPAN.fullmatch(text.strip()):
-            return format_timestamp(now - parse_span(text))
+        if _DURATION.fullmatch(text.strip()):
+            return format_timestamp(now - parse_duration(text))
         moment = datetime.fromisoformat(text.strip())
     except OverflowError:
         raise ValueError(f"{text!r} lies before the calendar begins") from None
     except ValueError as error:
-        if _SPAN.fullmatch(text.strip()):
+        if _DURATION.fullmatch(text.strip()):
             raise
         raise ValueError(
             f"{text!r} is neither a span such as 10m, 2h or 3d nor a time such as 2008-10-06T20:00:00Z"
@@ -46,7 +46,7 @@ def parse_since(text: str, now: datetime) -> str:
     return format_timestamp(moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo))
 
 
-def in_words(seconds: float) -> str:
+def format_age(seconds: float) -> str:
     """Return an age in its largest unit, such as ``14m`` or ``18y``."""
     seconds = max(seconds, 0)
     for unit, length in (("y", 31_557_600), ("d", 86_400), ("h", 3_600), ("m", 60)):
@@ -55,25 +55,25 @@ def in_words(seconds: float) -> str:
     return f"{int(seconds)}s"
 
 
-def briefly(seconds: float) -> str:
-    """Return a short span in words, such as ``12 ms`` or ``4.5 s``; from a minute on as ``in_words`` does."""
+def format_seconds(seconds: float) -> str:
+    """Return a duration such as ``12 ms`` or ``4.5 s``; from a minute on as ``format_age`` does."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 60 else in_words(seconds)
+    return f"{seconds:.1f} s" if seconds < 60 else format_age(seconds)
 
 
 _SHOWN_SYMBOLS = 5
 _SHOWN_TEXT = 160
 
 
-def named(symbols: Sequence[str]) -> str:
+def join_symbols(symbols: Sequence[str]) -> str:
     """Return the symbols as they stand in a sentence, however many they are."""
     if len(symbols) <= _SHOWN_SYMBOLS + 1:
         return ", ".join(symbols)
     return f"{', '.join(symbols[:_SHOWN_SYMBOLS])} and {len(symbols) - _SHOWN_SYMBOLS} more"
 
 
-def one_line(text: str) -> str:
+def escape_line(text: str) -> str:
     """Return text of a foreign origin as it may stand in a message: escaped, on one line, not long."""
     escaped = text.encode("unicode_escape").decode("ascii")
     return escaped if len(escaped) <= _SHOWN_TEXT else escaped[: _SHOWN_TEXT - 3] + "..."

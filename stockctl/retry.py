@@ -39,7 +39,7 @@ class Backoff:
         return True
 
 
-class FaultBackoff:
+class DoublingBackoff:
     """Waits that double with each fault in a row, with jitter, so that programs do not come back as one.
 
     The n-th wait is drawn evenly from the upper half of ``first * 2**n`` seconds, or of ``cap`` once that

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from stockctl.market.quote import StoredQuote
+from stockctl.market.quote import EnrichedQuote
 from stockctl.pipeline.ports import AlertReader, QuoteReader, Stream, Warehouse
 
 
@@ -48,7 +48,7 @@ class Status(NamedTuple):
     """What is there: named facts in the order to show them, and the newest quote of each symbol."""
 
     facts: Sequence[tuple[str, str | int]]
-    latest: Sequence[StoredQuote]
+    latest: Sequence[EnrichedQuote]
 
 
 Agree = Callable[[Plan], bool]

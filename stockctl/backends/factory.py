@@ -21,6 +21,6 @@ def open_backend(settings: Settings) -> Backend:
         from stockctl.backends.aws.backend import AwsBackend
 
         return AwsBackend(settings, now)
-    from stockctl.backends.local.backend import EmbeddedBackend
+    from stockctl.backends.local.backend import LocalBackend
 
-    return EmbeddedBackend(settings, now)
+    return LocalBackend(settings, now)

@@ -12,8 +12,8 @@ from typing import ParamSpec
 
 import typer
 
-from stockctl.cli.output.stdio import OutputFailed, forget_stdout
-from stockctl.cli.output.terminal import complain, safe
+from stockctl.cli.output.stdio import OutputFailed, discard_stdout
+from stockctl.cli.output.terminal import escape_control, print_error
 from stockctl.errors import StockctlError
 
 P = ParamSpec("P")
@@ -26,7 +26,7 @@ class Terminated(BaseException):
     """SIGTERM arrived: end cleanly."""
 
 
-def guarded(command: Callable[P, None]) -> Callable[P, None]:
+def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Return ``command`` with its failures told to the user and turned into the exit codes of the contract.
 
     0 done; 1 a known failure, or a bug (with its traceback in a file); 2 wrong usage or configuration;
@@ -41,14 +41,14 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except StockctlError as error:
             with suppress(OSError):  # which the end of the program meets again, and tells
                 sys.stdout.flush()
-            tell(error)
+            print_exception(error)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt as interrupt:
             raise typer.Exit(getattr(interrupt, "exit_code", INTERRUPTED)) from None
         except Terminated:
             raise typer.Exit(0) from None
         except BrokenPipeError:
-            forget_stdout()
+            discard_stdout()
             raise typer.Exit(0) from None
         except (typer.Exit, typer.Abort, OutputFailed):
             raise  # the end of the program takes them
@@ -59,11 +59,11 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def tell(error: StockctlError) -> None:
+def print_exception(error: StockctlError) -> None:
     """Say on stderr what happened, why, and what to do next."""
-    complain(f"error: {error.message}")
+    print_error(f"error: {error.message}")
     if error.hint:
-        complain(f"  → {error.hint}")
+        print_error(f"  → {error.hint}")
 
 
 def _take_signals() -> None:
@@ -82,6 +82,6 @@ def _report_bug(error: Exception) -> None:
         "w", prefix="stockctl-bug-", suffix=".log", delete=False, encoding="utf-8"
     ) as log:
         traceback.print_exception(error, file=log)
-    summary = safe(f"{type(error).__name__}: {error}".splitlines()[0])
-    complain(f"error: this is a bug in stockctl: {summary}")
-    complain(f"  → Please report it with {log.name}; what was stored before is safe.")
+    summary = escape_control(f"{type(error).__name__}: {error}".splitlines()[0])
+    print_error(f"error: this is a bug in stockctl: {summary}")
+    print_error(f"  → Please report it with {log.name}; what was stored before is safe.")

@@ -10,8 +10,8 @@ from stockctl.cli.commands import alerts, demo, lifecycle, query, status, stream
 from stockctl.cli.commands import aws as aws_commands
 from stockctl.cli.commands import config as config_commands
 from stockctl.cli.options import Globals
-from stockctl.cli.output.stdio import end_of_output, prepare
-from stockctl.cli.output.terminal import forget_lost_stderr, set_up_logging
+from stockctl.cli.output.stdio import flush_output, prepare
+from stockctl.cli.output.terminal import drop_lost_stderr, set_up_logging
 
 app = typer.Typer(
     name="stockctl",
@@ -63,7 +63,7 @@ def run() -> None:
     """Run the command line."""
     prepare()
     try:
-        with end_of_output():
+        with flush_output():
             app()
     finally:
-        forget_lost_stderr()
+        drop_lost_stderr()

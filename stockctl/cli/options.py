@@ -8,7 +8,7 @@ import typer
 
 from stockctl.errors import UsageError
 from stockctl.market import symbol
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 
 Since = Annotated[
     str | None, typer.Option("--since", help="A span such as 10m, 2h or 3d, or a time (UTC unless it says).")
@@ -25,7 +25,7 @@ def parse_symbols(text: str | None) -> list[str] | None:
         return None
     try:
         return symbol.parse_symbols(text)
-    except Refusal as reason:
+    except InvalidQuote as reason:
         raise UsageError(f"--symbols: {reason}.", "Such as: --symbols AAPL,MSFT") from None
 
 
@@ -37,7 +37,7 @@ def parse_one_symbol(text: str) -> str:
     """
     try:
         return symbol.parse_symbol(text.strip())
-    except Refusal as reason:
+    except InvalidQuote as reason:
         raise UsageError(f"{reason}.", "Give one symbol, such as AAPL.") from None
 
 

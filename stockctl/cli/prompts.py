@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from stockctl.cli.output.terminal import say
+from stockctl.cli.output.terminal import print_message
 from stockctl.errors import UsageError
 from stockctl.market.symbol import parse_symbols
 
@@ -43,14 +43,14 @@ def read_flags(given: Mapping[str, str | None]) -> dict[str, object]:
     return chosen
 
 
-def ask_for_the_rest(chosen: Mapping[str, object]) -> dict[str, object]:
+def ask_missing(chosen: Mapping[str, object]) -> dict[str, object]:
     """Return the keys that a person at the terminal sets, asked for what is not ``chosen``.
 
     Raises:
         AwsError: boto3's own chain cannot be asked for a region.
         UsageError: standard input is at its end.
     """
-    say("Enter takes what is in brackets.")
+    print_message("Enter takes what is in brackets.")
     answers = {question.key: _answer(question) for question in QUESTIONS if question.key not in chosen}
     return {key: value for key, value in answers.items() if value is not None}
 
@@ -71,7 +71,7 @@ def _answer(question: Question) -> object | None:
         try:
             return question.read(text)
         except ValueError as reason:
-            say(f"  {reason}.")
+            print_message(f"  {reason}.")
 
 
 def _region_here() -> str:
@@ -125,7 +125,7 @@ QUESTIONS = (
 )
 
 
-def ask(question: str) -> bool:
+def prompt(question: str) -> bool:
     """Ask a question that only a yes answers; nothing costs money without one.
 
     Raises:
@@ -137,7 +137,7 @@ def ask(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def ask_for_name(name: str, what: str) -> bool:
+def confirm_by_name(name: str, what: str) -> bool:
     """Ask to type ``name`` before ``what`` happens; True when it was typed.
 
     Raises:

@@ -8,13 +8,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from stockctl.config.schema import EVERY_KEY, dotted_keys, nearest
-from stockctl.config.types import NUMBER, TEXT, TRUTH, WHOLE_NUMBER
+from stockctl.config.types import BOOLEAN, NUMBER, TEXT, WHOLE_NUMBER
 from stockctl.errors import ConfigError
 
-_LIST = "a list, in brackets"
+_LIST_ITEM = "a list, in brackets"
 _WANTED = {
-    "bool_parsing": TRUTH,
-    "bool_type": TRUTH,
+    "bool_parsing": BOOLEAN,
+    "bool_type": BOOLEAN,
     "int_from_float": WHOLE_NUMBER,
     "int_parsing": WHOLE_NUMBER,
     "int_parsing_size": WHOLE_NUMBER,
@@ -27,7 +27,7 @@ _WANTED = {
     "decimal_max_places": "a number with at most {decimal_places} digits after the point",
     "string_type": TEXT,
     "path_type": TEXT,
-    "list_type": _LIST,
+    "list_type": _LIST_ITEM,
     "too_short": "a list that is not empty",
     "dict_type": "a table: name = value, in braces or below its own [heading]",
     "model_type": "a table: name = value, in braces or below its own [heading]",
@@ -41,7 +41,7 @@ _WANTED = {
 """What the key wants, by the type of pydantic's error."""
 
 
-def explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+def to_config_error(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
     """Return the first of the faults, with where it stands; ``origins`` tells that for each key."""
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]

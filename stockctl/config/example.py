@@ -14,7 +14,7 @@ _HEAD = """\
 """
 
 
-def example(chosen: Mapping[str, object] | None = None) -> str:
+def example_file(chosen: Mapping[str, object] | None = None) -> str:
     """Return a configuration file with every key: those of ``chosen`` set, the others as comments."""
     chosen = chosen or {}
     settings = Settings()
@@ -31,18 +31,18 @@ def example(chosen: Mapping[str, object] | None = None) -> str:
 def _key(model: type[Section], name: str, dotted: str, chosen: Mapping[str, object]) -> str:
     field = model.model_fields[name]
     sample = field.examples[0] if field.examples else field.default
-    line = f"{name} = {toml(chosen.get(dotted, sample))}"
+    line = f"{name} = {to_toml(chosen.get(dotted, sample))}"
     return f"# {field.description}\n{'' if dotted in chosen else '#'}{line}\n"
 
 
-def toml(value: object) -> str:
+def to_toml(value: object) -> str:
     """Return ``value`` as TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float | Decimal):
         return str(int(value)) if value == int(value) else str(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {toml(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(key)} = {to_toml(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml(inner) for inner in value) + "]"
+        return "[" + ", ".join(to_toml(inner) for inner in value) + "]"
     return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)

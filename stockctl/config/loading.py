@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from stockctl.config.errors import explained
+from stockctl.config.errors import to_config_error
 from stockctl.config.schema import EVERY_KEY, Section, Settings, dotted_keys, is_section, nearest
 from stockctl.config.types import Text
 from stockctl.errors import ConfigError
@@ -92,18 +92,18 @@ def load(
     origins: dict[str, str] = {}
     if file is not None:
         for key, value in _flat(_read(file)):
-            _put(values, origins, key, _anchored(key, value, file.parent), str(file))
+            _set_key(values, origins, key, _resolve_paths(key, value, file.parent), str(file))
     for key, value, variable in from_environment(environment):
-        _put(values, origins, key, value, f"${variable}")
+        _set_key(values, origins, key, value, f"${variable}")
     for key, value in (overrides or {}).items():
-        _put(values, origins, key, value, "command line")
+        _set_key(values, origins, key, value, "command line")
     try:
         return Configuration(Settings.model_validate(values), file, origins)
     except ValidationError as error:
-        raise explained(error, origins) from None
+        raise to_config_error(error, origins) from None
 
 
-def flat(settings: Settings) -> list[tuple[str, object]]:
+def flatten(settings: Settings) -> list[tuple[str, object]]:
     """Return every dotted key with its value, in the order of the contract."""
     rows: list[tuple[str, object]] = []
     for name in Settings.model_fields:
@@ -144,14 +144,14 @@ def _flat(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return rows
 
 
-def _anchored(key: str, value: object, folder: Path) -> object:
+def _resolve_paths(key: str, value: object, folder: Path) -> object:
     """Return a path in a file as relative to that file, so that a command works from anywhere."""
     if key in _PATHS and isinstance(value, str) and value.strip() and not value.startswith("~"):
         return str(folder / value)
     return value
 
 
-def _put(values: dict[str, Any], origins: dict[str, str], key: str, value: object, origin: str) -> None:
+def _set_key(values: dict[str, Any], origins: dict[str, str], key: str, value: object, origin: str) -> None:
     section, _, name = key.rpartition(".")
     if section:
         inner = values.setdefault(section, {})

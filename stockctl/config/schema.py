@@ -21,20 +21,20 @@ from pydantic import (
 )
 
 from stockctl.config.subscriptions import check_endpoint, filter_policy
-from stockctl.config.types import check_sql_name, check_type, matching, read_path
+from stockctl.config.types import check_sql_name, check_type, match_pattern, parse_path
 from stockctl.errors import UsageError
-from stockctl.formatting import parse_span
+from stockctl.formatting import parse_duration
 from stockctl.market.alert import Kind
-from stockctl.market.policy import Rules, WhenClosedPolicy
+from stockctl.market.policy import AnalysisRules, MarketClosedPolicy
 from stockctl.market.symbol import parse_symbol
 
 PROJECT_NAME = "a small letter, then up to nine small letters, digits and hyphens"
 _SOURCE_NAME = "a small letter, then up to 31 small letters, digits, hyphens and underscores"
 
 
-def _span(text: str) -> str:
+def _check_duration(text: str) -> str:
     if text.strip() != "0":
-        parse_span(text)
+        parse_duration(text)
     return text.strip()
 
 
@@ -43,7 +43,7 @@ def _number_as_text(value: object) -> object:
 
 
 @contextmanager
-def _refused() -> Iterator[None]:
+def _check_forbidden() -> Iterator[None]:
     """Raise a ``UsageError`` within as the ``ValueError`` that a validator has to raise."""
     try:
         yield
@@ -56,7 +56,7 @@ def _without_repeats(symbols: list[str]) -> list[str]:
 
 
 SqlName = Annotated[str, AfterValidator(check_sql_name)]
-FilePath = Annotated[Path, BeforeValidator(read_path)]
+FilePath = Annotated[Path, BeforeValidator(parse_path)]
 Symbol = Annotated[str, AfterValidator(parse_symbol)]
 
 
@@ -76,7 +76,7 @@ class Section(BaseModel):
 class Project(Section):
     """What this pipeline is called; the name prefixes everything it creates on AWS."""
 
-    name: Annotated[str, AfterValidator(matching(r"([a-z][a-z0-9-]{0,9})?", PROJECT_NAME))] = Field(
+    name: Annotated[str, AfterValidator(match_pattern(r"([a-z][a-z0-9-]{0,9})?", PROJECT_NAME))] = Field(
         "",
         description="prefixes every name on AWS; empty: the names as they stand below",
     )
@@ -100,7 +100,7 @@ class Local(Section):
 class SourceSettings(Section):
     """Where quotes come from unless a flag says otherwise; the interval is in seconds."""
 
-    name: Annotated[str, AfterValidator(matching(r"[a-z][a-z0-9_-]{0,31}", _SOURCE_NAME))] = Field(
+    name: Annotated[str, AfterValidator(match_pattern(r"[a-z][a-z0-9_-]{0,31}", _SOURCE_NAME))] = Field(
         "yahoo",
         description="yahoo, yahoo-live, replay, simulate, ndjson, or one of another package",
     )
@@ -109,8 +109,8 @@ class SourceSettings(Section):
     requests_per_minute: float = Field(
         60.0, ge=1, le=6000, description="requests to Yahoo at most, cookies included"
     )
-    when_closed: WhenClosedPolicy = Field(
-        WhenClosedPolicy.WAIT,
+    when_closed: MarketClosedPolicy = Field(
+        MarketClosedPolicy.WAIT,
         description="what a live source does while its markets are closed: wait, continue or exit",
     )
     options: dict[str, Any] = Field({}, description="a table for a source of another package")
@@ -153,13 +153,13 @@ class Subscription(Section):
     @classmethod
     def _reachable(cls, endpoint: str, info: ValidationInfo) -> str:
         if "protocol" in info.data:
-            with _refused():
+            with _check_forbidden():
                 check_endpoint(info.data["protocol"], endpoint)
         return endpoint
 
     @model_validator(mode="after")
     def _filterable(self) -> "Subscription":
-        with _refused():
+        with _check_forbidden():
             filter_policy(self.symbols, self.kinds)
         return self
 
@@ -167,7 +167,7 @@ class Subscription(Section):
 class Alerts(Section):
     """Which alerts are published, and to whom."""
 
-    max_age: Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_span)] = Field(
+    max_age: Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_check_duration)] = Field(
         "1h", description="an alert of an older quote is logged, not published; 0: no limit"
     )
     topic: str = Field("stock-market-alerts", description="SNS topic")
@@ -178,7 +178,7 @@ class Alerts(Section):
     @property
     def oldest(self) -> timedelta | None:
         """The age above which an alert is logged only; None means no limit."""
-        return None if self.max_age == "0" else parse_span(self.max_age) or None
+        return None if self.max_age == "0" else parse_duration(self.max_age) or None
 
 
 class Aws(Section):
@@ -298,9 +298,9 @@ class Settings(Section):
     logs: Logs = Logs()
 
     @property
-    def rules(self) -> Rules:
+    def rules(self) -> AnalysisRules:
         """What the stages need to know."""
-        return Rules(self.indicators.short, self.indicators.long, self.anomaly.threshold_percent)
+        return AnalysisRules(self.indicators.short, self.indicators.long, self.anomaly.threshold_percent)
 
 
 EVERY_KEY = "'stockctl -c example.toml init' writes a file with every key."

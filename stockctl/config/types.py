@@ -14,9 +14,9 @@ class Text(str):
     __slots__ = ()
 
 
-WHOLE_NUMBER, NUMBER, TRUTH, TEXT = "a whole number", "a number", "true or false", "text, in quotes"
+WHOLE_NUMBER, NUMBER, BOOLEAN, TEXT = "a whole number", "a number", "true or false", "text, in quotes"
 _STRICT: dict[object, tuple[tuple[type, ...], str]] = {
-    bool: ((bool,), TRUTH),
+    bool: ((bool,), BOOLEAN),
     int: ((int,), WHOLE_NUMBER),
     float: ((int, float, Decimal), NUMBER),
     Decimal: ((int, float, Decimal), NUMBER),
@@ -43,7 +43,7 @@ def _without_none(annotation: object) -> object:
     return next(part for part in get_args(annotation) if part is not type(None))
 
 
-def matching(pattern: str, words: str) -> Callable[[str], str]:
+def match_pattern(pattern: str, words: str) -> Callable[[str], str]:
     """Return a validator of texts that match ``pattern`` as a whole; ``words`` tell what those are.
 
     It raises a ``ValueError`` for others.
@@ -57,7 +57,7 @@ def matching(pattern: str, words: str) -> Callable[[str], str]:
     return check
 
 
-def read_path(value: object) -> object:
+def parse_path(value: object) -> object:
     """Return a path with ``~`` and ``~user`` filled in; leave anything but paths and text as it is.
 
     Raises:

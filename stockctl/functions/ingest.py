@@ -11,7 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from stockctl.backends.aws.client import WORKERS, Connection
 from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteTable
 from stockctl.backends.aws.parallel import Parallel
-from stockctl.backends.aws.s3 import OnceBucket, S3Archive, S3Quarantine
+from stockctl.backends.aws.s3 import S3Archive, S3Quarantine, WriteOnceBucket
 from stockctl.errors import AwsError
 from stockctl.functions.runtime import (
     Context,
@@ -24,7 +24,7 @@ from stockctl.functions.runtime import (
     seconds_left,
 )
 from stockctl.market.timestamp import to_datetime
-from stockctl.pipeline.ingest import Ingested, IngestStage
+from stockctl.pipeline.ingest import IngestResult, IngestStage
 from stockctl.retry import Backoff
 
 logger = Logger()
@@ -47,7 +47,7 @@ class IngestFunction:
         """Return the stage for one invocation, which waits no longer than the invocation may."""
         settings = self._environment
         backoff = replace(self._backoff, seconds_left=partial(seconds_left, context))
-        bucket = OnceBucket(self._s3, settings.bucket, account_of(context), self._parallel, backoff)
+        bucket = WriteOnceBucket(self._s3, settings.bucket, account_of(context), self._parallel, backoff)
         table = DynamoQuoteTable(
             self._dynamodb, settings.table, self._parallel, backoff, ttl=settings.ttl, clock=now
         )
@@ -70,7 +70,7 @@ def handler(event: Event, context: Context) -> None:
     """
     records = kinesis_records(event)
     metrics.add_metric("records", MetricUnit.Count, len(records))
-    done = Ingested.total(_in_time(function.stage(context).parts(records), context))
+    done = IngestResult.total(_in_time(function.stage(context).parts(records), context))
     _report(done)
     if done.records < len(records):
         raise AwsError(
@@ -79,7 +79,7 @@ def handler(event: Event, context: Context) -> None:
         )
 
 
-def _in_time(parts: Iterable[Ingested], context: Context) -> Iterator[Ingested]:
+def _in_time(parts: Iterable[IngestResult], context: Context) -> Iterator[IngestResult]:
     """Yield parts for as long as there is time for another one like the slowest so far."""
     left = seconds_left(context)
     slowest = 0.0
@@ -91,7 +91,7 @@ def _in_time(parts: Iterable[Ingested], context: Context) -> Iterator[Ingested]:
             return
 
 
-def _report(done: Ingested) -> None:
+def _report(done: IngestResult) -> None:
     stored = len(done.stored)
     metrics.add_metric("stored", MetricUnit.Count, stored)
     metrics.add_metric("quarantined", MetricUnit.Count, done.quarantined)

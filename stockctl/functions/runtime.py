@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from stockctl.backends.aws.dynamodb.items import Item
 from stockctl.backends.aws.kinesis.kpl import decode, is_aggregated
 from stockctl.errors import ConfigError
-from stockctl.market.policy import Rules
-from stockctl.market.validation import Refusal
+from stockctl.market.policy import AnalysisRules
+from stockctl.market.validation import InvalidQuote
 from stockctl.pipeline.ports import Record, Rejection
 
 Event: TypeAlias = Mapping[str, Any]
@@ -28,7 +28,7 @@ class Context(Protocol):
         """Return how long the function may still run."""
 
 
-class Inserted(NamedTuple):
+class InsertedImage(NamedTuple):
     """An item that was put into the table: its place in the event and in the table's stream; its image."""
 
     position: int
@@ -54,17 +54,17 @@ def _unpacked(data: bytes, origin: str) -> Sequence[Record | Rejection]:
         return [Record(data, origin)]
     try:
         members = decode(data)
-    except Refusal as reason:
+    except InvalidQuote as reason:
         return [Rejection(data, origin, str(reason))]
     return [Record(member.data, f"{origin}#{index}") for index, member in enumerate(members)]
 
 
-def insertions(event: Event) -> Iterator[Inserted]:
+def insertions(event: Event) -> Iterator[InsertedImage]:
     """Yield the new items of a DynamoDB stream event; changed and removed ones are left out."""
     for position, record in enumerate(event["Records"]):
         if record["eventName"] == "INSERT":
             change = record["dynamodb"]
-            yield Inserted(position, change["SequenceNumber"], change["NewImage"])
+            yield InsertedImage(position, change["SequenceNumber"], change["NewImage"])
 
 
 def account_of(context: Context) -> str | None:
@@ -95,7 +95,7 @@ class Environment(NamedTuple):
     bucket: str
     topic_arn: str
     """Empty where the function publishes nothing."""
-    rules: Rules
+    rules: AnalysisRules
     alert_max_age: timedelta | None
     """An older quote's alert is logged only; None means no limit."""
     ttl: timedelta | None
@@ -115,7 +115,7 @@ def read_environment(variables: Mapping[str, str], *, publishes: bool = False) -
         _text(variables, "ALERTS_TABLE"),
         _text(variables, "BUCKET"),
         _text(variables, "TOPIC_ARN") if publishes else "",
-        Rules(
+        AnalysisRules(
             _whole(variables, "SMA_SHORT"),
             _whole(variables, "SMA_LONG"),
             _number(variables, "THRESHOLD_PERCENT"),

@@ -25,7 +25,7 @@ from stockctl.functions.runtime import (
     read_environment,
     seconds_left,
 )
-from stockctl.market.quote import StoredQuote
+from stockctl.market.quote import EnrichedQuote
 from stockctl.market.timestamp import to_datetime
 from stockctl.pipeline.trend import TrendStage
 
@@ -33,18 +33,18 @@ logger = Logger()
 metrics = Metrics()
 
 
-class Arrival(NamedTuple):
+class InsertedQuote(NamedTuple):
     """A quote that was stored, and its place in the stream of the table."""
 
-    quote: StoredQuote
+    quote: EnrichedQuote
     position: int
     sequence_number: str
 
 
-class Outcome(NamedTuple):
+class RecordResult(NamedTuple):
     """What became of a quote: how many alerts it added to the log, or the fault that kept it from that."""
 
-    arrival: Arrival
+    arrival: InsertedQuote
     alerts: int
     fault: Exception | None = None
 
@@ -67,20 +67,20 @@ class TrendFunction:
             now,
         )
 
-    def run(self, arrivals: Sequence[Arrival], context: Context) -> list[Outcome]:
+    def run(self, arrivals: Sequence[InsertedQuote], context: Context) -> list[RecordResult]:
         """Take quotes one by one in order of time, several symbols at once, and go on after a fault."""
         ordered = sorted(arrivals, key=lambda arrival: arrival.quote[:2])
         lanes = [list(lane) for _, lane in groupby(ordered, key=lambda arrival: arrival.quote.symbol)]
         taken = self._symbols.map(lambda lane: [self._take(arrival, context) for arrival in lane], lanes)
         return [outcome for outcomes in taken for outcome in outcomes]
 
-    def _take(self, arrival: Arrival, context: Context) -> Outcome:
+    def _take(self, arrival: InsertedQuote, context: Context) -> RecordResult:
         if seconds_left(context) <= 0:
-            return Outcome(arrival, 0, TimeoutError("no time is left in this invocation"))
+            return RecordResult(arrival, 0, TimeoutError("no time is left in this invocation"))
         try:
-            return Outcome(arrival, len(self._stage.run([arrival.quote])))
+            return RecordResult(arrival, len(self._stage.run([arrival.quote])))
         except (ClientError, BotoCoreError, AwsError) as fault:
-            return Outcome(arrival, 0, fault)
+            return RecordResult(arrival, 0, fault)
 
 
 connection = Connection()
@@ -112,7 +112,7 @@ def handler(event: Event, context: Context) -> Mapping[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": first.arrival.sequence_number}]}
 
 
-def _read(event: Event) -> list[Arrival]:
+def _read(event: Event) -> list[InsertedQuote]:
     """Return the quotes of the event; what is none was put into the table by somebody else."""
     arrivals = []
     for inserted in insertions(event):
@@ -122,11 +122,11 @@ def _read(event: Event) -> list[Arrival]:
             logger.warning("item left out", extra={"reason": reason.message})
             metrics.add_metric("unreadable", MetricUnit.Count, 1)
         else:
-            arrivals.append(Arrival(quote, inserted.position, inserted.sequence_number))
+            arrivals.append(InsertedQuote(quote, inserted.position, inserted.sequence_number))
     return arrivals
 
 
-def _report(outcomes: Sequence[Outcome], failed: int) -> None:
+def _report(outcomes: Sequence[RecordResult], failed: int) -> None:
     for outcome in outcomes:
         if outcome.fault is not None:
             symbol, timestamp = outcome.arrival.quote[:2]

@@ -4,9 +4,9 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal, NamedTuple, get_args
 
 from stockctl.market.indicators import Crossing, crossing
-from stockctl.market.numbers import plain
-from stockctl.market.policy import Rules
-from stockctl.market.quote import StoredQuote
+from stockctl.market.numbers import format_decimal
+from stockctl.market.policy import AnalysisRules
+from stockctl.market.quote import EnrichedQuote
 from stockctl.market.timestamp import new_york_date
 
 Kind = Literal["trend_up", "trend_down", "anomaly"]
@@ -41,7 +41,7 @@ class Alert(NamedTuple):
         return self.kind != "anomaly" and self.signal is None
 
 
-def alerts_of(quote: StoredQuote, rules: Rules, created_at: str) -> list[Alert]:
+def alerts_for(quote: EnrichedQuote, rules: AnalysisRules, created_at: str) -> list[Alert]:
     """Return the alerts that ``quote`` raises: none, a crossing, an anomaly, or both in that order."""
     alerts = []
     turn = crossing(quote.previous_trend, quote.trend)
@@ -62,7 +62,7 @@ def sample_alert(created_at: str) -> Alert:
     )  # fmt: skip
 
 
-def _alert(quote: StoredQuote, alert_id: str, kind: Kind, text: str, created_at: str) -> Alert:
+def _alert(quote: EnrichedQuote, alert_id: str, kind: Kind, text: str, created_at: str) -> Alert:
     signal: Signal | None = {"trend_up": "buy", "trend_down": "sell"}.get(kind)  # type: ignore[assignment]
     return Alert(
         alert_id,
@@ -74,57 +74,57 @@ def _alert(quote: StoredQuote, alert_id: str, kind: Kind, text: str, created_at:
         quote.change_percent,
         quote.sma_short,
         quote.sma_long,
-        f"{quote.symbol} {readable_price(quote.price)}{_day_move(quote)}: {text}",
+        f"{quote.symbol} {format_price(quote.price)}{_day_move(quote)}: {text}",
         created_at,
         None,
         None,
     )
 
 
-def _crossing_id(quote: StoredQuote, turn: Crossing) -> str:
+def _crossing_id(quote: EnrichedQuote, turn: Crossing) -> str:
     return f"{quote.symbol}|{quote.timestamp}|{turn}"
 
 
-def _anomaly_id(quote: StoredQuote) -> str:
+def _anomaly_id(quote: EnrichedQuote) -> str:
     return f"{quote.symbol}|anomaly|{_direction(quote)}|{new_york_date(quote.timestamp)}"
 
 
-def _crossing_text(quote: StoredQuote, turn: Crossing, rules: Rules) -> str:
+def _crossing_text(quote: EnrichedQuote, turn: Crossing, rules: AnalysisRules) -> str:
     side, signal = ("above", "buy") if turn == "trend_up" else ("below", "sell")
     return (
-        f"SMA-{rules.short} {_readable(quote.sma_short)} crossed {side} "
-        f"SMA-{rules.long} {_readable(quote.sma_long)} ({signal} signal)"
+        f"SMA-{rules.short} {_format_number(quote.sma_short)} crossed {side} "
+        f"SMA-{rules.long} {_format_number(quote.sma_long)} ({signal} signal)"
     )
 
 
-def _anomaly_text(quote: StoredQuote, rules: Rules) -> str:
+def _anomaly_text(quote: EnrichedQuote, rules: AnalysisRules) -> str:
     return (
-        f"moved more than {plain(rules.threshold_percent)} % from the previous close "
-        f"{_readable(quote.previous_close)}"
+        f"moved more than {format_decimal(rules.threshold_percent)} % from the previous close "
+        f"{_format_number(quote.previous_close)}"
     )
 
 
-def _day_move(quote: StoredQuote) -> str:
+def _day_move(quote: EnrichedQuote) -> str:
     if quote.change is None or quote.change_percent is None:
         return ""
     if quote.change == 0:
         return ", unchanged on the day"
-    return f", {_direction(quote)} {_rounded(abs(quote.change_percent), 1)} % on the day"
+    return f", {_direction(quote)} {_round_half_even(abs(quote.change_percent), 1)} % on the day"
 
 
-def _direction(quote: StoredQuote) -> Literal["up", "down"]:
+def _direction(quote: EnrichedQuote) -> Literal["up", "down"]:
     return "up" if quote.change is not None and quote.change > 0 else "down"
 
 
-def _readable(price: Decimal | None) -> str:
-    return "" if price is None else readable_price(price)
+def _format_number(price: Decimal | None) -> str:
+    return "" if price is None else format_price(price)
 
 
-def readable_price(price: Decimal) -> str:
+def format_price(price: Decimal) -> str:
     """Return ``price`` as people write it: two decimals, or four significant digits below 1."""
     places = 2 if abs(price) >= 1 or price == 0 else 3 - price.adjusted()
-    return str(_rounded(price, places))
+    return str(_round_half_even(price, places))
 
 
-def _rounded(number: Decimal, places: int) -> Decimal:
+def _round_half_even(number: Decimal, places: int) -> Decimal:
     return number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)

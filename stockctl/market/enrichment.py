@@ -5,12 +5,12 @@ from decimal import Decimal
 
 from stockctl.market.indicators import MovingAverages, Trend, is_anomaly, next_trend
 from stockctl.market.numbers import rounded_quotient
-from stockctl.market.policy import Rules
-from stockctl.market.quote import Precedent, Quote, StoredQuote
+from stockctl.market.policy import AnalysisRules
+from stockctl.market.quote import EnrichedQuote, PriorQuote, Quote
 from stockctl.market.timestamp import new_york_date
 
 
-class SymbolWalk:
+class Enricher:
     """A walk along the quotes of one symbol in order of time, stored and new ones alike.
 
     ``follow`` passes quotes that are stored already, with the decisions taken when they were stored;
@@ -18,14 +18,14 @@ class SymbolWalk:
     ``decimals.exact()``.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: AnalysisRules) -> None:
         self._rules = rules
         self._averages = MovingAverages(rules.short, rules.long)
         self._trend: Trend | None = None
         self._up_date: str | None = None
         self._down_date: str | None = None
 
-    def follow(self, precedents: Sequence[Precedent]) -> None:
+    def follow(self, precedents: Sequence[PriorQuote]) -> None:
         """Pass stored quotes, oldest first."""
         if not precedents:
             return
@@ -35,7 +35,7 @@ class SymbolWalk:
         self._up_date = last.anomaly_up_date
         self._down_date = last.anomaly_down_date
 
-    def enrich(self, quote: Quote) -> StoredQuote:
+    def enrich(self, quote: Quote) -> EnrichedQuote:
         """Pass a new quote and return it with its figures."""
         averages = self._averages
         averages.push(quote.price)
@@ -44,7 +44,7 @@ class SymbolWalk:
         change, percent = _change(quote)
         anomaly = is_anomaly(change, quote.previous_close, self._rules.threshold_percent)
         first = anomaly and self._is_first_of_its_day(quote, upwards=change is not None and change > 0)
-        return StoredQuote(
+        return EnrichedQuote(
             *quote,
             change,
             percent,

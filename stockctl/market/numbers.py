@@ -15,7 +15,7 @@ from decimal import (
     localcontext,
 )
 
-from stockctl.market.validation import Refusal, shown
+from stockctl.market.validation import InvalidQuote, truncate
 
 PRICE_PLACES = 6
 FIGURE_PLACES = 8
@@ -31,7 +31,7 @@ _FIGURES = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
 _EXACT = Context(prec=120, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 
 
-def exact() -> AbstractContextManager[Context]:
+def exact_arithmetic() -> AbstractContextManager[Context]:
     """Return a context manager within which ``+ - *`` and ``divmod`` are exact or raise ``Inexact``."""
     return localcontext(_EXACT)
 
@@ -45,10 +45,10 @@ def parse_number(value: object, field: str) -> Decimal:
     if type(value) is int:
         value = Decimal(value)
     elif type(value) is not Decimal:
-        raise Refusal(f"{field} {shown(value)} is not a number")
+        raise InvalidQuote(f"{field} {truncate(value)} is not a number")
     number = _PRICES.quantize(value, _PRICE_UNIT)
     if number.is_nan():
-        raise Refusal(f"{field} {shown(value)} is not a finite number below 10**15")
+        raise InvalidQuote(f"{field} {truncate(value)} is not a finite number below 10**15")
     return number
 
 
@@ -60,11 +60,11 @@ def parse_positive(value: object, field: str) -> Decimal:
     """
     number = parse_number(value, field)
     if number <= 0:
-        raise Refusal(f"{field} {shown(value)} is not above zero ({PRICE_PLACES} decimals count)")
+        raise InvalidQuote(f"{field} {truncate(value)} is not above zero ({PRICE_PLACES} decimals count)")
     return number
 
 
-def plain(number: Decimal) -> str:
+def format_decimal(number: Decimal) -> str:
     """Return ``number`` in positional notation without trailing zeros, as JSON and SQLite keep it."""
     text = str(number)
     if "E" in text:
@@ -82,7 +82,7 @@ def rounded_quotient(numerator: Decimal, denominator: Decimal) -> Decimal:
 def to_json(value: object) -> str:
     """Return ``value`` as JSON, decimals exact."""
     if isinstance(value, Decimal):
-        return plain(value)
+        return format_decimal(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{json.dumps(key)}: {to_json(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):

@@ -19,7 +19,7 @@ Four things are judged, in this order:
    The quotes refused in the meantime are lost to the table, and kept with the reason by whoever asks.
 4. A quote without a previous close is flagged. Its previous close stays unknown; it is not made up.
 
-What an earlier run knew is judged by as well, where a ``Memory`` has it: the last price, and a level that was
+What an earlier run knew is used as well, where a ``PriceStore`` has it: the last price, and a level that was
 doubted. A quote older than that price is not judged by it, for it may have been read again on purpose.
 
 What is no number, not finite, zero or negative does not become a ``Quote`` in the first place. A replay
@@ -33,7 +33,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from stockctl.market.numbers import plain
+from stockctl.market.numbers import format_decimal
 from stockctl.market.quote import Quote
 from stockctl.market.timestamp import format_timestamp, to_datetime
 
@@ -72,7 +72,7 @@ class Action(StrEnum):
     """Do not take it; keep it with the reason."""
 
 
-class Verdict(NamedTuple):
+class Judgement(NamedTuple):
     """What to do with a quote, and why; the reason is fit for a person, and empty with ``TAKE``."""
 
     action: Action
@@ -85,7 +85,7 @@ class Verdict(NamedTuple):
         return self.action in (Action.TAKE, Action.FLAG)
 
 
-class Level(NamedTuple):
+class SuspectedLevel(NamedTuple):
     """A price that is doubted, since when, and how often it has been confirmed."""
 
     price: Decimal
@@ -94,29 +94,29 @@ class Level(NamedTuple):
     confirmations: int
 
 
-class Known(NamedTuple):
+class LastPrice(NamedTuple):
     """The last quote taken of a symbol, and the level that is doubted, if one is."""
 
     price: Decimal
     timestamp: str
-    doubted: Level | None = None
+    doubted: SuspectedLevel | None = None
 
 
-class Memory(Protocol):
+class PriceStore(Protocol):
     """Remembers over the end of a run what was known of symbols."""
 
-    def recall(self, symbol: str) -> Known | None:
+    def recall(self, symbol: str) -> LastPrice | None:
         """Return what an earlier run knew; asked once for each symbol, before anything is noted of it."""
 
-    def note(self, symbol: str, known: Known) -> None:
+    def note(self, symbol: str, known: LastPrice) -> None:
         """Remember what is known now."""
 
 
-_SOUND = Verdict(Action.TAKE)
-_NO_CLOSE = Verdict(Action.FLAG, Doubt.NO_PREVIOUS_CLOSE, "the previous close is unknown")
+_SOUND = Judgement(Action.TAKE)
+_NO_CLOSE = Judgement(Action.FLAG, Doubt.NO_PREVIOUS_CLOSE, "the previous close is unknown")
 
 
-class Plausibility:
+class PlausibilityChecker:
     """Judges the quotes of one live source, or of several that complete each other.
 
     A judgement takes the same time however many symbols there are. Memory is bounded by ``most_symbols``,
@@ -134,12 +134,12 @@ class Plausibility:
         *,
         tolerance: timedelta = CLOCK_TOLERANCE,
         most_symbols: int = MOST_SYMBOLS,
-        memory: Memory | None = None,
+        memory: PriceStore | None = None,
     ) -> None:
         self._memory = memory
         self._tolerance = tolerance
         self._most_symbols = most_symbols
-        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._known: OrderedDict[str, LastPrice] = OrderedDict()
         self._counts = dict.fromkeys(Doubt, 0)
         self._now: datetime | None = None
         self._latest = ""
@@ -153,7 +153,7 @@ class Plausibility:
         """Count what a source has met and refused by itself, such as what it could not read."""
         self._counts[doubt] += records
 
-    def judge(self, quote: Quote, now: datetime) -> Verdict:
+    def judge(self, quote: Quote, now: datetime) -> Judgement:
         """Return what to do with a quote that came at ``now`` (aware); what is taken is remembered.
 
         The same quote may come again and again while a market rests. When it was refused for its scale, that
@@ -164,7 +164,7 @@ class Plausibility:
             self._remember(quote)
         return verdict
 
-    def _judge(self, quote: Quote, now: datetime) -> Verdict:
+    def _judge(self, quote: Quote, now: datetime) -> Judgement:
         if now is not self._now:  # the quotes of a tick have it in common
             self._now, self._latest = now, format_timestamp(now + self._tolerance)
         if quote.timestamp > self._latest:
@@ -174,38 +174,38 @@ class Plausibility:
             if quote.timestamp < known.timestamp:
                 reason = f"timestamp {quote.timestamp} is before that of the last quote, {known.timestamp}"
                 return self._counted(Action.DROP, Doubt.BACKWARDS, reason)
-            if not _near(quote.price, known.price, UNIT_FACTOR):
+            if not _is_near(quote.price, known.price, UNIT_FACTOR):
                 return self._judge_scale(quote, known)
         if quote.previous_close is None:
             self._counts[Doubt.NO_PREVIOUS_CLOSE] += 1
             return _NO_CLOSE
         return _SOUND
 
-    def _judge_scale(self, quote: Quote, known: Known) -> Verdict:
+    def _judge_scale(self, quote: Quote, known: LastPrice) -> Judgement:
         level = known.doubted
         if level is not None and quote.timestamp <= level.newest:
-            return Verdict(Action.REFUSE, Doubt.SCALE, _off(quote, known))
+            return Judgement(Action.REFUSE, Doubt.SCALE, _ratio_text(quote, known))
         level = _confirmed(level, quote)
-        if _lasts(level) or _agrees(quote, known):
-            return self._counted(Action.FLAG, Doubt.RESCALED, _believed(quote, known))
+        if _lasts_long_enough(level) or _agrees(quote, known):
+            return self._counted(Action.FLAG, Doubt.RESCALED, _rejection_reason(quote, known))
         self._know(quote.symbol, known._replace(doubted=level))
-        return self._counted(Action.REFUSE, Doubt.SCALE, _off(quote, known))
+        return self._counted(Action.REFUSE, Doubt.SCALE, _ratio_text(quote, known))
 
-    def _recalled(self, quote: Quote) -> Known | None:
+    def _recalled(self, quote: Quote) -> LastPrice | None:
         known = None if self._memory is None else self._memory.recall(quote.symbol)
         if known is None or quote.timestamp < known.timestamp:
             return None
         self._known[quote.symbol] = known
         return known
 
-    def _know(self, symbol: str, known: Known) -> None:
+    def _know(self, symbol: str, known: LastPrice) -> None:
         self._known[symbol] = known
         if self._memory is not None:
             self._memory.note(symbol, known)
 
-    def _counted(self, action: Action, doubt: Doubt, reason: str) -> Verdict:
+    def _counted(self, action: Action, doubt: Doubt, reason: str) -> Judgement:
         self._counts[doubt] += 1
-        return Verdict(action, doubt, reason)
+        return Judgement(action, doubt, reason)
 
     def _ahead(self, quote: Quote) -> str:
         # Without the time now, so that the same quote has the same reason when it comes again.
@@ -213,48 +213,51 @@ class Plausibility:
         return f"timestamp {quote.timestamp} is more than {minutes:g} minutes ahead of this machine's clock"
 
     def _remember(self, quote: Quote) -> None:
-        self._know(quote.symbol, Known(quote.price, quote.timestamp))
+        self._know(quote.symbol, LastPrice(quote.price, quote.timestamp))
         self._known.move_to_end(quote.symbol)
         if len(self._known) > self._most_symbols:
             self._known.popitem(last=False)
 
 
-def _near(price: Decimal, other: Decimal, factor: int) -> bool:
+def _is_near(price: Decimal, other: Decimal, factor: int) -> bool:
     """Return whether each price is less than ``factor`` times the other."""
     return price < other * factor and other < price * factor
 
 
-def _confirmed(level: Level | None, quote: Quote) -> Level:
+def _confirmed(level: SuspectedLevel | None, quote: Quote) -> SuspectedLevel:
     """Return the doubted level once ``quote`` is at it; a new one when it is at another."""
-    if level is None or not _near(quote.price, level.price, LEVEL_FACTOR):
-        return Level(quote.price, quote.timestamp, quote.timestamp, 0)
+    if level is None or not _is_near(quote.price, level.price, LEVEL_FACTOR):
+        return SuspectedLevel(quote.price, quote.timestamp, quote.timestamp, 0)
     return level._replace(newest=quote.timestamp, confirmations=level.confirmations + 1)
 
 
-def _lasts(level: Level) -> bool:
-    return level.confirmations >= CONFIRMATIONS and _apart(level.since, level.newest) >= CONFIRMED_OVER
+def _lasts_long_enough(level: SuspectedLevel) -> bool:
+    return (
+        level.confirmations >= CONFIRMATIONS and _seconds_between(level.since, level.newest) >= CONFIRMED_OVER
+    )
 
 
-def _agrees(quote: Quote, known: Known) -> bool:
+def _agrees(quote: Quote, known: LastPrice) -> bool:
     """Return whether the quote's own previous close is a reason to believe its price."""
     close = quote.previous_close
-    if close is None or not _near(quote.price, close, LEVEL_FACTOR):
+    if close is None or not _is_near(quote.price, close, LEVEL_FACTOR):
         return False
-    return _apart(known.timestamp, quote.timestamp) >= SESSION_BREAK
+    return _seconds_between(known.timestamp, quote.timestamp) >= SESSION_BREAK
 
 
-def _apart(first: str, second: str) -> timedelta:
+def _seconds_between(first: str, second: str) -> timedelta:
     return to_datetime(second) - to_datetime(first)
 
 
-def _off(quote: Quote, known: Known) -> str:
+def _ratio_text(quote: Quote, known: LastPrice) -> str:
     return f"{_comparison(quote, known)}: a wrong unit, unless it stays so"
 
 
-def _believed(quote: Quote, known: Known) -> str:
+def _rejection_reason(quote: Quote, known: LastPrice) -> str:
     return f"{_comparison(quote, known)}, and taken, because it stays so or the previous close agrees"
 
 
-def _comparison(quote: Quote, known: Known) -> str:
-    factor = plain(Decimal(f"{max(quote.price, known.price) / min(quote.price, known.price):.3g}"))
-    return f"price {plain(quote.price)} is off by a factor of {factor} from the last, {plain(known.price)}"
+def _comparison(quote: Quote, known: LastPrice) -> str:
+    factor = format_decimal(Decimal(f"{max(quote.price, known.price) / min(quote.price, known.price):.3g}"))
+    price, last = format_decimal(quote.price), format_decimal(known.price)
+    return f"price {price} is off by a factor of {factor} from the last, {last}"

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Rules(NamedTuple):
+class AnalysisRules(NamedTuple):
     """Windows in quotes, with ``1 <= short < long``; threshold in percent of the previous close, above 0."""
 
     short: int = 5
@@ -13,7 +13,7 @@ class Rules(NamedTuple):
     threshold_percent: Decimal = Decimal(5)
 
 
-class WhenClosedPolicy(StrEnum):
+class MarketClosedPolicy(StrEnum):
     """The values of ``--when-closed`` and of ``source.when_closed``."""
 
     WAIT = "wait"

@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import NamedTuple, NoReturn
 
 from stockctl.market.indicators import Trend
-from stockctl.market.numbers import parse_number, parse_positive, plain
+from stockctl.market.numbers import format_decimal, parse_number, parse_positive
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import parse_timestamp
-from stockctl.market.validation import Refusal, shown
+from stockctl.market.validation import InvalidQuote, truncate
 
 MAX_RECORD_BYTES = 1 << 20
 MAX_VOLUME = (1 << 63) - 1
@@ -37,7 +37,7 @@ class Quote(NamedTuple):
     """When a live producer saw it; absent from a replay, so that its bytes repeat."""
 
 
-class Reading(NamedTuple):
+class DecodedQuote(NamedTuple):
     """A record that was understood: the quote, and the bytes that the archive keeps of it."""
 
     quote: Quote
@@ -53,7 +53,7 @@ def make_quote(fields: dict[str, object]) -> Quote:
     take = fields.get
     for required in ("symbol", "timestamp", "price", "source"):
         if take(required) is None:
-            raise Refusal(f"{required} is missing")
+            raise InvalidQuote(f"{required} is missing")
     return Quote(
         parse_symbol(fields["symbol"]),
         parse_timestamp(fields["timestamp"]),
@@ -68,7 +68,7 @@ def make_quote(fields: dict[str, object]) -> Quote:
     )
 
 
-def read_record(data: bytes) -> Reading:
+def decode_record(data: bytes) -> DecodedQuote:
     """Return the quote in a record, and the record as it came.
 
     The archive keeps the bytes unchanged, with two exceptions that are written anew: a symbol in lower
@@ -81,14 +81,14 @@ def read_record(data: bytes) -> Reading:
     fields = _read_object(data)
     quote = make_quote(fields)
     as_it_came = fields["symbol"] == quote.symbol and not _LINE_BREAK.search(data.rstrip())
-    return Reading(quote, data if as_it_came else encode_quote(quote))
+    return DecodedQuote(quote, data if as_it_came else encode_quote(quote))
 
 
 def encode_quote(quote: Quote) -> bytes:
     """Return the one JSON object that travels through the stream and rests in the archive."""
     observed = "" if quote.observed_at is None else f',"observed_at":"{quote.observed_at}"'
     return (
-        f'{{"symbol":"{quote.symbol}","timestamp":"{quote.timestamp}","price":{plain(quote.price)}'
+        f'{{"symbol":"{quote.symbol}","timestamp":"{quote.timestamp}","price":{format_decimal(quote.price)}'
         f',"previous_close":{_number(quote.previous_close)},"open":{_number(quote.open)}'
         f',"high":{_number(quote.high)},"low":{_number(quote.low)}'
         f',"volume":{"null" if quote.volume is None else quote.volume},"source":"{quote.source}"{observed}}}'
@@ -96,56 +96,56 @@ def encode_quote(quote: Quote) -> bytes:
 
 
 def _number(value: Decimal | None) -> str:
-    return "null" if value is None else plain(value)
+    return "null" if value is None else format_decimal(value)
 
 
 def _read_object(data: bytes) -> dict[str, object]:
     if len(data) > MAX_RECORD_BYTES:
-        raise Refusal(f"record of {len(data)} bytes is larger than {MAX_RECORD_BYTES}")
+        raise InvalidQuote(f"record of {len(data)} bytes is larger than {MAX_RECORD_BYTES}")
     try:
         value = _DECODER.decode(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise Refusal(f"not UTF-8 text: byte {error.start} is {data[error.start]:#04x}") from None
+        raise InvalidQuote(f"not UTF-8 text: byte {error.start} is {data[error.start]:#04x}") from None
     except json.JSONDecodeError as error:
-        raise Refusal(f"not JSON: {error.msg} at character {error.pos}") from None
+        raise InvalidQuote(f"not JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:
-        raise Refusal("not a quote: nested too deeply") from None
+        raise InvalidQuote("not a quote: nested too deeply") from None
     except (ArithmeticError, ValueError) as error:
-        if isinstance(error, Refusal):
+        if isinstance(error, InvalidQuote):
             raise
-        raise Refusal("not JSON that can be read: a number in it is beyond all bounds") from None
+        raise InvalidQuote("not JSON that can be read: a number in it is beyond all bounds") from None
     if not isinstance(value, dict):
-        raise Refusal(f"not a JSON object but {shown(value)}")
+        raise InvalidQuote(f"not a JSON object but {truncate(value)}")
     return value
 
 
 def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise Refusal("a field stands in the record twice")
+        raise InvalidQuote("a field stands in the record twice")
     return fields
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise Refusal(f"{name} is not a JSON number")
+    raise InvalidQuote(f"{name} is not a JSON number")
 
 
 def _parse_volume(value: object) -> int:
     if type(value) is not int or not 0 <= value <= MAX_VOLUME:
-        raise Refusal(f"volume {shown(value)} is not a whole number from 0 to 2**63 - 1")
+        raise InvalidQuote(f"volume {truncate(value)} is not a whole number from 0 to 2**63 - 1")
     return value
 
 
 def _parse_source(value: object) -> str:
     if not isinstance(value, str) or not _SOURCE.fullmatch(value):
-        raise Refusal(f"source {shown(value)} is not a name of small letters, digits, - and _")
+        raise InvalidQuote(f"source {truncate(value)} is not a name of small letters, digits, - and _")
     return value
 
 
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique)
 
 
-class StoredQuote(NamedTuple):
+class EnrichedQuote(NamedTuple):
     """The fields of a ``Quote`` in its order, the figures computed at storing, and what they hand on."""
 
     symbol: str
@@ -175,7 +175,7 @@ class StoredQuote(NamedTuple):
     """The New York date of the latest anomaly upwards and downwards, up to this quote."""
 
 
-class Precedent(NamedTuple):
+class PriorQuote(NamedTuple):
     """What a later quote needs to know of an earlier stored one."""
 
     timestamp: str

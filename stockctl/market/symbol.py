@@ -2,7 +2,7 @@
 
 import re
 
-from stockctl.market.validation import Refusal, shown
+from stockctl.market.validation import InvalidQuote, truncate
 
 SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
 """A symbol, as it is kept and named everywhere."""
@@ -15,12 +15,12 @@ def parse_symbol(value: object) -> str:
         Refusal: it is no text of 1 to 20 ASCII letters, digits and ``. ^ = -``.
     """
     if not isinstance(value, str):
-        raise Refusal(f"symbol {shown(value)} is not text")
+        raise InvalidQuote(f"symbol {truncate(value)} is not text")
     # ASCII first: upper-casing turns some other letters into plain ones.
     symbol = value.upper() if value.isascii() else ""
     if not SYMBOL.fullmatch(symbol):
-        raise Refusal(
-            f"symbol {shown(value)} is not 1 to 20 letters, digits and . ^ = - (such as BRK-B or ^VIX)"
+        raise InvalidQuote(
+            f"symbol {truncate(value)} is not 1 to 20 letters, digits and . ^ = - (such as BRK-B or ^VIX)"
         )
     return symbol
 
@@ -33,5 +33,5 @@ def parse_symbols(text: str) -> list[str]:
     """
     symbols = [parse_symbol(part.strip()) for part in text.split(",") if part.strip()]
     if not symbols:
-        raise Refusal(f"{shown(text)} names no symbol; separate them by commas, such as AAPL,MSFT")
+        raise InvalidQuote(f"{truncate(text)} names no symbol; separate them by commas, such as AAPL,MSFT")
     return list(dict.fromkeys(symbols))

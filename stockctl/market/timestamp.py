@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from stockctl.market.validation import Refusal, shown
+from stockctl.market.validation import InvalidQuote, truncate
 
 NEW_YORK = "America/New_York"
 _CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
@@ -19,7 +19,7 @@ def parse_timestamp(value: object, field: str = "timestamp") -> str:
     """
     if isinstance(value, str) and _CANONICAL.fullmatch(value) and _exists(value):
         return value
-    raise Refusal(f"{field} {shown(value)} is not a UTC time such as 2008-10-06T20:00:00.000Z")
+    raise InvalidQuote(f"{field} {truncate(value)} is not a UTC time such as 2008-10-06T20:00:00.000Z")
 
 
 @lru_cache(maxsize=4096)
@@ -40,7 +40,7 @@ def format_timestamp(moment: datetime) -> str:
     try:
         utc = moment.astimezone(UTC)
     except OverflowError:
-        raise Refusal(f"time {shown(str(moment))} is outside the calendar") from None
+        raise InvalidQuote(f"time {truncate(str(moment))} is outside the calendar") from None
     return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 

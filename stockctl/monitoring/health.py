@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-PATIENCE = 300.0
+HUNG_AFTER_SECONDS = 300.0
 """Seconds without a sign before a thread counts as hung: more than a slow call with all its tries takes."""
 
 
-class Verdict(NamedTuple):
+class HealthCheck(NamedTuple):
     """Whether a producer is alive; the reason tells what is not."""
 
     healthy: bool
     reason: str | None = None
 
 
-class Vitals:
+class LivenessMonitor:
     """Collects the signs, and judges by them: one thread reads, one delivers, any may ask for the verdict.
 
     The reading thread is alive as long as it takes ticks, looks at its wish to stop, or sleeps for a time
@@ -32,7 +32,9 @@ class Vitals:
         clock: seconds that never go back.
     """
 
-    def __init__(self, patience: float = PATIENCE, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, patience: float = HUNG_AFTER_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._patience = patience
         self._clock = clock
         self._source = self._delivery = self._idle = clock()
@@ -78,19 +80,19 @@ class Vitals:
         self._delivery = self._clock()
         self._calls -= 1
 
-    def verdict(self, waiting: int) -> Verdict:
+    def verdict(self, waiting: int) -> HealthCheck:
         """Judge, knowing how many quotes wait for their delivery."""
         now = self._clock()
         if not waiting and not self._calls:
             self._idle = now
         silent, undelivered = now - self._source, now - max(self._delivery, self._idle)
         if undelivered > self._patience:
-            return Verdict(False, f"the delivery has shown no sign of life for {undelivered:.0f} s")
+            return HealthCheck(False, f"the delivery has shown no sign of life for {undelivered:.0f} s")
         if self._ended or silent <= self._patience or now <= self._sleeps_until + self._patience:
-            return Verdict(True)
+            return HealthCheck(True)
         if self._hands_over and now - self._delivery <= self._patience:
-            return Verdict(True)
-        return Verdict(False, f"the source has shown no sign of life for {silent:.0f} s")
+            return HealthCheck(True)
+        return HealthCheck(False, f"the source has shown no sign of life for {silent:.0f} s")
 
 
 DELIVERY, BREAKER, MARKET, CONNECTION, HEALTH = "delivery", "breaker", "market", "connection", "health"
@@ -115,7 +117,7 @@ class State(NamedTuple):
     until: datetime | None = None
 
 
-class Condition(NamedTuple):
+class TrackedState(NamedTuple):
     """How it stands with one of them, and since when."""
 
     subject: str
@@ -130,14 +132,14 @@ class Condition(NamedTuple):
         return is_bad(self.subject, self.name)
 
 
-class Change(NamedTuple):
+class StateChange(NamedTuple):
     """A condition that is another one now."""
 
-    before: Condition
-    now: Condition
+    before: TrackedState
+    now: TrackedState
 
 
-class Conditions:
+class StateTracker:
     """Remembers since when each condition holds. It is for one thread.
 
     Args:
@@ -146,9 +148,9 @@ class Conditions:
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._clock = clock
-        self._known: dict[str, Condition] = {}
+        self._known: dict[str, TrackedState] = {}
 
-    def update(self, states: Mapping[str, State]) -> list[Change]:
+    def update(self, states: Mapping[str, State]) -> list[StateChange]:
         """Take the states of this moment, and return what is another one than before.
 
         What is seen for the first time has not changed, nor has what only has another reason.
@@ -158,15 +160,15 @@ class Conditions:
         for subject, state in states.items():
             before = self._known.get(subject)
             if before is None or before.name != state.name:
-                condition = Condition(subject, state.name, now, state.reason, state.until)
+                condition = TrackedState(subject, state.name, now, state.reason, state.until)
                 if before is not None:
-                    changes.append(Change(before, condition))
+                    changes.append(StateChange(before, condition))
             else:
                 condition = before._replace(reason=state.reason, until=state.until)
             self._known[subject] = condition
         return changes
 
     @property
-    def current(self) -> Mapping[str, Condition]:
+    def current(self) -> Mapping[str, TrackedState]:
         """Each condition by its subject."""
         return dict(self._known)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from threading import Event
 
-from stockctl.monitoring.health import Vitals
-from stockctl.monitoring.metrics import Board, Figures, Producing
-from stockctl.pipeline.ports import Receipt, Record, Rejection, Stream
-from stockctl.sources.base import Source, Tick, Told, told_by
+from stockctl.monitoring.health import LivenessMonitor
+from stockctl.monitoring.metrics import LatestQuotes, MeasuredProducer, RunMetrics
+from stockctl.pipeline.ports import Record, Rejection, SendResult, Stream
+from stockctl.sources.base import Source, SourceStatus, Tick, source_status
 
 
-class ObservedSource:
+class InstrumentedSource:
     """A source whose ticks are noted on their way.
 
     Args:
@@ -21,7 +21,7 @@ class ObservedSource:
         vitals: is told what the thread does that reads the source.
     """
 
-    def __init__(self, source: Source, board: Board, vitals: Vitals) -> None:
+    def __init__(self, source: Source, board: LatestQuotes, vitals: LivenessMonitor) -> None:
         self.source = source
         self.name = source.name
         self.expected = source.expected
@@ -29,9 +29,9 @@ class ObservedSource:
         self._board = board
         self._vitals = vitals
 
-    def told(self) -> Told:
+    def told(self) -> SourceStatus:
         """Return what the source tells."""
-        return told_by(self.source)
+        return source_status(self.source)
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield what the source yields.
@@ -41,7 +41,7 @@ class ObservedSource:
         """
         self._vitals.takes_up()
         try:
-            for tick in self.source.ticks(_Heard(stop, self._vitals)):
+            for tick in self.source.ticks(_HeartbeatEvent(stop, self._vitals)):
                 self.expected = self.source.expected
                 self._board.note(tick)
                 self._vitals.hands_over()
@@ -51,10 +51,10 @@ class ObservedSource:
             self._vitals.ended()
 
 
-class _Heard(Event):
+class _HeartbeatEvent(Event):
     """A wish to stop that notes when the thread it was made in asks for it."""
 
-    def __init__(self, stop: Event, vitals: Vitals) -> None:
+    def __init__(self, stop: Event, vitals: LivenessMonitor) -> None:
         super().__init__()
         self._stop = stop
         self._vitals = vitals
@@ -81,13 +81,13 @@ class _Heard(Event):
             self._vitals.wakes()
 
 
-class _ObservedStream:
-    def __init__(self, stream: Stream, vitals: Vitals) -> None:
+class _InstrumentedStream:
+    def __init__(self, stream: Stream, vitals: LivenessMonitor) -> None:
         self.batch_records = stream.batch_records
         self._stream = stream
         self._vitals = vitals
 
-    def send(self, records: Sequence[Record]) -> Receipt:
+    def send(self, records: Sequence[Record]) -> SendResult:
         self._vitals.calls()
         try:
             return self._stream.send(records)
@@ -105,7 +105,7 @@ class _ObservedStream:
 OpenStream = Callable[[], AbstractContextManager[Stream]]
 
 
-def observed_stream(open_stream: OpenStream, vitals: Vitals) -> OpenStream:
+def instrument_stream(open_stream: OpenStream, vitals: LivenessMonitor) -> OpenStream:
     """Return what opens the same stream, whose calls are noted, the opening among them."""
 
     @contextmanager
@@ -116,12 +116,12 @@ def observed_stream(open_stream: OpenStream, vitals: Vitals) -> OpenStream:
                 stream = stack.enter_context(open_stream())
             finally:
                 vitals.returns()
-            yield _ObservedStream(stream, vitals)
+            yield _InstrumentedStream(stream, vitals)
 
     return opened
 
 
-class Watch:
+class RunInstrumentation:
     """Watches one run.
 
     The producer is to read ``source`` in place of the one given, and to open its stream by ``stream``.
@@ -132,25 +132,27 @@ class Watch:
         vitals: judges whether all threads live.
     """
 
-    def __init__(self, source: Source, board: Board | None = None, vitals: Vitals | None = None) -> None:
-        self.board = Board() if board is None else board
-        self._vitals = Vitals() if vitals is None else vitals
-        self.source = ObservedSource(source, self.board, self._vitals)
+    def __init__(
+        self, source: Source, board: LatestQuotes | None = None, vitals: LivenessMonitor | None = None
+    ) -> None:
+        self.board = LatestQuotes() if board is None else board
+        self._vitals = LivenessMonitor() if vitals is None else vitals
+        self.source = InstrumentedSource(source, self.board, self._vitals)
         self._started_at = time.time()
 
     def stream(self, open_stream: OpenStream) -> OpenStream:
         """Return what opens the same stream, observed."""
-        return observed_stream(open_stream, self._vitals)
+        return instrument_stream(open_stream, self._vitals)
 
-    def figures(self, producer: Producing) -> Figures:
+    def figures(self, producer: MeasuredProducer) -> RunMetrics:
         """Return the figures of this moment; any thread may ask."""
         snapshot = producer.snapshot()
-        return Figures(
+        return RunMetrics(
             self.source.name,
             self._started_at,
             snapshot,
             producer.totals.alerts,
             self.board.sums(),
-            told_by(self.source),
+            source_status(self.source),
             self._vitals.verdict(snapshot.waiting),
         )

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from stockctl.market.timestamp import format_timestamp
-from stockctl.monitoring.health import Change
-from stockctl.monitoring.metrics import Figures
+from stockctl.monitoring.health import StateChange
+from stockctl.monitoring.metrics import RunMetrics
 
 _TELLS_OF_DELIVERY = "stockctl.producer.delivery"
 _BARE = re.compile(r'[^\s"=\\]+')
 
 
-class Journal:
+class LogfmtLogger:
     """Writes lines.
 
-    A line of figures is ``event=figures`` with the fields of ``Figures.fields``; a change has
+    A line of figures is ``event=figures`` with the fields of ``RunMetrics.fields``; a change has
     ``event=change``, its ``subject``, ``state``, ``was`` and ``after`` (seconds in the state before), and
     ``reason`` and ``until`` where there are any. Anything else is ``event=message`` with its ``text``.
     What is null is left out.
@@ -32,11 +32,11 @@ class Journal:
         self._write = write
         self._clock = clock
 
-    def figures(self, figures: Figures) -> None:
+    def figures(self, figures: RunMetrics) -> None:
         """Write the figures of this moment."""
         self._line("info", {"event": "figures", **figures.fields()})
 
-    def change(self, change: Change) -> None:
+    def change(self, change: StateChange) -> None:
         """Write a change."""
         before, now = change
         fields = {
@@ -58,7 +58,7 @@ class Journal:
         self._write(logfmt({"time": format_timestamp(self._clock()), "level": level, **fields}))
 
 
-class JournalHandler(logging.Handler):
+class LogfmtHandler(logging.Handler):
     """Writes what a package logs into a journal, but for words on changes that the journal tells itself.
 
     Args:
@@ -66,7 +66,7 @@ class JournalHandler(logging.Handler):
         changed: is called instead of writing such words.
     """
 
-    def __init__(self, journal: Journal, changed: Callable[[], None]) -> None:
+    def __init__(self, journal: LogfmtLogger, changed: Callable[[], None]) -> None:
         super().__init__()
         self._journal = journal
         self._changed = changed

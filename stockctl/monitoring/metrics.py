@@ -10,15 +10,15 @@ from typing import NamedTuple, Protocol
 from stockctl.market.numbers import rounded_quotient
 from stockctl.market.quote import Quote
 from stockctl.market.timestamp import format_timestamp
-from stockctl.monitoring.health import BREAKER, CONNECTION, DELIVERY, HEALTH, MARKET, State, Verdict
+from stockctl.monitoring.health import BREAKER, CONNECTION, DELIVERY, HEALTH, MARKET, HealthCheck, State
 from stockctl.pipeline.ports import Rejection
-from stockctl.producer.stats import Snapshot, Totals
-from stockctl.sources.base import Tick, Told
+from stockctl.producer.stats import DeliverySnapshot, Totals
+from stockctl.sources.base import SourceStatus, Tick
 
 MOST_SYMBOLS = 100_000
 
 
-class Line(NamedTuple):
+class QuoteLine(NamedTuple):
     """What is known of one symbol."""
 
     symbol: str
@@ -31,7 +31,7 @@ class Line(NamedTuple):
     """How many quotes there were."""
 
 
-class Sums(NamedTuple):
+class QuoteTotals(NamedTuple):
     """What is known of all symbols together."""
 
     symbols: int = 0
@@ -48,7 +48,7 @@ class Sums(NamedTuple):
 _Entry = tuple[Quote, int, int]
 
 
-class Board:
+class LatestQuotes:
     """Notes what a source yields; one thread notes, any may read.
 
     Args:
@@ -89,13 +89,13 @@ class Board:
         with self._lock:
             self._entries = {symbol: entry for symbol, entry in self._entries.items() if symbol in kept}
 
-    def sums(self) -> Sums:
+    def sums(self) -> QuoteTotals:
         """Return what is known of all symbols together."""
         with self._lock:
             counts = (len(self._entries), self._quotes, self._rejections)
-            return Sums(*counts, self._reason, self._arrived_at)
+            return QuoteTotals(*counts, self._reason, self._arrived_at)
 
-    def lines(self, most: int) -> list[Line]:
+    def lines(self, most: int) -> list[QuoteLine]:
         """Return ``most`` symbols at most: all of them by name, or those that moved most.
 
         What has no known change comes behind, the latest quotes first.
@@ -124,35 +124,35 @@ def _importance(entry: _Entry) -> tuple[float, int]:
     return -1.0 if close is None else abs(float(quote.price) / float(close) - 1.0), arrived
 
 
-def _line(entry: _Entry) -> Line:
+def _line(entry: _Entry) -> QuoteLine:
     quote, quotes, _ = entry
     close = quote.previous_close
     change = None if close is None else rounded_quotient((quote.price - close) * 100, close)
-    return Line(quote.symbol, quote.price, change, quote.timestamp, quotes)
+    return QuoteLine(quote.symbol, quote.price, change, quote.timestamp, quotes)
 
 
-class Producing(Protocol):
+class MeasuredProducer(Protocol):
     """A producer, as far as it can be watched."""
 
     @property
     def totals(self) -> Totals:
         """What was done so far."""
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> DeliverySnapshot:
         """Return the figures of this moment; any thread may ask."""
 
 
-class Figures(NamedTuple):
+class RunMetrics(NamedTuple):
     """What there is to show."""
 
     source: str
     started_at: float
     """In seconds since 1970."""
-    delivery: Snapshot
+    delivery: DeliverySnapshot
     alerts: int
-    board: Sums
-    told: Told
-    verdict: Verdict
+    board: QuoteTotals
+    told: SourceStatus
+    verdict: HealthCheck
 
     def states(self) -> dict[str, State]:
         """Return how it stands with the delivery, the health, and what the source tells of."""
@@ -173,7 +173,7 @@ class Figures(NamedTuple):
 
         A condition has its ``<condition>_until`` beside it where that is known. Lags are in seconds, null
         where nothing was delivered lately; ``symbols`` is how many there were quotes of, ``received`` how
-        many quotes the source gave, ``left_out`` how many it did not, see ``Told``.
+        many quotes the source gave, ``left_out`` how many it did not, see ``SourceStatus``.
         """
         delivery = self.delivery
         return {
@@ -204,7 +204,7 @@ class Figures(NamedTuple):
         return fields
 
 
-def delivery_state(delivery: Snapshot) -> State:
+def delivery_state(delivery: DeliverySnapshot) -> State:
     """Return how it stands with the delivery."""
     return State("waiting", delivery.fault) if delivery.fault else State("delivering")
 

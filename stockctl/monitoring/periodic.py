@@ -11,14 +11,14 @@ _LONGEST_JOB = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Job(NamedTuple):
+class PeriodicJob(NamedTuple):
     """What to do, and the seconds from one time to the next."""
 
     period: float
     work: Callable[[], None]
 
 
-class Rounds:
+class PeriodicRunner:
     """Does jobs in a thread of its own, each a period after the start for the first time.
 
     Who is late does not catch up. A job that raises something keeps no other from being done, and is tried
@@ -29,7 +29,7 @@ class Rounds:
         clock: seconds that never go back.
     """
 
-    def __init__(self, jobs: Sequence[Job], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, jobs: Sequence[PeriodicJob], clock: Callable[[], float] = time.monotonic) -> None:
         self._jobs = jobs
         self._clock = clock
         self._due = [clock() + job.period for job in jobs]
@@ -62,7 +62,7 @@ class Rounds:
                 self._due[number] = max(self._due[number] + job.period, self._clock())
         return max(0.0, min(self._due) - self._clock())
 
-    def _do(self, number: int, job: Job) -> None:
+    def _do(self, number: int, job: PeriodicJob) -> None:
         try:
             job.work()
         except Exception as error:  # noqa: BLE001 - raised again in the thread that closes

@@ -10,19 +10,19 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from stockctl.errors import WatchingError
-from stockctl.monitoring.metrics import Figures
+from stockctl.monitoring.metrics import RunMetrics
 
 ADDRESS = "127.0.0.1"
 
 
-class FiguresCollector(Collector):
+class MetricsCollector(Collector):
     """Asks for the figures at each scrape.
 
     Args:
         figures: returns those of the moment; called in the threads that answer.
     """
 
-    def __init__(self, figures: Callable[[], Figures]) -> None:
+    def __init__(self, figures: Callable[[], RunMetrics]) -> None:
         self._figures = figures
 
     def collect(self) -> Iterable[Metric]:
@@ -31,10 +31,10 @@ class FiguresCollector(Collector):
         yield from _counts(figures)
         yield from _states(figures)
         yield _lag(figures)
-        yield from _of_source(figures)
+        yield from _source_metrics(figures)
 
 
-def _counts(figures: Figures) -> Iterator[Metric]:
+def _counts(figures: RunMetrics) -> Iterator[Metric]:
     delivery, board = figures.delivery, figures.board
     yield _counter("quotes_received", "Quotes that the source gave.", board.quotes)
     yield _counter("quotes_sent", "Quotes that the stream took.", delivery.sent)
@@ -48,7 +48,7 @@ def _counts(figures: Figures) -> Iterator[Metric]:
     yield _counter("alerts", "Alerts raised in this process.", figures.alerts)
 
 
-def _states(figures: Figures) -> Iterator[Metric]:
+def _states(figures: RunMetrics) -> Iterator[Metric]:
     delivery, board = figures.delivery, figures.board
     yield _gauge("start_time_seconds", "When the run began, since 1970.", figures.started_at)
     yield _gauge("symbols", "Symbols that there were quotes of.", board.symbols)
@@ -61,7 +61,7 @@ def _states(figures: Figures) -> Iterator[Metric]:
         yield _gauge("last_quote_time_seconds", "When the last quote came, since 1970.", board.arrived_at)
 
 
-def _lag(figures: Figures) -> Metric:
+def _lag(figures: RunMetrics) -> Metric:
     lag = Metric(
         "stockctl_delivery_lag_seconds",
         "From a quote read to its delivery acknowledged, over the last five minutes.",
@@ -73,7 +73,7 @@ def _lag(figures: Figures) -> Metric:
     return lag
 
 
-def _of_source(figures: Figures) -> Iterator[Metric]:
+def _source_metrics(figures: RunMetrics) -> Iterator[Metric]:
     told = figures.told
     if told.reconnects is not None:
         yield _counter("source_reconnects", "Times the source's connection came up again.", told.reconnects)
@@ -101,19 +101,19 @@ def _gauge(name: str, meaning: str, value: float) -> Metric:
 
 
 @contextmanager
-def served(figures: Callable[[], Figures], port: int) -> Iterator[int]:
+def serve_metrics(figures: Callable[[], RunMetrics], port: int) -> Iterator[int]:
     """Answer on ``port`` while the block runs; 0 picks one that is free. Gives the port.
 
     Raises:
         WatchingError: the port is in use, or not for this user.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(FiguresCollector(figures))
+    registry.register(MetricsCollector(figures))
     try:
         server, thread = start_http_server(port, addr=ADDRESS, registry=registry)
     except OSError as error:
         raise WatchingError(
-            f"Metrics cannot be served on {ADDRESS}:{port}: {_why(error)}.",
+            f"Metrics cannot be served on {ADDRESS}:{port}: {_reason(error)}.",
             "Choose another port, or let one be found: --metrics-port 0.",
         ) from error
     try:
@@ -124,7 +124,7 @@ def served(figures: Callable[[], Figures], port: int) -> Iterator[int]:
         thread.join()
 
 
-def _why(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return "the port is in use"
     return error.strerror or str(error)

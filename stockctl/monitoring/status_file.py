@@ -10,16 +10,16 @@ from threading import Lock
 
 from stockctl.errors import WatchingError
 from stockctl.market.numbers import to_json
-from stockctl.monitoring.metrics import Figures
+from stockctl.monitoring.metrics import RunMetrics
 
 _log = logging.getLogger(__name__)
 
 
-class FiguresFile:
+class MetricsFile:
     """Holds one JSON object with the figures.
 
     These are ``time`` (since 1970), ``pid``, ``seconds`` (since the start), ``reason`` (why nothing is
-    delivered at present, or null), and the fields of ``Figures.fields``. It is replaced whole and never
+    delivered at present, or null), and the fields of ``RunMetrics.fields``. It is replaced whole and never
     seen half written.
 
     Args:
@@ -35,7 +35,7 @@ class FiguresFile:
         self._clock = clock
         self._failed = False
 
-    def replace(self, figures: Figures, **more: object) -> None:
+    def replace(self, figures: RunMetrics, **more: object) -> None:
         """Write it anew, with what else there is to tell.
 
         Raises:
@@ -57,7 +57,7 @@ class FiguresFile:
             with suppress(OSError):
                 self._partial.unlink(missing_ok=True)
 
-    def try_to_replace(self, figures: Figures, **more: object) -> None:
+    def try_to_replace(self, figures: RunMetrics, **more: object) -> None:
         """Write it anew; that it cannot be written is told once, until it can, and nothing ends."""
         try:
             self.replace(figures, **more)
@@ -79,13 +79,13 @@ STATUS_PERIOD = 2.0
 """Seconds between two writings."""
 
 
-def state_path(outbox: Path) -> Path:
+def status_path(outbox: Path) -> Path:
     """Return the file of the producer that uses ``outbox``."""
     return outbox.with_name(f"{outbox.name}.state.json")
 
 
-class StateFile:
-    """A ``FiguresFile`` for whoever wonders how the producer is.
+class StatusFile:
+    """A ``MetricsFile`` for whoever wonders how the producer is.
 
     It is written whether all is well or not, with why a thread is ``hung``, and the ``failure`` that ended
     the producer. Nobody has asked for it, so nothing ends when it cannot be written.
@@ -101,15 +101,15 @@ class StateFile:
         self._outbox = outbox
         self._lock = Lock()
         self._failed = False
-        self._file = FiguresFile(state_path(outbox), "'stockctl status' does not see %s", clock)
+        self._file = MetricsFile(status_path(outbox), "'stockctl status' does not see %s", clock)
 
-    def write(self, figures: Figures) -> None:
+    def write(self, figures: RunMetrics) -> None:
         """Write it anew, unless the outbox is gone: a teardown has removed it, and this file with it."""
         with self._lock:
             if not self._failed and self._outbox.exists():
                 self._file.try_to_replace(figures, hung=figures.verdict.reason)
 
-    def fail(self, figures: Figures, reason: str) -> None:
+    def fail(self, figures: RunMetrics, reason: str) -> None:
         """Write it for the last time, with the reason why the producer ends."""
         with self._lock:
             self._failed = True
@@ -126,10 +126,10 @@ HEALTH_PERIOD = 10.0
 
 
 class HealthFile:
-    """A ``FiguresFile`` for a supervisor.
+    """A ``MetricsFile`` for a supervisor.
 
-    While a thread is hung it is left alone, so that its modification time tells; ``Vitals`` defines what
-    that is.
+    While a thread is hung it is not written, so that its modification time shows it; ``LivenessMonitor``
+    defines what hung means.
 
     Args:
         path: of the file.
@@ -138,9 +138,9 @@ class HealthFile:
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = path
-        self._file = FiguresFile(path, "The health file %s grows old", clock)
+        self._file = MetricsFile(path, "The health file %s grows old", clock)
 
-    def begin(self, figures: Figures) -> None:
+    def begin(self, figures: RunMetrics) -> None:
         """Write it for the first time.
 
         Raises:
@@ -154,7 +154,7 @@ class HealthFile:
                 "Name a file in a folder that exists and can be written: --health-file PATH.",
             ) from error
 
-    def write(self, figures: Figures) -> None:
+    def write(self, figures: RunMetrics) -> None:
         """Write it anew, if all is well; that it cannot be written now is told once, and nothing ends."""
         if figures.verdict.healthy:
             self._file.try_to_replace(figures)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stockctl.market.timestamp import format_timestamp, parse_timestamp
-from stockctl.market.validation import shown
-from stockctl.monitoring.status_file import state_path
-from stockctl.producer.outbox.lock import holder
+from stockctl.market.validation import truncate
+from stockctl.monitoring.status_file import status_path
+from stockctl.producer.outbox.lock import lock_holder
 from stockctl.producer.outbox.queue import LOCK_SUFFIX
 
-Figure = str | int | float
+MetricValue = str | int | float
 
 _MOST_BYTES = 1 << 16
 _LAST_TIME = 253_402_300_799  # of the year 9999
@@ -26,17 +26,17 @@ _NUMBERS = (
 )  # fmt: skip
 
 
-class Left(NamedTuple):
+class StatusSnapshot(NamedTuple):
     """What a producer left. Times are in seconds since 1970."""
 
     pid: int
     since: float
     written: float
-    figures: Mapping[str, Figure]
-    """By the names of ``Figures.fields``, ``reason``, ``hung`` and ``failure``; what is null is not there."""
+    figures: Mapping[str, MetricValue]
+    """By the names of ``RunMetrics.fields``, ``reason``, ``hung`` and ``failure``; null ones are absent."""
 
 
-def read_left(path: Path) -> Left | None:
+def read_status_file(path: Path) -> StatusSnapshot | None:
     """Return what a producer left; None where there is no file.
 
     Raises:
@@ -51,7 +51,7 @@ def read_left(path: Path) -> Left | None:
             text = file.read(_MOST_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return _understood(_object(text))
+    return _parse_document(_object(text))
 
 
 def _object(text: bytes) -> Mapping[str, object]:
@@ -64,22 +64,22 @@ def _object(text: bytes) -> Mapping[str, object]:
     raise ValueError("it holds no JSON object")
 
 
-def _understood(document: Mapping[str, object]) -> Left:
+def _parse_document(document: Mapping[str, object]) -> StatusSnapshot:
     pid, written, seconds = (_number(name, document.get(name)) for name in ("pid", "time", "seconds"))
     if not isinstance(pid, int) or pid < 1 or not 0 <= seconds <= written <= _LAST_TIME:
         raise ValueError("its pid, time or seconds cannot be true")
-    figures: dict[str, Figure] = {}
+    figures: dict[str, MetricValue] = {}
     for names, read in ((_TEXTS, _text), (_TIMES, _time), (_NUMBERS, _number)):
         figures |= {name: read(name, value) for name in names if (value := document.get(name)) is not None}
     if "source" not in figures:
         raise ValueError("it names no source")
-    return Left(pid, written - seconds, written, figures)
+    return StatusSnapshot(pid, written - seconds, written, figures)
 
 
 def _text(name: str, value: object) -> str:
     if isinstance(value, str):
         return value
-    raise ValueError(f"its {name} is {shown(value)}")
+    raise ValueError(f"its {name} is {truncate(value)}")
 
 
 def _time(name: str, value: object) -> str:
@@ -89,7 +89,7 @@ def _time(name: str, value: object) -> str:
 def _number(name: str, value: object) -> int | float:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return value
-    raise ValueError(f"its {name} is {shown(value)}")
+    raise ValueError(f"its {name} is {truncate(value)}")
 
 
 SILENT_AFTER = 15.0
@@ -99,11 +99,11 @@ RUNNING, SILENT, STARTING, DIED, FAILED, UNKNOWN = (
     "running", "silent", "starting", "died", "failed", "unknown",
 )  # fmt: skip
 
-_LOOKS = 3
-_OF_WHAT_ENDED = ("source", "failure")
+_READ_ATTEMPTS = 3
+_KEPT_AFTER_END = ("source", "failure")
 
 
-class Sight(NamedTuple):
+class ProducerStatus(NamedTuple):
     """A producer as it is seen. Times are in seconds since 1970."""
 
     state: str
@@ -117,13 +117,13 @@ class Sight(NamedTuple):
     """When it gave the figures."""
     age: float | None = None
     """How many seconds ago that was."""
-    figures: Mapping[str, Figure] = {}
-    """By the names of ``Figures.fields``, ``reason`` and ``hung``; of what has ended only its ``source``,
+    figures: Mapping[str, MetricValue] = {}
+    """By the names of ``RunMetrics.fields``, ``reason`` and ``hung``; of what has ended only its ``source``,
     and the ``failure``. Lags are in seconds, other times are canonical timestamps."""
     trouble: str = ""
     """What cannot be read, and why."""
 
-    def facts(self) -> list[tuple[str, Figure]]:
+    def facts(self) -> list[tuple[str, MetricValue]]:
         """Return the same as flat named facts, without what is not known; times are canonical timestamps."""
         known = {
             "": self.state,
@@ -137,7 +137,7 @@ class Sight(NamedTuple):
         return [(f"producer{name}", value) for name, value in known.items() if value is not None]
 
 
-def look(outbox: Path, clock: Callable[[], float] = time.time) -> Sight | None:
+def read_producer_status(outbox: Path, clock: Callable[[], float] = time.time) -> ProducerStatus | None:
     """Return the producer that uses ``outbox``, or that ended without a clean end; None without any.
 
     ``clock`` tells seconds since 1970.
@@ -145,32 +145,32 @@ def look(outbox: Path, clock: Callable[[], float] = time.time) -> Sight | None:
     Raises:
         OutboxError: the lock of the outbox cannot be looked at.
     """
-    path, lock = state_path(outbox), outbox.with_name(outbox.name + LOCK_SUFFIX)
-    held_by = holder(lock, outbox)
-    for _ in range(_LOOKS):
+    path, lock = status_path(outbox), outbox.with_name(outbox.name + LOCK_SUFFIX)
+    held_by = lock_holder(lock, outbox)
+    for _ in range(_READ_ATTEMPTS):
         try:
-            left = read_left(path)
+            left = read_status_file(path)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            return Sight(UNKNOWN, _pid(held_by), trouble=f"{path} cannot be read: {why}")
+            return ProducerStatus(UNKNOWN, _pid(held_by), trouble=f"{path} cannot be read: {why}")
         # One that begins or ends meanwhile is looked at again, or it would seem to have died.
-        before, held_by = held_by, holder(lock, outbox)
+        before, held_by = held_by, lock_holder(lock, outbox)
         if before == held_by:
             break
-    return _sight(left, held_by, clock())
+    return _status_of(left, held_by, clock())
 
 
-def _sight(left: Left | None, held_by: str | None, now: float) -> Sight | None:
+def _status_of(left: StatusSnapshot | None, held_by: str | None, now: float) -> ProducerStatus | None:
     if left is None or (held_by is not None and _pid(held_by) != left.pid):
-        return None if held_by is None else Sight(STARTING, _pid(held_by))
+        return None if held_by is None else ProducerStatus(STARTING, _pid(held_by))
     age = max(0.0, now - left.written)
     figures = left.figures
     if "failure" in figures or held_by is None:
         state = FAILED if "failure" in figures else DIED
-        figures = {name: figures[name] for name in _OF_WHAT_ENDED if name in figures}
+        figures = {name: figures[name] for name in _KEPT_AFTER_END if name in figures}
     else:
         state = RUNNING if age <= SILENT_AFTER else SILENT
-    return Sight(state, left.pid, left.since, left.written, age, figures)
+    return ProducerStatus(state, left.pid, left.since, left.written, age, figures)
 
 
 def _pid(held_by: str | None) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 VARIABLE = "NOTIFY_SOCKET"
 
 
-class Supervisor:
+class SystemdNotifier:
     """Whoever started the program, if it listens; otherwise nobody, and nothing is done.
 
     Args:

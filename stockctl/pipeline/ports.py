@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from stockctl.errors import StockctlError
 from stockctl.market.alert import Alert
-from stockctl.market.quote import Precedent, StoredQuote
+from stockctl.market.quote import EnrichedQuote, PriorQuote
 
 
 class Record(NamedTuple):
@@ -55,7 +55,7 @@ class RawObject(NamedTuple):
     body: bytes
 
 
-class Receipt(NamedTuple):
+class SendResult(NamedTuple):
     """What became of the records of one ``send``."""
 
     sent: int
@@ -73,7 +73,7 @@ class Receipt(NamedTuple):
     """How many had been sent without an answer: they may have arrived already, and arrive twice."""
 
 
-class Undelivered(StockctlError):
+class DeliveryError(StockctlError):
     """A stream did not take all that it was given.
 
     Args:
@@ -91,12 +91,12 @@ class Undelivered(StockctlError):
         hint: str | None = None,
         *,
         records: Sequence[Record] = (),
-        receipt: Receipt | None = None,
+        receipt: SendResult | None = None,
         passing: bool = False,
     ) -> None:
         super().__init__(message, hint)
         self.records = records
-        self.receipt = Receipt(0) if receipt is None else receipt
+        self.receipt = SendResult(0) if receipt is None else receipt
         self.passing = passing
 
 
@@ -117,26 +117,26 @@ class Quarantine(Protocol):
 class QuoteTable(Protocol):
     """Stored quotes by symbol and timestamp."""
 
-    def newest(self, symbols: Collection[str], count: int) -> Mapping[str, Sequence[Precedent]]:
+    def newest(self, symbols: Collection[str], count: int) -> Mapping[str, Sequence[PriorQuote]]:
         """Return, for each symbol that has any, its ``count`` newest quotes, oldest first.
 
         Every write that has ended is seen.
         """
 
-    def around(self, symbol: str, first: str, last: str, before: int) -> Sequence[Precedent]:
+    def around(self, symbol: str, first: str, last: str, before: int) -> Sequence[PriorQuote]:
         """Return the symbol's quotes from ``first`` to ``last`` and ``before`` more ahead, oldest first."""
 
-    def insert(self, quotes: Sequence[StoredQuote]) -> None:
+    def insert(self, quotes: Sequence[EnrichedQuote]) -> None:
         """Write quotes that are not there yet; all of them, or raise."""
 
 
 class QuoteReader(Protocol):
     """Stored quotes, as the commands show them."""
 
-    def latest(self, symbols: Collection[str] | None = None) -> Sequence[StoredQuote]:
+    def latest(self, symbols: Collection[str] | None = None) -> Sequence[EnrichedQuote]:
         """Return the newest quote of each symbol (of all symbols without ``symbols``), by symbol."""
 
-    def history(self, symbol: str, *, since: str | None = None, limit: int = 0) -> Sequence[StoredQuote]:
+    def history(self, symbol: str, *, since: str | None = None, limit: int = 0) -> Sequence[EnrichedQuote]:
         """Return the symbol's quotes from ``since`` on, the newest ``limit`` (0 = all), oldest first."""
 
 
@@ -196,7 +196,7 @@ class Stream(Protocol):
     batch_records: int
     """How many records one ``send`` should hold at most."""
 
-    def send(self, records: Sequence[Record]) -> Receipt:
+    def send(self, records: Sequence[Record]) -> SendResult:
         """Take the records, in order for each symbol; all of them, or raise.
 
         Raises:

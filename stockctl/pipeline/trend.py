@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
 
-from stockctl.market.alert import Alert, alerts_of
-from stockctl.market.policy import Rules
-from stockctl.market.quote import StoredQuote
+from stockctl.market.alert import Alert, alerts_for
+from stockctl.market.policy import AnalysisRules
+from stockctl.market.quote import EnrichedQuote
 from stockctl.market.timestamp import format_timestamp, to_datetime
 from stockctl.pipeline.ports import AlertLog, Notifier
 
@@ -28,7 +28,7 @@ class TrendStage:
     """
 
     def __init__(
-        self, log: AlertLog, notifier: Notifier, rules: Rules, max_age: timedelta | None, clock: Clock
+        self, log: AlertLog, notifier: Notifier, rules: AnalysisRules, max_age: timedelta | None, clock: Clock
     ) -> None:
         self._log = log
         self._notifier = notifier
@@ -36,14 +36,14 @@ class TrendStage:
         self._max_age = max_age
         self._clock = clock
 
-    def run(self, quotes: Sequence[StoredQuote]) -> Sequence[Alert]:
+    def run(self, quotes: Sequence[EnrichedQuote]) -> Sequence[Alert]:
         """Take newly stored quotes, in any order, and return the alerts that they added to the log."""
         now = self._clock()
         created_at = format_timestamp(now)
         alerts = [
             self._aged(alert, now)
             for quote in sorted(quotes, key=attrgetter("timestamp", "symbol"))
-            for alert in alerts_of(quote, self._rules, created_at)
+            for alert in alerts_for(quote, self._rules, created_at)
         ]
         return self.raise_alerts(alerts) if alerts else ()
 

@@ -26,7 +26,7 @@ class Batch(NamedTuple):
         return len(self.records) or len(self.rejections)
 
 
-class Cutter:
+class Batcher:
     """Cuts ticks into batches, and counts quotes up to a limit.
 
     Args:

@@ -6,20 +6,20 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from stockctl.pipeline.ports import Receipt, Record, Stream, Undelivered
+from stockctl.pipeline.ports import DeliveryError, Record, SendResult, Stream
 from stockctl.producer.batching import Batch
-from stockctl.producer.shutdown import Closing
-from stockctl.producer.stats import Meter
+from stockctl.producer.shutdown import GracePeriod
+from stockctl.producer.stats import DeliveryStats
 
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
-_TOLD_AFTER_FAULTS = 3
-_TOLD_AFTER_SECONDS = 2.0
+_LOGGED_AFTER_FAULTS = 3
+_LOGGED_AFTER_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
 
-class Patience:
+class RetryPolicy:
     """Pauses between tries, for ever; what blinks is not worth a word, what lasts is said once.
 
     A pause is drawn evenly from 0 to a bound that doubles up to ``LONGEST_PAUSE``, so that many producers
@@ -34,8 +34,8 @@ class Patience:
 
     def __init__(
         self,
-        meter: Meter,
-        closing: Closing,
+        meter: DeliveryStats,
+        closing: GracePeriod,
         waiting: Callable[[], int] | None = None,
         draw: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -47,12 +47,12 @@ class Patience:
         self._since: float | None = None
         self._told = False
 
-    def rest(self, fault: Undelivered, began: float) -> bool:
+    def rest(self, fault: DeliveryError, began: float) -> bool:
         """Pause after a fault in a try that ``began`` then; return whether to try again."""
         self._faults += 1
         self._since = began if self._since is None else self._since
         lasted = time.monotonic() - self._since
-        if not self._told and (self._faults >= _TOLD_AFTER_FAULTS or lasted >= _TOLD_AFTER_SECONDS):
+        if not self._told and (self._faults >= _LOGGED_AFTER_FAULTS or lasted >= _LOGGED_AFTER_SECONDS):
             self._told = True
             self._meter.tell(fault.message)
             _log.warning("%s Trying again until it works%s.", fault.message, self._counted())
@@ -71,10 +71,10 @@ class Patience:
         return "" if self._waiting is None else f"; {self._waiting():,} quotes wait"
 
 
-Observe = Callable[[Receipt], None]
+Observe = Callable[[SendResult], None]
 
 
-class Ledger(Protocol):
+class DeliveryTracker(Protocol):
     """Who answers for a batch until it is delivered."""
 
     @property
@@ -91,7 +91,7 @@ class Ledger(Protocol):
         """Note that, for certain, nothing of what is left has arrived."""
 
 
-class NoLedger:
+class NullTracker:
     """For a batch that can be had again."""
 
     doubted = False
@@ -106,7 +106,7 @@ class NoLedger:
         """Note nothing."""
 
 
-_NONE = NoLedger()
+_NONE = NullTracker()
 
 
 class Delivery:
@@ -120,14 +120,14 @@ class Delivery:
     """
 
     def __init__(
-        self, stream: Stream, meter: Meter, patience: Patience, observe: Observe | None = None
+        self, stream: Stream, meter: DeliveryStats, patience: RetryPolicy, observe: Observe | None = None
     ) -> None:
         self._stream = stream
         self._meter = meter
         self._patience = patience
         self._observe = observe
 
-    def deliver(self, batch: Batch, ledger: Ledger = _NONE) -> bool:
+    def deliver(self, batch: Batch, ledger: DeliveryTracker = _NONE) -> bool:
         """Send ``batch``; return False when the time was over before all of it was taken.
 
         Raises:
@@ -139,7 +139,7 @@ class Delivery:
             ledger.begin()
             try:
                 receipt = self._send(batch, left)
-            except Undelivered as fault:
+            except DeliveryError as fault:
                 doubted = doubted or fault.receipt.uncertain > 0
                 if taken := len(left) - len(fault.records):
                     ledger.settle(fault.records)
@@ -160,14 +160,14 @@ class Delivery:
                 self._tell(receipt, len(left) if ledger.doubted else 0)
                 return True
 
-    def _send(self, batch: Batch, left: Sequence[Record]) -> Receipt:
+    def _send(self, batch: Batch, left: Sequence[Record]) -> SendResult:
         if not batch.rejections:
             return self._stream.send(left)
         self._stream.refuse(batch.rejections)
         self._meter.refused(len(batch.rejections))
-        return Receipt(0, quarantined=len(batch.rejections))
+        return SendResult(0, quarantined=len(batch.rejections))
 
-    def _tell(self, receipt: Receipt, doubted: int) -> None:
+    def _tell(self, receipt: SendResult, doubted: int) -> None:
         if not receipt.kept_here:  # else it tells itself what was there already
             receipt = receipt._replace(uncertain=receipt.uncertain + doubted)
         self._meter.add(receipt)

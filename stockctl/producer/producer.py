@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from threading import Event, Thread
 
-from stockctl.pipeline.ports import Record, Stream, Undelivered
-from stockctl.producer.batching import Batch, Cutter
-from stockctl.producer.delivery import Delivery, Observe, Patience
+from stockctl.pipeline.ports import DeliveryError, Record, Stream
+from stockctl.producer.batching import Batch, Batcher
+from stockctl.producer.delivery import Delivery, Observe, RetryPolicy
 from stockctl.producer.outbox.errors import OutboxError
-from stockctl.producer.outbox.queue import Outbox, Parcel
-from stockctl.producer.shutdown import GRACE_SECONDS, Closing, drained
-from stockctl.producer.stats import Meter, Snapshot, Totals
+from stockctl.producer.outbox.queue import Outbox, PendingBatch
+from stockctl.producer.shutdown import GRACE_SECONDS, GracePeriod, drain
+from stockctl.producer.stats import DeliverySnapshot, DeliveryStats, Totals
 from stockctl.sources.base import Source
 
 
-class Producer:
+class DirectProducer:
     """Sends what a source yields, tick by tick, so that no quote waits for a later one.
 
     While the stream takes nothing, the source waits: it is for sources that lose nothing by that and can
@@ -41,10 +41,10 @@ class Producer:
     ) -> None:
         self._source = source
         self._stream = stream
-        self._cutter = Cutter(limit)
+        self._cutter = Batcher(limit)
         self._observe = observe
         self._grace = grace
-        self._meter = Meter()
+        self._meter = DeliveryStats()
         self.place = ""
         """Where the undelivered wait: nowhere."""
         self.undelivered = 0
@@ -59,7 +59,7 @@ class Producer:
         """What was done so far."""
         return self._meter.totals
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> DeliverySnapshot:
         """Return the figures of this moment; any thread may ask."""
         return self._meter.snapshot()
 
@@ -71,9 +71,9 @@ class Producer:
         Raises:
             StockctlError: the source or the stream failed; ``totals`` tells what was done before.
         """
-        closing = Closing(stop, self._grace)
-        delivery = Delivery(self._stream, self._meter, Patience(self._meter, closing), self._observe)
-        for tick in drained(self._source, stop, self._grace):
+        closing = GracePeriod(stop, self._grace)
+        delivery = Delivery(self._stream, self._meter, RetryPolicy(self._meter, closing), self._observe)
+        for tick in drain(self._source, stop, self._grace):
             for batch in self._cutter.cut(tick):
                 before = self.totals.sent
                 if closing.over or not delivery.deliver(batch):
@@ -84,7 +84,7 @@ class Producer:
         return self.totals
 
 
-class Holding:
+class InFlightBatch:
     """Notes in the outbox how it stands with one parcel.
 
     Args:
@@ -92,7 +92,7 @@ class Holding:
         parcel: what is to be delivered.
     """
 
-    def __init__(self, outbox: Outbox, parcel: Parcel) -> None:
+    def __init__(self, outbox: Outbox, parcel: PendingBatch) -> None:
         self._outbox = outbox
         self._rest = parcel
         self.doubted = parcel.doubted
@@ -111,8 +111,8 @@ class Holding:
         self._outbox.withdraw(self._rest)
 
 
-_GLANCE = 0.5
-_IDLE = 5.0
+_CHECK_SECONDS = 0.5
+_IDLE_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -146,10 +146,10 @@ class BufferedProducer:
         self._source = source
         self._open_stream = open_stream
         self._outbox = outbox
-        self._cutter = Cutter(limit)
+        self._cutter = Batcher(limit)
         self._observe = observe
         self._grace = grace
-        self._meter = Meter()
+        self._meter = DeliveryStats()
         self._failure: BaseException | None = None
         self._unwritable: OutboxError | None = None
         self._not_stored = 0
@@ -186,7 +186,7 @@ class BufferedProducer:
         """How many records that the source could not read it dropped."""
         return self._outbox.dropped_rejections
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> DeliverySnapshot:
         """Return the figures of this moment; any thread may ask."""
         outbox = self._outbox
         return self._meter.snapshot(
@@ -205,7 +205,7 @@ class BufferedProducer:
                 tell how far it came.
         """
         self._greet()
-        closing = Closing(stop, self._grace)
+        closing = GracePeriod(stop, self._grace)
         thread = Thread(target=self._deliver, args=(closing, stop), name="delivery", daemon=True)
         thread.start()
         try:
@@ -230,9 +230,9 @@ class BufferedProducer:
         _log.info("%s quotes%s wait in the outbox from an earlier run; they go first.%s",
                   f"{quotes:,}", unreadable, perhaps)  # fmt: skip
 
-    def _take(self, stop: Event, closing: Closing) -> None:
+    def _take(self, stop: Event, closing: GracePeriod) -> None:
         try:
-            for tick in drained(self._source, stop, self._grace):
+            for tick in drain(self._source, stop, self._grace):
                 for batch in self._cutter.cut(tick):
                     self._put(batch, stop, closing)
                 if self._cutter.full:
@@ -245,7 +245,7 @@ class BufferedProducer:
         if self._unwritable is not None:
             raise self._unwritable
 
-    def _put(self, batch: Batch, stop: Event, closing: Closing) -> None:
+    def _put(self, batch: Batch, stop: Event, closing: GracePeriod) -> None:
         """Put a batch; once that has failed, only count what is lost, as nothing may overtake it."""
         if self._unwritable is None:
             try:
@@ -257,16 +257,16 @@ class BufferedProducer:
                 return
         self._not_stored += batch.length
 
-    def _await(self, thread: Thread, closing: Closing) -> None:
+    def _await(self, thread: Thread, closing: GracePeriod) -> None:
         """Wait for the thread until it ends or its time is over; a call under way may then be cut off."""
         while thread.is_alive():
-            thread.join(_GLANCE)
+            thread.join(_CHECK_SECONDS)
             if closing.over:
-                thread.join(_GLANCE)
+                thread.join(_CHECK_SECONDS)
                 return
 
-    def _deliver(self, closing: Closing, stop: Event) -> None:
-        patience = Patience(self._meter, closing, lambda: self._outbox.waiting)
+    def _deliver(self, closing: GracePeriod, stop: Event) -> None:
+        patience = RetryPolicy(self._meter, closing, lambda: self._outbox.waiting)
         try:
             while not self._emptied(patience, closing):
                 pass
@@ -274,23 +274,23 @@ class BufferedProducer:
             self._failure = error
             stop.set()
 
-    def _emptied(self, patience: Patience, closing: Closing) -> bool:
+    def _emptied(self, patience: RetryPolicy, closing: GracePeriod) -> bool:
         """Open the stream and deliver to the end; return False when that is to be tried again."""
         began = time.monotonic()
         try:
             with self._open_stream() as stream:
                 self._empty(stream, patience, closing)
-        except Undelivered as fault:
+        except DeliveryError as fault:
             if not fault.passing:
                 raise
             return not patience.rest(fault, began)
         return True
 
-    def _empty(self, stream: Stream, patience: Patience, closing: Closing) -> None:
+    def _empty(self, stream: Stream, patience: RetryPolicy, closing: GracePeriod) -> None:
         delivery = Delivery(stream, self._meter, patience, self._observe)
         while not self._outbox.exhausted:
-            parcel = self._outbox.take(stream.batch_records, _IDLE)
-            if parcel is not None and not delivery.deliver(parcel.batch, Holding(self._outbox, parcel)):
+            parcel = self._outbox.take(stream.batch_records, _IDLE_SECONDS)
+            if parcel is not None and not delivery.deliver(parcel.batch, InFlightBatch(self._outbox, parcel)):
                 return
             if closing.over:
                 return

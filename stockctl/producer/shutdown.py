@@ -8,10 +8,10 @@ from threading import Event
 from stockctl.sources.base import Source, Tick
 
 GRACE_SECONDS = 10.0
-_GLANCE = 0.25
+_CHECK_SECONDS = 0.25
 
 
-class Closing:
+class GracePeriod:
     """Tells who waits whether to go on.
 
     Before the wish to stop there is no bound. After it ``grace`` seconds are left in all. When the source
@@ -65,7 +65,7 @@ class Closing:
         """Wait, less when the end comes near; return whether to go on."""
         until = self._clock() + seconds
         if not self.near:
-            while (more := until - self._clock()) > 0 and not self._stop.wait(min(more, _GLANCE)):
+            while (more := until - self._clock()) > 0 and not self._stop.wait(min(more, _CHECK_SECONDS)):
                 if self._ended.is_set():
                     break
             return not self.over
@@ -80,13 +80,13 @@ LEAST_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
-def drained(source: Source, stop: Event, grace: float) -> Iterator[Tick]:
+def drain(source: Source, stop: Event, grace: float) -> Iterator[Tick]:
     """Yield the ticks of ``source`` to its end.
 
     One that goes on though ``stop`` is set is left after ``grace`` seconds, or ``LEAST_SECONDS`` if that is
     more, and this is said.
     """
-    closing = Closing(stop, max(grace, LEAST_SECONDS))
+    closing = GracePeriod(stop, max(grace, LEAST_SECONDS))
     for tick in source.ticks(stop):
         yield tick
         if closing.over:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import NamedTuple
 
-from stockctl.pipeline.ports import Receipt
+from stockctl.pipeline.ports import SendResult
 
 WINDOW_SECONDS = 300.0
 _SAMPLES = 2048
@@ -30,7 +30,7 @@ class Totals:
     refused: int = 0
     """What a source met and could not read."""
 
-    def add(self, receipt: Receipt) -> None:
+    def add(self, receipt: SendResult) -> None:
         """Count what became of one batch."""
         self.sent += receipt.sent
         self.stored += receipt.stored
@@ -43,7 +43,7 @@ class Totals:
         self.uncertain += receipt.uncertain
 
 
-class Snapshot(NamedTuple):
+class DeliverySnapshot(NamedTuple):
     """The figures of one moment; lags are in seconds, None where nothing was delivered lately."""
 
     sent: int
@@ -59,13 +59,13 @@ class Snapshot(NamedTuple):
     """Why nothing is being delivered now, or None."""
 
 
-class _Sample(NamedTuple):
+class _LagSample(NamedTuple):
     moment: float
     lag: float
     records: int
 
 
-class Meter:
+class DeliveryStats:
     """Counts for one producer; every method may be called from any thread.
 
     The lag, from a quote handed over by its source to its delivery acknowledged, is kept for the last
@@ -79,10 +79,10 @@ class Meter:
         self.totals = Totals()
         self._clock = clock
         self._lock = Lock()
-        self._samples: deque[_Sample] = deque(maxlen=_SAMPLES)
+        self._samples: deque[_LagSample] = deque(maxlen=_SAMPLES)
         self._fault: str | None = None
 
-    def add(self, receipt: Receipt) -> None:
+    def add(self, receipt: SendResult) -> None:
         """Count what became of one batch."""
         with self._lock:
             self.totals.add(receipt)
@@ -95,14 +95,14 @@ class Meter:
     def acknowledged(self, records: int, lag: float) -> None:
         """Note how long ``records`` took to be delivered."""
         with self._lock:
-            self._samples.append(_Sample(self._clock(), max(0.0, lag), records))
+            self._samples.append(_LagSample(self._clock(), max(0.0, lag), records))
 
     def tell(self, fault: str | None) -> None:
         """Note why nothing is delivered at present; None: all is well."""
         with self._lock:
             self._fault = fault
 
-    def snapshot(self, *, waiting: int = 0, dropped: int = 0) -> Snapshot:
+    def snapshot(self, *, waiting: int = 0, dropped: int = 0) -> DeliverySnapshot:
         """Return the figures of this moment, with those that only the outbox knows."""
         with self._lock:
             totals, fault = self.totals, self._fault
@@ -113,10 +113,10 @@ class Meter:
             counts = (totals.sent, waiting, totals.retried, totals.refused, totals.throttled)
             uncertain = totals.uncertain
         p50, p99 = percentiles(samples, (0.5, 0.99))
-        return Snapshot(*counts, uncertain, dropped, p50, p99, fault)
+        return DeliverySnapshot(*counts, uncertain, dropped, p50, p99, fault)
 
 
-def percentiles(samples: Sequence[_Sample], shares: Sequence[float]) -> list[float | None]:
+def percentiles(samples: Sequence[_LagSample], shares: Sequence[float]) -> list[float | None]:
     """Return, for each share of all records, the smallest lag that so many of them did not exceed."""
     if not samples:
         return [None] * len(shares)

@@ -95,11 +95,11 @@ SourceFactory = Callable[[SourceRequest], Source]
 """What an entry point of the group ``stockctl.sources`` names."""
 
 
-LEFT_OUT = ("backwards", "timeless", "outside_session")
+LEFT_OUT_REASONS = ("backwards", "timeless", "outside_session")
 """The doubts for which a quote goes nowhere, not even to quarantine."""
 
 
-class Told(NamedTuple):
+class SourceStatus(NamedTuple):
     """What a source tells now; None where it has nothing of the kind. Times are aware."""
 
     breaker: str | None = None
@@ -126,23 +126,23 @@ class Told(NamedTuple):
 
         None for a source that does not judge its quotes.
         """
-        return sum(self.doubts.get(reason, 0) for reason in LEFT_OUT) if self.doubts else None
+        return sum(self.doubts.get(reason, 0) for reason in LEFT_OUT_REASONS) if self.doubts else None
 
 
 @runtime_checkable
-class Telling(Protocol):
+class ReportsStatus(Protocol):
     """A source that tells of itself. One that stands around another adds to what that one tells."""
 
-    def told(self) -> Told:
+    def told(self) -> SourceStatus:
         """Return what there is to tell; any thread may ask."""
 
 
-def told_by(source: object) -> Told:
+def source_status(source: object) -> SourceStatus:
     """Return what ``source`` tells, if it does."""
-    return source.told() if isinstance(source, Telling) else Told()
+    return source.told() if isinstance(source, ReportsStatus) else SourceStatus()
 
 
-def wanted(symbols: Sequence[str]) -> list[str]:
+def canonical_symbols(symbols: Sequence[str]) -> list[str]:
     """Return the symbols in canonical form, each once.
 
     Raises:

@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
 from stockctl.errors import SourceError
-from stockctl.formatting import named
+from stockctl.formatting import join_symbols
 
-ALWAYS = "24/7"
+ALWAYS_OPEN = "24/7"
 """The calendar of what never closes."""
-HOME = "XNYS"
+HOME_CALENDAR = "XNYS"
 """The calendar of a symbol without a suffix; Nasdaq and the other exchanges of the USA keep the same."""
 
 _FUTURES = "CMES"
@@ -54,13 +54,13 @@ _QUOTED_IN = frozenset({
 def calendar_of(symbol: str) -> str | None:
     """Return the name of the calendar that a canonical symbol trades by, or None when nobody can tell."""
     if symbol.endswith("=X") or (symbol.rpartition("-")[2] in _QUOTED_IN and "-" in symbol):
-        return ALWAYS
+        return ALWAYS_OPEN
     if symbol.endswith("=F"):
         return _FUTURES
     if symbol.startswith("^"):
         return _OF_INDEX.get(symbol)
     _, dot, suffix = symbol.rpartition(".")
-    return _OF_SUFFIX.get(suffix) if dot else HOME
+    return _OF_SUFFIX.get(suffix) if dot else HOME_CALENDAR
 
 
 _COLUMNS = ["open", "close", "break_start", "break_end"]
@@ -89,7 +89,7 @@ class Session(NamedTuple):
         return self.opens <= moment < self.closes
 
 
-NO_HOURS = Session(SINCE_EVER, FOREVER)
+ALWAYS_OPEN_TIMETABLE = Session(SINCE_EVER, FOREVER)
 """Stands for hours that nobody knows: no quote is to be missed for that."""
 
 
@@ -127,7 +127,7 @@ def read_timetable(calendar: str, day: date) -> Timetable | None:
         except (ValueError, NotImplementedError, exchange_calendars.errors.CalendarError):
             continue
         sessions = tuple(_session(*row) for row in rows)
-        return Timetable(sessions) if end else _ending(sessions, known.last_session.date())
+        return Timetable(sessions) if end else _suffix(sessions, known.last_session.date())
     return None
 
 
@@ -138,18 +138,18 @@ def _session(opens: datetime, closes: datetime, pauses: datetime, resumes: datet
     return Session(*(datetime.fromtimestamp(moment.timestamp(), UTC) for moment in (opens, closes, *breaks)))
 
 
-def _ending(sessions: tuple[Session, ...], last: date) -> Timetable:
+def _suffix(sessions: tuple[Session, ...], last: date) -> Timetable:
     end = datetime.combine(last + timedelta(days=1), time(), UTC)
     return Timetable((*sessions, Session(end, FOREVER)), last)
 
 
-_LASTS = timedelta(days=20)
+_TIMETABLE_VALID_FOR = timedelta(days=20)
 """How far from the day it was read for a timetable is good; the ends of its sessions are far beyond."""
 
 _log = logging.getLogger(__name__)
 
 
-class Hours:
+class MarketHours:
     """Knows the sessions of the exchanges that symbols trade on.
 
     All moments are aware. Coins (``BTC-USD``) and currencies (``EURUSD=X``) are open always; so is, having
@@ -202,8 +202,8 @@ class Hours:
         new = [symbol for symbol in asked if symbol not in self._calendars]
         self._calendars.update((symbol, calendar_of(symbol)) for symbol in new)
         if unknown := [symbol for symbol in new if self._calendars[symbol] is None]:
-            _log.warning("The market hours of %s are unknown; taken for always open.", named(unknown))
-        return {self._calendars[symbol] or ALWAYS for symbol in asked}
+            _log.warning("The market hours of %s are unknown; taken for always open.", join_symbols(unknown))
+        return {self._calendars[symbol] or ALWAYS_OPEN for symbol in asked}
 
     def _session(self, calendar: str, at: datetime) -> Session | None:
         """Return the session that is on."""
@@ -217,12 +217,12 @@ class Hours:
         return sessions[place].opens if place < len(sessions) else None
 
     def _sessions(self, calendar: str, at: datetime) -> tuple[Session, ...]:
-        if calendar == ALWAYS:
-            return (NO_HOURS,)
+        if calendar == ALWAYS_OPEN:
+            return (ALWAYS_OPEN_TIMETABLE,)
         day = at.date()
         read_for, table = self._tables.get(calendar, (None, None))
-        if table is None or read_for is None or abs(day - read_for) > _LASTS:
-            table = self._read(calendar, day) or Timetable((NO_HOURS,), date.min)
+        if table is None or read_for is None or abs(day - read_for) > _TIMETABLE_VALID_FOR:
+            table = self._read(calendar, day) or Timetable((ALWAYS_OPEN_TIMETABLE,), date.min)
             self._tables[calendar] = (day, table)
             self._tell(calendar, table)
         return table.sessions
@@ -231,7 +231,7 @@ class Hours:
         if table.known_until is None or calendar in self._told:
             return
         self._told.add(calendar)
-        if table.sessions == (NO_HOURS,):
+        if table.sessions == (ALWAYS_OPEN_TIMETABLE,):
             _log.warning("The hours of the exchange %s are unknown; taken for always open.", calendar)
             return
         _log.warning(

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from threading import Event
 from typing import Protocol, runtime_checkable
 
-from stockctl.formatting import named
-from stockctl.market.policy import WhenClosedPolicy
+from stockctl.formatting import join_symbols
+from stockctl.market.policy import MarketClosedPolicy
 from stockctl.market.symbol import parse_symbol
-from stockctl.sources.base import Source, Tick, Told, told_by
-from stockctl.sources.calendars import FOREVER, Hours
+from stockctl.sources.base import Source, SourceStatus, Tick, source_status
+from stockctl.sources.calendars import FOREVER, MarketHours
 
 AFTER_CLOSE = timedelta(minutes=20)
 """How long a source goes on after the close: some quotes come delayed, and closing auctions take a while."""
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 @runtime_checkable
-class ChangingSource(Protocol):
+class SupportsSymbolChanges(Protocol):
     """A source whose symbols can be changed while it runs, from any thread."""
 
     def change_symbols(self, symbols: Sequence[str]) -> None:
@@ -33,17 +33,17 @@ class ChangingSource(Protocol):
         """
 
 
-def changing(source: Source) -> ChangingSource | None:
+def supports_symbol_changes(source: Source) -> SupportsSymbolChanges | None:
     """Return who changes the symbols of ``source``, or of what it wraps; None when nobody can."""
-    if isinstance(source, WhenClosed):
-        return source if changing(source.source) else None
-    if isinstance(source, ChangingSource):
+    if isinstance(source, MarketHoursSource):
+        return source if supports_symbol_changes(source.source) else None
+    if isinstance(source, SupportsSymbolChanges):
         return source
     inner: Source | None = getattr(source, "source", None)
-    return None if inner is None else changing(inner)
+    return None if inner is None else supports_symbol_changes(inner)
 
 
-class WhenClosed:
+class MarketHoursSource:
     """A source that rests while the markets of all its symbols are closed.
 
     With ``wait`` it runs the source from each open until ``AFTER_CLOSE`` past the close; with ``exit`` it
@@ -63,9 +63,9 @@ class WhenClosed:
         self,
         source: Source,
         symbols: Sequence[str],
-        policy: WhenClosedPolicy,
+        policy: MarketClosedPolicy,
         *,
-        hours: Hours | None = None,
+        hours: MarketHours | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         zone: tzinfo | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class WhenClosed:
         self.repeatable = source.repeatable
         self._symbols = tuple(map(parse_symbol, symbols))
         self._policy = policy
-        self._hours = Hours() if hours is None else hours
+        self._hours = MarketHours() if hours is None else hours
         self._clock = clock
         self._zone = zone
         self._opens_at: datetime | None = None
@@ -87,10 +87,10 @@ class WhenClosed:
         """What the source expects."""
         return self.source.expected
 
-    def told(self) -> Told:
+    def told(self) -> SourceStatus:
         """Return what the source tells, and until when it rests, or a market is open; any thread may ask."""
         opens = self._opens_at
-        return told_by(self.source)._replace(
+        return source_status(self.source)._replace(
             rests=opens is not None, rests_until=opens, closes_at=None if opens else self._closes_at
         )
 
@@ -101,7 +101,7 @@ class WhenClosed:
             Refusal: one has characters that no symbol has; nothing is changed.
         """
         wanted = tuple(map(parse_symbol, symbols))
-        if (inner := changing(self.source)) is not None:
+        if (inner := supports_symbol_changes(self.source)) is not None:
             inner.change_symbols(symbols)
         self._symbols = wanted
 
@@ -111,12 +111,12 @@ class WhenClosed:
         Raises:
             SourceError: the source cannot go on, or market hours cannot be read.
         """
-        if self._policy is WhenClosedPolicy.CONTINUE:
+        if self._policy is MarketClosedPolicy.CONTINUE:
             yield from self.source.ticks(stop)
             return
         while not stop.is_set():
             if self._closes() is not None:
-                session = _StopAt(stop, self._left)
+                session = _SessionEvent(stop, self._left)
                 yield from self.source.ticks(session)
                 if not session.is_over:
                     return
@@ -142,8 +142,8 @@ class WhenClosed:
         opens = self._hours.next_open(self._symbols, self._clock())
         if opens is None:
             return not stop.wait(LONGEST_NAP)
-        markets = f"The market of {named(self._symbols)} is closed"
-        if self._policy is WhenClosedPolicy.EXIT:
+        markets = f"The market of {join_symbols(self._symbols)} is closed"
+        if self._policy is MarketClosedPolicy.EXIT:
             _log.info("%s until %s: ending here, as --when-closed exit asks.", markets, self._shown(opens))
             return False
         _log.info("%s. Waiting until %s; --when-closed continue does not.", markets, self._shown(opens))
@@ -168,7 +168,7 @@ class WhenClosed:
         return f"{local:%a %Y-%m-%d %H:%M %Z} ({utc:%a %H:%M} UTC)"
 
 
-class _StopAt(Event):
+class _SessionEvent(Event):
     """A wish to stop that another event brings, or the end of a session, which is for good."""
 
     def __init__(self, stop: Event, left: Callable[[], float]) -> None:

@@ -15,22 +15,22 @@ from stockctl.errors import SourceError, UsageError
 from stockctl.market.quote import Quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import NEW_YORK, format_timestamp
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import Tick
-from stockctl.sources.formats.fields import RowCheck, Values, moment_reader
-from stockctl.sources.formats.files import MAX_ROW, STANDARD_INPUT, Stopped, standard_input
+from stockctl.sources.formats.fields import RowValidator, Values, timestamp_parser
+from stockctl.sources.formats.files import MAX_ROW, STANDARD_INPUT, ReadingStopped, standard_input
 from stockctl.sources.formats.ndjson import ObjectReader
 
 _BLOCK = 1 << 16
-_PATIENCE = 0.25
+_POLL_SECONDS = 0.25
 """Seconds between two looks at a file that has no more, or at a wish to stop."""
-_KEPT = 4 * MAX_ROW  # bytes of a line without end: more than MAX_ROW characters, whatever they are
+_KEPT_CHARACTERS = 4 * MAX_ROW  # bytes of a line without end: more than MAX_ROW characters, whatever they are
 
 _log = logging.getLogger(__name__)
 
 
-class LineFeed:
+class LineReader:
     """A pipe, or a file.
 
     Args:
@@ -64,7 +64,7 @@ class LineFeed:
             for block in blocks:
                 if complete := self._complete(block):
                     yield complete
-        except Stopped:
+        except ReadingStopped:
             pass
         except OSError as error:
             raise SourceError(f"{self.label} cannot be read: {error.strerror or error}.") from error
@@ -73,7 +73,7 @@ class LineFeed:
 
     def _complete(self, block: bytes) -> list[str]:
         ended, newline, self._rest = (self._rest + block).rpartition(b"\n")
-        self._rest = self._rest[:_KEPT]
+        self._rest = self._rest[:_KEPT_CHARACTERS]
         return [_text(line) for line in ended.split(b"\n")] if newline else []
 
     def _filed(self, stop: Event) -> Iterator[bytes]:
@@ -88,7 +88,7 @@ class LineFeed:
                         yield file.read()  # what came between the two looks
                         break
                     else:
-                        stop.wait(_PATIENCE)
+                        stop.wait(_POLL_SECONDS)
             if not stop.is_set():
                 _log.info("%s was replaced or cut; it is read anew.", self.label)
                 yield b"\n"
@@ -155,9 +155,9 @@ class NdjsonSource:
         timezone: str = NEW_YORK,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._feed = LineFeed(argument, follow=follow)
+        self._feed = LineReader(argument, follow=follow)
         wanted = None if symbols is None else frozenset(map(parse_symbol, symbols))
-        self._check = RowCheck(wanted, moment_reader(timezone))
+        self._check = RowValidator(wanted, timestamp_parser(timezone))
         self._objects = ObjectReader()
         self._clock = clock
         self._line = 0
@@ -183,7 +183,7 @@ class NdjsonSource:
     def _item(self, line: str, observed_at: str) -> Quote | Rejection | None:
         try:
             values = self._check.checked(self._objects.values(line))
-        except Refusal as reason:
+        except InvalidQuote as reason:
             data = line[:MAX_ROW].encode("utf-8", "surrogateescape")
             return Rejection(data, f"{self.name}:{self._feed.label}#{self._line}", str(reason))
         return None if values is None else _quote(values, observed_at)

@@ -8,10 +8,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from threading import Lock
 
-from stockctl.market.numbers import parse_positive, plain
-from stockctl.market.plausibility import MOST_SYMBOLS, Known, Level
+from stockctl.market.numbers import format_decimal, parse_positive
+from stockctl.market.plausibility import MOST_SYMBOLS, LastPrice, SuspectedLevel
 from stockctl.market.timestamp import parse_timestamp
-from stockctl.market.validation import shown
+from stockctl.market.validation import truncate
 
 PERIOD = 5.0
 """Seconds between two savings. A kill loses what came since; a price a little older judges as well."""
@@ -35,13 +35,13 @@ _ALL = "SELECT symbol, price, timestamp, doubted, since, newest, confirmations F
 _log = logging.getLogger(__name__)
 
 
-def memory_path(outbox: Path) -> Path:
+def price_store_path(outbox: Path) -> Path:
     """Return the file of the producer that uses ``outbox``."""
     return outbox.with_name(f"{outbox.name}.prices")
 
 
-class PriceMemory:
-    """A ``Memory`` in a small SQLite file of its own, so that the outbox is not slowed down by it.
+class SqlitePriceStore:
+    """A ``PriceStore`` in a small SQLite file of its own, so that the outbox is not slowed down by it.
 
     What was taken from live sources is remembered, and nothing else: in the table there are also the quotes
     of replays and simulations, which are old, or invented. It is neither read nor written in the thread that
@@ -55,20 +55,20 @@ class PriceMemory:
 
     def __init__(self, outbox: Path, most_symbols: int = MOST_SYMBOLS) -> None:
         self._outbox = outbox
-        self._path = memory_path(outbox)
+        self._path = price_store_path(outbox)
         self._most_symbols = most_symbols
-        self._earlier: dict[str, Known] | None = None
-        self._noted: dict[str, Known] = {}
+        self._earlier: dict[str, LastPrice] | None = None
+        self._noted: dict[str, LastPrice] = {}
         self._saving = Lock()
         self._told = False
 
-    def recall(self, symbol: str) -> Known | None:
+    def recall(self, symbol: str) -> LastPrice | None:
         """Return what an earlier run knew."""
         if self._earlier is None:
             self._earlier = self._read()
         return self._earlier.pop(symbol, None)
 
-    def note(self, symbol: str, known: Known) -> None:
+    def note(self, symbol: str, known: LastPrice) -> None:
         """Remember what is known now, from the next saving on."""
         self._noted[symbol] = known
 
@@ -84,7 +84,7 @@ class PriceMemory:
         """Write the rest."""
         self.save()
 
-    def _write(self, noted: Iterable[tuple[str, Known]]) -> None:
+    def _write(self, noted: Iterable[tuple[str, LastPrice]]) -> None:
         with self._explained(), self._open("rwc") as connection:
             connection.executemany(
                 "REPLACE INTO prices VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -92,11 +92,11 @@ class PriceMemory:
             )
             self._forget(connection)
 
-    def _read(self) -> dict[str, Known]:
-        found: dict[str, Known] = {}
+    def _read(self) -> dict[str, LastPrice]:
+        found: dict[str, LastPrice] = {}
         if self._path.exists():
             with self._explained(), self._open("ro") as connection:
-                found = {symbol: _known(*row) for symbol, *row in connection.execute(_ALL)}
+                found = {symbol: _last_price(*row) for symbol, *row in connection.execute(_ALL)}
         _log.debug("The last prices of %d symbols are remembered from earlier runs.", len(found))
         return found
 
@@ -139,21 +139,21 @@ class PriceMemory:
             self._told = True
 
 
-def _columns(known: Known) -> tuple[object, ...]:
+def _columns(known: LastPrice) -> tuple[object, ...]:
     price, timestamp, level = known
-    doubted = (None,) * 4 if level is None else (plain(level.price), *level[1:])
-    return plain(price), timestamp, *doubted
+    doubted = (None,) * 4 if level is None else (format_decimal(level.price), *level[1:])
+    return format_decimal(price), timestamp, *doubted
 
 
-def _known(
+def _last_price(
     price: object, timestamp: object, doubted: object, since: object, newest: object, confirmations: object
-) -> Known:
+) -> LastPrice:
     level = None
     if doubted is not None:
         if not isinstance(confirmations, int):
-            raise ValueError(f"{shown(confirmations)} is no number of confirmations")
-        level = Level(_price(doubted), _time(since), _time(newest), confirmations)
-    return Known(_price(price), _time(timestamp), level)
+            raise ValueError(f"{truncate(confirmations)} is no number of confirmations")
+        level = SuspectedLevel(_price(doubted), _time(since), _time(newest), confirmations)
+    return LastPrice(_price(price), _time(timestamp), level)
 
 
 def _time(value: object) -> str:
@@ -165,4 +165,4 @@ def _price(value: object) -> Decimal:
     try:
         return parse_positive(Decimal(text), "price")
     except InvalidOperation:
-        raise ValueError(f"{shown(text)} is no price") from None
+        raise ValueError(f"{truncate(text)} is no price") from None

@@ -5,21 +5,21 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, NamedTuple
 
 from stockctl.errors import SourceError, StockctlError, UsageError
-from stockctl.market.plausibility import Memory, Plausibility
-from stockctl.market.policy import WhenClosedPolicy
-from stockctl.market.validation import Refusal
+from stockctl.market.plausibility import PlausibilityChecker, PriceStore
+from stockctl.market.policy import MarketClosedPolicy
+from stockctl.market.validation import InvalidQuote
 from stockctl.sources.base import Source, SourceRequest, follows_market_hours
 
 GROUP = "stockctl.sources"
 _PARTS = ("name", "expected", "repeatable", "ticks")
 
 
-def installed() -> dict[str, EntryPoint]:
+def installed_sources() -> dict[str, EntryPoint]:
     """Return the sources of other packages, by name; nothing of them is imported."""
     return {found.name: found for found in entry_points(group=GROUP)}
 
 
-def make_installed(found: EntryPoint, request: SourceRequest) -> Source:
+def create_installed(found: EntryPoint, request: SourceRequest) -> Source:
     """Return the source that an entry point makes.
 
     Raises:
@@ -35,7 +35,7 @@ def make_installed(found: EntryPoint, request: SourceRequest) -> Source:
         ) from error
     try:
         source: Source = factory(request)
-    except (StockctlError, Refusal):
+    except (StockctlError, InvalidQuote):
         raise
     except Exception as error:  # foreign code may fail with anything
         raise SourceError(
@@ -80,18 +80,18 @@ class SourceOptions(NamedTuple):
     follow: bool = False
     timezone: str | None = None
     interval: float | None = None
-    when_closed: WhenClosedPolicy | None = None
+    when_closed: MarketClosedPolicy | None = None
     once: bool = False
     speed: float | None = None
     seed: int | None = None
     start: str | None = None
 
 
-def choose_source(
+def create_source(
     options: SourceOptions,
     settings: "Settings",
     on_progress: Callable[[str], None] | None = None,
-    memory: Memory | None = None,
+    memory: PriceStore | None = None,
 ) -> Source:
     """Return the source that options and settings name, ready to run; a replay has read its files.
 
@@ -103,19 +103,21 @@ def choose_source(
         SourceError: a file cannot be replayed.
     """
     name = _name(options, settings)
-    if name not in NAMES and name not in (others := installed()):
+    if name not in NAMES and name not in (others := installed_sources()):
         raise UsageError(f"The source {name!r} is unknown.", f"Choose one of {', '.join([*NAMES, *others])}.")
     _refuse_foreign(options, name)
     if name not in NAMES:
         other = _of_another_package(name, options, settings)
-        return _while_open(_judged(other, memory), options, settings, wanted=follows_market_hours(other))
+        return _with_market_hours(
+            _with_validation(other, memory), options, settings, wanted=follows_market_hours(other)
+        )
     if name == "replay":
         return _replay(options, on_progress)
     if name == "simulate":
         return _simulate(options, settings)
     if name == "ndjson":
-        return _judged(_ndjson(options), memory)
-    return _while_open(_yahoo(name, options, settings, memory), options, settings, wanted=True)
+        return _with_validation(_ndjson(options), memory)
+    return _with_market_hours(_yahoo(name, options, settings, memory), options, settings, wanted=True)
 
 
 def _name(options: SourceOptions, settings: "Settings") -> str:
@@ -134,7 +136,7 @@ def _of_another_package(name: str, options: SourceOptions, settings: "Settings")
         options.files,
         settings.source.options,
     )
-    return make_installed(installed()[name], request)
+    return create_installed(installed_sources()[name], request)
 
 
 def _refuse_foreign(options: SourceOptions, name: str) -> None:
@@ -182,12 +184,12 @@ def _ndjson(options: SourceOptions) -> Source:
 
 def _simulate(options: SourceOptions, settings: "Settings") -> Source:
     from stockctl.market.timestamp import parse_timestamp
-    from stockctl.market.validation import Refusal
+    from stockctl.market.validation import InvalidQuote
     from stockctl.sources.simulate import DEFAULT_START, SimulateSource
 
     try:
         start = parse_timestamp(options.start, "--start") if options.start else DEFAULT_START
-    except Refusal as reason:
+    except InvalidQuote as reason:
         raise UsageError(f"{reason}.") from None
     return SimulateSource(
         options.symbols or settings.symbols,
@@ -197,18 +199,18 @@ def _simulate(options: SourceOptions, settings: "Settings") -> Source:
     )
 
 
-def _yahoo(name: str, options: SourceOptions, settings: "Settings", memory: Memory | None) -> Source:
+def _yahoo(name: str, options: SourceOptions, settings: "Settings", memory: PriceStore | None) -> Source:
     from stockctl.sources.yahoo.source import YahooSource
     from stockctl.sources.yahoo.throttle import RateLimiter
 
     symbols = options.symbols or settings.symbols
     interval = options.interval or settings.source.interval
     limiter = RateLimiter(settings.source.requests_per_minute)
-    plausibility = Plausibility(memory=memory)
+    plausibility = PlausibilityChecker(memory=memory)
     if name == "yahoo-live":
-        from stockctl.sources.yahoo_stream.source import YahooLiveSource
+        from stockctl.sources.yahoo_stream.source import YahooStreamSource
 
-        return YahooLiveSource(symbols, interval=interval, limiter=limiter, plausibility=plausibility)
+        return YahooStreamSource(symbols, interval=interval, limiter=limiter, plausibility=plausibility)
     return YahooSource(
         symbols,
         interval=interval,
@@ -219,16 +221,18 @@ def _yahoo(name: str, options: SourceOptions, settings: "Settings", memory: Memo
     )
 
 
-def _judged(source: Source, memory: Memory | None) -> Source:
+def _with_validation(source: Source, memory: PriceStore | None) -> Source:
     """Hold the quotes of a live source against what a price can be."""
     if source.repeatable:
         return source
-    from stockctl.sources.validation import PlausibleSource
+    from stockctl.sources.validation import ValidatedSource
 
-    return PlausibleSource(source, Plausibility(memory=memory))
+    return ValidatedSource(source, PlausibilityChecker(memory=memory))
 
 
-def _while_open(source: Source, options: SourceOptions, settings: "Settings", *, wanted: bool) -> Source:
+def _with_market_hours(
+    source: Source, options: SourceOptions, settings: "Settings", *, wanted: bool
+) -> Source:
     """Let a source rest while its markets are closed, if it wants that."""
     if not wanted:
         if options.when_closed is not None:
@@ -237,8 +241,8 @@ def _while_open(source: Source, options: SourceOptions, settings: "Settings", *,
             )
         return source
     policy = options.when_closed or settings.source.when_closed
-    if options.once or policy is WhenClosedPolicy.CONTINUE:
+    if options.once or policy is MarketClosedPolicy.CONTINUE:
         return source
-    from stockctl.sources.market_hours import WhenClosed
+    from stockctl.sources.market_hours import MarketHoursSource
 
-    return WhenClosed(source, options.symbols or settings.symbols, policy)
+    return MarketHoursSource(source, options.symbols or settings.symbols, policy)

@@ -20,7 +20,7 @@ from stockctl.errors import UsageError
 from stockctl.market.quote import Quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import NEW_YORK, format_timestamp, parse_timestamp, to_datetime
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 from stockctl.sources.base import Tick
 
 SOURCE = "simulate"
@@ -95,15 +95,15 @@ class SimulateSource:
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield one quote of every symbol at each step of market time, until ``stop`` is set."""
-        paths = [_Path(symbol, self._seed) for symbol in self._symbols]
-        pace = _Pace(self._step.total_seconds(), self._speed)
-        for moment in _moments(self._start, self._step):
+        paths = [_PricePath(symbol, self._seed) for symbol in self._symbols]
+        pace = _Pacer(self._step.total_seconds(), self._speed)
+        for moment in _ticks(self._start, self._step):
             if pace.wait(stop):
                 return
             yield [path.quote(moment) for path in paths]
 
 
-class _Moment(NamedTuple):
+class _Tick(NamedTuple):
     """A step of market time, and how much of a session happens in it."""
 
     timestamp: str
@@ -115,7 +115,7 @@ class _Moment(NamedTuple):
     """How lively it is, 1 on average: the ends of a session are livelier than its middle."""
 
 
-def _moments(start: datetime, step: timedelta) -> Iterator[_Moment]:
+def _ticks(start: datetime, step: timedelta) -> Iterator[_Tick]:
     """Yield the steps of every session from ``start`` on, to the end of the calendar."""
     share = step / _SESSION
     for day in range(start.astimezone(_ZONE).toordinal(), date.max.toordinal() + 1):
@@ -126,7 +126,7 @@ def _moments(start: datetime, step: timedelta) -> Iterator[_Moment]:
         first = at = max(opening, start)
         while at <= closing:
             middle = 2 * ((at - opening) / _SESSION) - 1
-            yield _Moment(format_timestamp(at), at == first, share, 0.6 + 1.2 * middle * middle)
+            yield _Tick(format_timestamp(at), at == first, share, 0.6 + 1.2 * middle * middle)
             at += step
 
 
@@ -134,7 +134,7 @@ def _utc(day: int, moment: time_of_day) -> datetime:
     return datetime.combine(date.fromordinal(day), moment, _ZONE).astimezone(UTC)
 
 
-class _Path:
+class _PricePath:
     """One symbol: a random walk of the logarithm of its price, with nights, jumps and a gentle pull back."""
 
     __slots__ = (
@@ -163,7 +163,7 @@ class _Path:
         self._previous_close = self._open = self._high = self._low = self._price
         self._volume = 0
 
-    def quote(self, moment: _Moment) -> Quote:
+    def quote(self, moment: _Tick) -> Quote:
         """Go to ``moment`` and return the quote there."""
         if moment.opens:
             self._open_session()
@@ -195,7 +195,7 @@ class _Path:
         self._open = self._high = self._low = self._price
         self._volume = 0
 
-    def _walk(self, moment: _Moment) -> None:
+    def _walk(self, moment: _Tick) -> None:
         deviation = self._volatility * moment.bustle * math.sqrt(moment.share)
         self._move(self._rng.gauss(0.0, deviation), _JUMP_CHANCE * moment.share)
 
@@ -206,7 +206,7 @@ class _Path:
         self._level += by
         self._price = _price(self._level)
 
-    def _traded(self, moment: _Moment) -> int:
+    def _traded(self, moment: _Tick) -> int:
         noise = math.exp(self._rng.gauss(0.0, _UNEVEN_VOLUME))
         return int(self._turnover * moment.share * moment.bustle * noise)
 
@@ -219,7 +219,7 @@ def _price(level: float) -> Decimal:
     return Decimal(max(1, round(price * 10_000))).scaleb(-4)
 
 
-class _Pace:
+class _Pacer:
     """Keeps ticks apart; who is late catches up, so that the speed holds in the long run."""
 
     def __init__(self, step: float, speed: float) -> None:
@@ -238,7 +238,7 @@ class _Pace:
 def _checked_start(start: str) -> datetime:
     try:
         moment = to_datetime(parse_timestamp(start, "start"))
-    except Refusal as reason:
+    except InvalidQuote as reason:
         raise UsageError(f"{reason}.") from None
     if moment.year < _FIRST_YEAR:
         raise UsageError(f"A start in the year {moment.year} is before there were sessions to simulate.")

@@ -14,7 +14,7 @@ Only plain asserts are used: nothing but pytest's collection is needed.
 import re
 from threading import Condition, Event, Thread
 
-from stockctl.market.quote import Quote, encode_quote, read_record
+from stockctl.market.quote import Quote, decode_record, encode_quote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import Source, Tick, follows_market_hours
 
@@ -63,7 +63,7 @@ class SourceContract:
     def test_quotes_survive_the_stream(self) -> None:
         """Encoded and read again, each quote is what it was: all of its fields are as the contract says."""
         for quote in self._quotes(self.make()):
-            assert read_record(encode_quote(quote)).quote == quote
+            assert decode_record(encode_quote(quote)).quote == quote
 
     def test_each_symbols_quotes_come_in_order_of_time(self) -> None:
         """No quote is older than the one of its symbol before, and none comes twice."""

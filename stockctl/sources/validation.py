@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from threading import Event
 
-from stockctl.market.plausibility import Action, Doubt, Plausibility, Verdict
+from stockctl.market.plausibility import Action, Doubt, Judgement, PlausibilityChecker
 from stockctl.market.quote import Quote, encode_quote
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.base import Source, Tick, Told, told_by
+from stockctl.sources.base import Source, SourceStatus, Tick, source_status
 
 _log = logging.getLogger(__name__)
 
 
-class PlausibleSource:
+class ValidatedSource:
     """A live source without the quotes that cannot be true.
 
     What is refused comes as a ``Rejection``, with the origin ``<source>:<symbol>``; what is late is left
@@ -29,13 +29,13 @@ class PlausibleSource:
     def __init__(
         self,
         source: Source,
-        plausibility: Plausibility | None = None,
+        plausibility: PlausibilityChecker | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.source = source
         self.name = source.name
         self.repeatable = source.repeatable
-        self._plausibility = Plausibility() if plausibility is None else plausibility
+        self._plausibility = PlausibilityChecker() if plausibility is None else plausibility
         self._clock = clock
         self._told: set[Doubt] = set()
 
@@ -44,9 +44,9 @@ class PlausibleSource:
         """What the source expects."""
         return self.source.expected
 
-    def told(self) -> Told:
+    def told(self) -> SourceStatus:
         """Return what the source tells, and the doubts; any thread may ask."""
-        return told_by(self.source)._replace(doubts=self._plausibility.counts)
+        return source_status(self.source)._replace(doubts=self._plausibility.counts)
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield what the source yields, judged.
@@ -72,7 +72,7 @@ class PlausibleSource:
             return Rejection(encode_quote(item), f"{self.name}:{item.symbol}", verdict.reason)
         return item if verdict.taken else None
 
-    def _tell(self, symbol: str, verdict: Verdict) -> None:
+    def _tell(self, symbol: str, verdict: Judgement) -> None:
         """Say each reason the first time; a feed may have it wrong a thousand times a second."""
         doubt = verdict.doubt
         if doubt is None or doubt is Doubt.NO_PREVIOUS_CLOSE or doubt in self._told:

@@ -41,7 +41,7 @@ def catalog() -> list[CannedQuery]:
     return sorted(map(_load, sources))
 
 
-def canned(name: str) -> CannedQuery:
+def canned_query(name: str) -> CannedQuery:
     """Return the canned query called ``name``.
 
     Raises:

@@ -7,15 +7,15 @@ from typing import NoReturn
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel
 
-from stockctl.sql.parser import parse_query, refuse, shown, too_deep
+from stockctl.sql.parser import parse_query, quote_text, refuse, too_deep
 from stockctl.sql.schema import DATABASE, TABLE
 
 
-def _words(text: str) -> frozenset[str]:
+def _word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-SYNTAX = _words("""
+SYNTAX = _word_set("""
     Select From Where Group GroupingSets Rollup Cube Having Order Ordered Limit LimitOptions Offset Fetch
     Distinct With CTE Union Intersect Except Subquery Table TableAlias TableSample Values Join Lateral
     Window WindowSpec Filter IgnoreNulls RespectNulls WithinGroup
@@ -27,7 +27,7 @@ SYNTAX = _words("""
 """)
 """Classes of the parser that are no functions."""
 
-FUNCTIONS = _words("""
+FUNCTIONS = _word_set("""
     And Or Case If Cast TryCast Try Coalesce Nullif Greatest Least Exists Typeof Grouping
     Abs Sign Ceil Floor Round Trunc Sqrt Cbrt Pow Exp Ln Log Rand Pi IsNan WidthBucket
     Degrees Radians Sin Cos Tan Asin Acos Atan Atan2 Sinh Cosh Tanh
@@ -49,7 +49,7 @@ FUNCTIONS = _words("""
 """)
 """Classes of the parser that are functions, or operators it counts among them."""
 
-FUNCTION_NAMES = _words("""
+FUNCTION_NAMES = _word_set("""
     all all_match any_match array_distinct array_except array_max array_min array_position array_union
     arrays_overlap at_timezone codepoint e every format_datetime from_iso8601_date geometric_mean histogram
     infinity is_finite is_infinite json_array_length map_agg map_concat map_entries map_values millisecond
@@ -57,13 +57,13 @@ FUNCTION_NAMES = _words("""
 """)
 """Names of the functions that the parser has no class for."""
 
-TYPES = _words("""
+TYPES = _word_set("""
     ARRAY BIGINT BOOLEAN CHAR DATE DAY DECIMAL DOUBLE FLOAT INT INTERVAL JSON MAP REAL SMALLINT STRUCT TEXT
     TIME TIMESTAMP TIMESTAMPTZ TINYINT VARCHAR YEAR
 """)
 """Types that a cast may name."""
 
-WORDS = _words("""
+WORDS = _word_set("""
     year quarter month week day hour minute second millisecond
     day_of_month day_of_week dow day_of_year doy year_of_week yow
     all bernoulli system
@@ -153,11 +153,11 @@ class _Checker:
         written = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
         if not isinstance(node, exp.Anonymous) and start is not None and end is not None:
             written = self._sql[start : end + 1]
-        return written.lower() if _WORD.fullmatch(written) else shown(written)
+        return written.lower() if _WORD.fullmatch(written) else quote_text(written)
 
     def _check_relation(self, node: exp.Expr) -> None:
         if isinstance(node, (exp.From, exp.Join)) and not isinstance(node.this, _RELATIONS):
-            refuse(f"{shown(_sql(node.this))} in FROM is refused.", self._allowed())
+            refuse(f"{quote_text(_sql(node.this))} in FROM is refused.", self._allowed())
         if isinstance(node, exp.Lateral) and not isinstance(node.this, (exp.Subquery, exp.Unnest)):
             self._refuse_table_function(node.this)
 
@@ -171,7 +171,7 @@ class _Checker:
             return
         if not self._is_the_table(node):
             name = ".".join(part.name for part in node.parts)
-            refuse(f"The table {shown(name)}{_where(node.this)} cannot be read.", self._allowed())
+            refuse(f"The table {quote_text(name)}{_where(node.this)} cannot be read.", self._allowed())
         node.set("this", exp.to_identifier(self._table, quoted=True))
         node.set("db", exp.to_identifier(self._database, quoted=True))
         node.set("catalog", None)
@@ -185,7 +185,7 @@ class _Checker:
         )
 
     def _refuse_table_function(self, node: exp.Expr) -> NoReturn:
-        name = self._name(node) if isinstance(node, exp.Func) else shown(_sql(node))
+        name = self._name(node) if isinstance(node, exp.Func) else quote_text(_sql(node))
         refuse(
             f"{name}{_where(node)} in FROM is refused: no table function but unnest is allowed.",
             self._allowed(),
@@ -228,13 +228,13 @@ def _check_raw_text(node: exp.Expr) -> None:
     else:
         return
     if not fine:
-        refuse(f"{shown(str(this))} is refused where it stands in the statement.")
+        refuse(f"{quote_text(str(this))} is refused where it stands in the statement.")
 
 
 def _check_path(node: exp.Expr) -> None:
     path = node.args.get("expression")
     if isinstance(node, (exp.JSONExtract, exp.JSONExtractScalar)) and isinstance(path, exp.Literal):
-        refuse(f"The JSON path {shown(path.name)} cannot be read.", "A path looks like $.a[0].")
+        refuse(f"The JSON path {quote_text(path.name)} cannot be read.", "A path looks like $.a[0].")
 
 
 def _sql(node: exp.Expr | None) -> str:

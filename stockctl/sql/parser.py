@@ -41,7 +41,7 @@ def parse_query(sql: str) -> exp.Query:
     _check_text(sql)
     tokens = _tokens(sql)
     try:
-        trees = _Parser(error_level=ErrorLevel.IMMEDIATE, dialect=_trino()).parse(tokens, sql)
+        trees = _Parser(error_level=ErrorLevel.IMMEDIATE, dialect=_new_parser()).parse(tokens, sql)
     except ParseError as error:
         raise _syntax_error(sql, error) from error
     except RecursionError as error:
@@ -72,7 +72,7 @@ def too_deep(place: str = "") -> QueryError:
     return QueryError(f"The statement is nested too deeply{place}.", "Write it in steps, with WITH.")
 
 
-def shown(text: str) -> str:
+def quote_text(text: str) -> str:
     """Return text from a statement as it may stand in a message: quoted, escaped, one line, not long."""
     quoted = repr(text)
     return quoted if len(quoted) <= _SHOWN else quoted[: _SHOWN - 4] + "...'"
@@ -90,7 +90,7 @@ def _check_text(sql: str) -> None:
 
 def _tokens(sql: str) -> list[Token]:
     try:
-        tokens = list(_trino().tokenize(sql))
+        tokens = list(_new_parser().tokenize(sql))
     except TokenError as error:
         cause = f": {error.__cause__}" if isinstance(error.__cause__, TokenError) else ""
         raise QueryError(
@@ -116,7 +116,7 @@ def _one_statement(tokens: list[Token]) -> list[Token]:
 def _check_begin(token: Token) -> None:
     if token.token_type not in _BEGINS:
         plain = token.token_type is not TokenType.STRING and _WORDS.fullmatch(token.text)
-        word = token.text.upper() if plain else shown(token.text)
+        word = token.text.upper() if plain else quote_text(token.text)
         refuse(f"{word} is refused: only a query can be run here, and nothing can be changed.")
 
 
@@ -174,11 +174,11 @@ def _syntax_error(sql: str, error: ParseError) -> QueryError:
     text = [*sql.split("\n"), ""][min(line - 1, sql.count("\n"))]
     excerpt = text[max(0, column - _SHOWN // 2) :][:_SHOWN].strip()
     return QueryError(
-        f"The SQL cannot be read at line {line}, column {column}, at {shown(word)}: {what}. "
+        f"The SQL cannot be read at line {line}, column {column}, at {quote_text(word)}: {what}. "
         f"There it says: {ascii(excerpt)[1:-1] if not excerpt.isprintable() else excerpt}",
         "The dialect is Athena's (Trino).",
     )
 
 
-def _trino() -> Trino:
+def _new_parser() -> Trino:
     return Trino()

@@ -43,7 +43,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "stockctl",
     },
     "backends.aws": CORE | AWS_DATA | {
-        "pipeline", "backends.aws.names", "backends.aws.stack", "backends.base", "config", "formatting", "retry", "sql",
+        "pipeline", "backends.aws.names", "backends.aws.stack", "backends.base", "config", "formatting",
+        "retry", "sql",
     },
     "backends.aws.names": {"config"},
     "backends.factory": {"config", "backends.base", "backends.aws", "backends.local"},

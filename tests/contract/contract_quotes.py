@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from stockctl.market.quote import Precedent, StoredQuote
+from stockctl.market.quote import EnrichedQuote, PriorQuote
 from stockctl.pipeline.ports import QuoteReader, QuoteTable
 
 
-def stored_quote(symbol: str = "AAPL", minute: int = 0, **fields: Any) -> StoredQuote:
+def stored_quote(symbol: str = "AAPL", minute: int = 0, **fields: Any) -> EnrichedQuote:
     """Return a stored quote with every figure unknown but ``fields``."""
-    unknown = dict.fromkeys(StoredQuote._fields)
+    unknown = dict.fromkeys(EnrichedQuote._fields)
     plain = {
         "symbol": symbol,
         "timestamp": f"2019-02-11T{14 + minute // 60:02}:{minute % 60:02}:00.000Z",
@@ -24,7 +24,7 @@ def stored_quote(symbol: str = "AAPL", minute: int = 0, **fields: Any) -> Stored
         "anomaly": False,
         "anomaly_alert": False,
     }
-    return StoredQuote(**unknown | plain | fields)
+    return EnrichedQuote(**unknown | plain | fields)
 
 
 FULL = stored_quote(
@@ -47,9 +47,9 @@ FULL = stored_quote(
 )
 
 
-def precedent(quote: StoredQuote) -> Precedent:
+def precedent(quote: EnrichedQuote) -> PriorQuote:
     """Return what a later quote needs of ``quote``."""
-    return Precedent(*(getattr(quote, name) for name in Precedent._fields))
+    return PriorQuote(*(getattr(quote, name) for name in PriorQuote._fields))
 
 
 class QuoteTableContract:
@@ -66,18 +66,20 @@ class QuoteTableContract:
         raise NotImplementedError
 
     @pytest.fixture
-    def stored(self) -> Callable[[], Sequence[StoredQuote]]:
+    def stored(self) -> Callable[[], Sequence[EnrichedQuote]]:
         """Read everything back, in any order."""
         raise NotImplementedError
 
-    def test_what_is_inserted_is_stored(self, table: QuoteTable, stored: Callable[[], Sequence[StoredQuote]]):
+    def test_what_is_inserted_is_stored(
+        self, table: QuoteTable, stored: Callable[[], Sequence[EnrichedQuote]]
+    ):
         """Every field arrives as it was, numbers to the last digit, unknown ones as None."""
         quotes = [FULL, stored_quote(minute=1), stored_quote("^VIX"), stored_quote("EURUSD=X")]
         table.insert(quotes)
         assert sorted(stored(), key=lambda quote: quote[:2]) == sorted(quotes, key=lambda quote: quote[:2])
 
     def test_inserting_nothing_stores_nothing(
-        self, table: QuoteTable, stored: Callable[[], Sequence[StoredQuote]]
+        self, table: QuoteTable, stored: Callable[[], Sequence[EnrichedQuote]]
     ):
         """An empty insert is no error."""
         table.insert([])
@@ -157,7 +159,7 @@ class QuoteReaderContract:
         raise NotImplementedError
 
     @pytest.fixture
-    def store(self) -> Callable[[Sequence[StoredQuote]], None]:
+    def store(self) -> Callable[[Sequence[EnrichedQuote]], None]:
         """Put stored quotes into that table."""
         raise NotImplementedError
 
@@ -166,7 +168,7 @@ class QuoteReaderContract:
         assert list(reader.latest()) == list(reader.latest(["AAPL"])) == list(reader.history("AAPL")) == []
 
     def test_every_field_is_shown_as_stored(
-        self, reader: QuoteReader, store: Callable[[Sequence[StoredQuote]], None]
+        self, reader: QuoteReader, store: Callable[[Sequence[EnrichedQuote]], None]
     ):
         """Values and their types come back as they were."""
         store([FULL])
@@ -175,7 +177,7 @@ class QuoteReaderContract:
             assert [type(value) for value in quote] == [type(value) for value in FULL]
 
     def test_latest_is_the_newest_of_each_symbol(
-        self, reader: QuoteReader, store: Callable[[Sequence[StoredQuote]], None]
+        self, reader: QuoteReader, store: Callable[[Sequence[EnrichedQuote]], None]
     ):
         """Of all symbols or of those asked for, by symbol; one that is unknown is left out."""
         store([stored_quote(symbol, minute) for minute in (2, 0, 1) for symbol in ("MSFT", "AAPL", "^VIX")])
@@ -185,7 +187,7 @@ class QuoteReaderContract:
         assert list(reader.latest([])) == []
 
     def test_history_is_oldest_first(
-        self, reader: QuoteReader, store: Callable[[Sequence[StoredQuote]], None]
+        self, reader: QuoteReader, store: Callable[[Sequence[EnrichedQuote]], None]
     ):
         """All of a symbol, or from a moment on, that moment included."""
         store([stored_quote(symbol, minute) for minute in (3, 0, 2, 1) for symbol in ("AAPL", "AAPLX")])
@@ -196,7 +198,7 @@ class QuoteReaderContract:
         assert list(reader.history("AAPL", since="2030-01-01T00:00:00.000Z")) == []
 
     def test_a_limit_takes_the_newest(
-        self, reader: QuoteReader, store: Callable[[Sequence[StoredQuote]], None]
+        self, reader: QuoteReader, store: Callable[[Sequence[EnrichedQuote]], None]
     ):
         """Limited, history still ends with the newest quote; zero means no limit."""
         everything = [stored_quote("AAPL", minute) for minute in range(300)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stockctl.market.alert import Alert
-from stockctl.market.quote import StoredQuote
+from stockctl.market.quote import EnrichedQuote
 from stockctl.pipeline.ports import Record, Rejection, Stream
 from support.real_data import wire
 from support.reference_figures import book_of
@@ -53,7 +53,7 @@ class StreamContract:
         raise NotImplementedError
 
     @pytest.fixture
-    def stored(self) -> Callable[[], Sequence[StoredQuote]]:
+    def stored(self) -> Callable[[], Sequence[EnrichedQuote]]:
         """Read the table back, in any order."""
         raise NotImplementedError
 

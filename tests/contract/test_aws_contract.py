@@ -21,9 +21,9 @@ from stockctl.backends.aws.dynamodb.items import alert_item, read_alert, read_qu
 from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteReader, DynamoQuoteTable
 from stockctl.backends.aws.kinesis.stream import KinesisStream
 from stockctl.backends.aws.parallel import Parallel
-from stockctl.backends.aws.s3 import OnceBucket, S3Archive, S3Quarantine
+from stockctl.backends.aws.s3 import S3Archive, S3Quarantine, WriteOnceBucket
 from stockctl.market.alert import Alert
-from stockctl.market.quote import StoredQuote
+from stockctl.market.quote import EnrichedQuote
 from stockctl.pipeline.ports import Rejection
 from stockctl.retry import Backoff
 from support.aws.lambda_functions import (
@@ -54,8 +54,8 @@ class OnAws:
         crew.close()
 
     @pytest.fixture
-    def bucket(self, connection: Connection, parallel: Parallel) -> OnceBucket:
-        return OnceBucket(connection.client("s3"), BUCKET, ACCOUNT, parallel, Backoff())
+    def bucket(self, connection: Connection, parallel: Parallel) -> WriteOnceBucket:
+        return WriteOnceBucket(connection.client("s3"), BUCKET, ACCOUNT, parallel, Backoff())
 
     @pytest.fixture
     def quote_table(self, connection: Connection, parallel: Parallel) -> Callable[[], DynamoQuoteTable]:
@@ -109,7 +109,7 @@ def kept_rejections(kept: Mapping[str, bytes]) -> list[Rejection]:
 
 class TestAwsQuoteTable(OnAws, QuoteTableContract):
     @pytest.fixture
-    def stored(self, connection: Connection, parallel: Parallel) -> Callable[[], Sequence[StoredQuote]]:
+    def stored(self, connection: Connection, parallel: Parallel) -> Callable[[], Sequence[EnrichedQuote]]:
         reader = DynamoQuoteReader(connection.client("dynamodb"), QUOTES, parallel)
         return lambda: [quote for newest in reader.latest() for quote in reader.history(newest.symbol)]
 
@@ -128,27 +128,27 @@ class TestAwsQuoteReader(OnAws, QuoteReaderContract):
         return DynamoQuoteReader(connection.client("dynamodb"), QUOTES, parallel)
 
     @pytest.fixture
-    def store(self, quote_table: Callable[[], DynamoQuoteTable]) -> Callable[[Sequence[StoredQuote]], None]:
+    def store(self, quote_table: Callable[[], DynamoQuoteTable]) -> Callable[[Sequence[EnrichedQuote]], None]:
         return quote_table().insert
 
 
 class TestAwsArchive(OnAws, ArchiveContract):
     @pytest.fixture
-    def archive(self, bucket: OnceBucket) -> S3Archive:
+    def archive(self, bucket: WriteOnceBucket) -> S3Archive:
         return S3Archive(bucket)
 
     @pytest.fixture
-    def other_archive(self, bucket: OnceBucket) -> S3Archive:
+    def other_archive(self, bucket: WriteOnceBucket) -> S3Archive:
         return S3Archive(bucket)
 
 
 class TestAwsQuarantine(OnAws, QuarantineContract):
     @pytest.fixture
-    def quarantine(self, bucket: OnceBucket) -> S3Quarantine:
+    def quarantine(self, bucket: WriteOnceBucket) -> S3Quarantine:
         return S3Quarantine(bucket)
 
     @pytest.fixture
-    def other_quarantine(self, bucket: OnceBucket) -> S3Quarantine:
+    def other_quarantine(self, bucket: WriteOnceBucket) -> S3Quarantine:
         return S3Quarantine(bucket)
 
 
@@ -189,11 +189,11 @@ class TestAwsStream(OnAws, StreamContract):
             yield memory
 
     @pytest.fixture
-    def stream(self, connection: Connection, bucket: OnceBucket, memory: Memory) -> KinesisStream:
+    def stream(self, connection: Connection, bucket: WriteOnceBucket, memory: Memory) -> KinesisStream:
         return KinesisStream(connection.client("kinesis"), STREAM, S3Quarantine(bucket), Backoff())
 
     @pytest.fixture
-    def stored(self, memory: Memory) -> Callable[[], Sequence[StoredQuote]]:
+    def stored(self, memory: Memory) -> Callable[[], Sequence[EnrichedQuote]]:
         return lambda: [read_quote(item) for item in memory.quotes.values()]
 
     @pytest.fixture

@@ -15,10 +15,15 @@ from stockctl.backends.local.alerts import SqliteAlertLog, SqliteAlertReader
 from stockctl.backends.local.archive import FileArchive, FileQuarantine
 from stockctl.backends.local.database import Database
 from stockctl.backends.local.home import Home
-from stockctl.backends.local.quotes import RecentQuotes, RememberedTable, SqliteQuoteReader, SqliteQuoteTable
-from stockctl.backends.local.stream import EmbeddedStream
+from stockctl.backends.local.quotes import (
+    CachedQuoteTable,
+    RecentQuoteCache,
+    SqliteQuoteReader,
+    SqliteQuoteTable,
+)
+from stockctl.backends.local.stream import LocalStream
 from stockctl.market.alert import Alert
-from stockctl.market.quote import StoredQuote
+from stockctl.market.quote import EnrichedQuote
 from stockctl.pipeline.ports import Rejection
 from support.local_home import open_stream, quarantined, raw_files
 
@@ -46,7 +51,7 @@ class Embedded:
             yield opened
 
     @pytest.fixture
-    def stored(self, other_database: Database) -> Callable[[], Sequence[StoredQuote]]:
+    def stored(self, other_database: Database) -> Callable[[], Sequence[EnrichedQuote]]:
         reader = SqliteQuoteReader(other_database)
         return lambda: [quote for newest in reader.latest() for quote in reader.history(newest.symbol)]
 
@@ -77,12 +82,12 @@ class TestRememberedQuoteTable(Embedded, QuoteTableContract):
     """The table that remembers what is asked for by five."""
 
     @pytest.fixture
-    def table(self, database: Database) -> RememberedTable:
-        return RecentQuotes(5).table(database._connection)
+    def table(self, database: Database) -> CachedQuoteTable:
+        return RecentQuoteCache(5).table(database._connection)
 
     @pytest.fixture
-    def other_table(self, other_database: Database) -> RememberedTable:
-        return RecentQuotes(5).table(other_database._connection)
+    def other_table(self, other_database: Database) -> CachedQuoteTable:
+        return RecentQuoteCache(5).table(other_database._connection)
 
 
 class TestEmbeddedQuoteReader(Embedded, QuoteReaderContract):
@@ -91,7 +96,7 @@ class TestEmbeddedQuoteReader(Embedded, QuoteReaderContract):
         return SqliteQuoteReader(database)
 
     @pytest.fixture
-    def store(self, other_database: Database) -> Callable[[Sequence[StoredQuote]], None]:
+    def store(self, other_database: Database) -> Callable[[Sequence[EnrichedQuote]], None]:
         return SqliteQuoteTable(other_database._connection).insert
 
 
@@ -137,7 +142,7 @@ class TestEmbeddedAlertReader(Embedded, AlertReaderContract):
 
 class TestEmbeddedStream(Embedded, StreamContract):
     @pytest.fixture
-    def stream(self, home: Home) -> Iterator[EmbeddedStream]:
+    def stream(self, home: Home) -> Iterator[LocalStream]:
         with open_stream(home.root) as opened:
             yield opened
 

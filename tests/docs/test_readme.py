@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from stockctl.backends.aws.stack.cost import estimate
-from stockctl.config.example import toml
+from stockctl.config.example import to_toml
 from stockctl.config.schema import Section, Settings
 from support.paths import REPOSITORY
 
@@ -22,7 +22,7 @@ def keys() -> list[tuple[str, str, str]]:
         for key, field in model.model_fields.items():
             if prefix or key == name:
                 known = field.default_factory is None and field.default is not None
-                default = f"`{toml(field.default)}`" if known else ""
+                default = f"`{to_toml(field.default)}`" if known else ""
                 rows.append((f"`{prefix}{key}`", default, str(field.description)))
     return rows
 

@@ -12,7 +12,7 @@ import pytest
 import stockctl
 from stockctl.errors import ConfigError
 from stockctl.functions.runtime import Environment, read_environment
-from stockctl.market.policy import Rules
+from stockctl.market.policy import AnalysisRules
 from support.aws.lambda_functions import ENVIRONMENT
 
 ROOT = Path(stockctl.__file__).parent.parent
@@ -34,7 +34,7 @@ def test_the_environment_is_read_once_and_whole():
     variables = {**ENVIRONMENT, "THRESHOLD_PERCENT": "2.5", "ALERT_MAX_AGE_SECONDS": "3600", "TTL_DAYS": "90"}
     assert read_environment(variables, publishes=True) == Environment(
         "stock-market-data", "stock-market-alerts", "quotes-of-a-test", ENVIRONMENT["TOPIC_ARN"],
-        Rules(5, 20, Decimal("2.5")), timedelta(hours=1), timedelta(days=90),
+        AnalysisRules(5, 20, Decimal("2.5")), timedelta(hours=1), timedelta(days=90),
     )  # fmt: skip
     assert read_environment(ENVIRONMENT)[-2:] == (None, None)
     assert read_environment(ENVIRONMENT).topic_arn == ""

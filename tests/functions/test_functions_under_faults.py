@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.backends.aws.dynamodb.items import read_alert, read_quote
-from stockctl.market.alert import alerts_of
-from stockctl.market.policy import Rules
+from stockctl.market.alert import alerts_for
+from stockctl.market.policy import AnalysisRules
 from stockctl.market.timestamp import object_name
 from support.aws.lambda_functions import Functions, load_functions
 from support.aws.lambda_model import EventSource
@@ -134,10 +134,10 @@ def test_what_is_given_up_is_in_the_failure_destination(
 def assert_alerted_or_set_aside(pipeline: Pipeline) -> None:
     """Each stored quote's alerts are logged and published, unless the quote was set aside."""
     set_aside = {read_quote(record.event["dynamodb"]["NewImage"])[:2] for record in pipeline.unwatched}
-    rules = Rules(**RULES)
+    rules = AnalysisRules(**RULES)
     for item in pipeline.memory.quotes.values():
         quote = read_quote(item)
-        for alert in alerts_of(quote, rules, ""):
+        for alert in alerts_for(quote, rules, ""):
             done = alert.alert_id in pipeline.memory.alerts and pipeline.published[alert.alert_id]
             assert done or quote[:2] in set_aside
 

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from stockctl.market.alert import Alert, alerts_of, readable_price, sample_alert
-from stockctl.market.policy import Rules
-from stockctl.market.quote import StoredQuote, read_record
+from stockctl.market.alert import Alert, alerts_for, format_price, sample_alert
+from stockctl.market.policy import AnalysisRules
+from stockctl.market.quote import EnrichedQuote, decode_record
 from support.malformed_records import good_record
 
 CREATED = "2026-01-05T15:00:00.000Z"
 
 
-def stored(**figures: Any) -> StoredQuote:
+def stored(**figures: Any) -> EnrichedQuote:
     """Return a stored quote with nothing to tell except ``figures``."""
-    quote = read_record(good_record(symbol='"MSFT"', timestamp='"2008-10-07T20:00:00.000Z"')).quote
-    plain = StoredQuote(*quote, None, None, None, None, None, None, False, False, None, None)
+    quote = decode_record(good_record(symbol='"MSFT"', timestamp='"2008-10-07T20:00:00.000Z"')).quote
+    plain = EnrichedQuote(*quote, None, None, None, None, None, None, False, False, None, None)
     return plain._replace(**{name: _decimal(value) for name, value in figures.items()})
 
 
@@ -34,7 +34,7 @@ SOLD = {
 
 def test_a_crossing_reads_like_this():
     """The message of Microsoft's turn on 7 October 2008, word for word, with every field of its alert."""
-    assert alerts_of(stored(**SOLD), Rules(), CREATED) == [
+    assert alerts_for(stored(**SOLD), AnalysisRules(), CREATED) == [
         Alert(
             "MSFT|2008-10-07T20:00:00.000Z|trend_down",
             "MSFT",
@@ -58,7 +58,7 @@ def test_a_crossing_upwards_is_a_buy_signal():
     quote = stored(
         **SOLD | {"trend": "up", "previous_trend": "down", "change": "0.5", "change_percent": "2.25"}
     )
-    (alert,) = alerts_of(quote, Rules(12, 26), CREATED)
+    (alert,) = alerts_for(quote, AnalysisRules(12, 26), CREATED)
     assert (
         alert.message
         == "MSFT 23.23, up 2.2 % on the day: SMA-12 25.44 crossed above SMA-26 25.93 (buy signal)"
@@ -70,7 +70,7 @@ def test_a_crossing_upwards_is_a_buy_signal():
 def test_an_anomaly_reads_like_this():
     """An anomaly has no signal, and an id by symbol, direction and New York day."""
     quote = stored(**SOLD | {"previous_trend": "down", "anomaly": True, "anomaly_alert": True})
-    (alert,) = alerts_of(quote, Rules(threshold_percent=Decimal("5.50")), CREATED)
+    (alert,) = alerts_for(quote, AnalysisRules(threshold_percent=Decimal("5.50")), CREATED)
     assert alert.message == (
         "MSFT 23.23, down 6.7 % on the day: moved more than 5.5 % from the previous close 24.91"
     )
@@ -80,19 +80,22 @@ def test_an_anomaly_reads_like_this():
 def test_the_id_of_an_anomaly_has_the_day_of_new_york():
     """After midnight UTC the day in New York is still the one before."""
     quote = stored(**SOLD | {"change": "1", "trend": None, "anomaly": True, "anomaly_alert": True})
-    (alert,) = alerts_of(quote._replace(timestamp="2008-10-08T03:59:00.000Z"), Rules(), CREATED)
+    (alert,) = alerts_for(quote._replace(timestamp="2008-10-08T03:59:00.000Z"), AnalysisRules(), CREATED)
     assert alert.alert_id == "MSFT|anomaly|up|2008-10-07"
 
 
 def test_a_quote_may_raise_both_and_the_crossing_comes_first():
     """A crossing and an anomaly of one quote are two alerts in that order."""
     quote = stored(**SOLD | {"anomaly": True, "anomaly_alert": True})
-    assert [alert.kind for alert in alerts_of(quote, Rules(), CREATED)] == ["trend_down", "anomaly"]
+    assert [alert.kind for alert in alerts_for(quote, AnalysisRules(), CREATED)] == ["trend_down", "anomaly"]
 
 
 def test_a_later_anomaly_of_the_day_raises_nothing():
     """The flag alone is no alert."""
-    assert alerts_of(stored(**SOLD | {"previous_trend": "down", "anomaly": True}), Rules(), CREATED) == []
+    assert (
+        alerts_for(stored(**SOLD | {"previous_trend": "down", "anomaly": True}), AnalysisRules(), CREATED)
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,9 @@ def test_a_later_anomaly_of_the_day_raises_nothing():
 )
 def test_the_move_of_the_day_in_words(change: str | None, percent: str | None, words: str):
     """The move is told with one decimal; when it is unknown nothing is said of it."""
-    (alert,) = alerts_of(stored(**SOLD | {"change": change, "change_percent": percent}), Rules(), CREATED)
+    (alert,) = alerts_for(
+        stored(**SOLD | {"change": change, "change_percent": percent}), AnalysisRules(), CREATED
+    )
     assert alert.message.startswith(words)
 
 
@@ -124,7 +129,7 @@ def test_the_move_of_the_day_in_words(change: str | None, percent: str | None, w
 )  # fmt: skip
 def test_prices_for_people(price: str, text: str):
     """Prices have two decimals, small ones four significant digits, never an exponent."""
-    assert readable_price(Decimal(price)) == text
+    assert format_price(Decimal(price)) == text
 
 
 def test_the_test_alert_says_that_it_is_one():

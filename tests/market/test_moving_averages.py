@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.market.indicators import MovingAverages
-from stockctl.market.numbers import exact
+from stockctl.market.numbers import exact_arithmetic
 from support import real_data
 from support.quote_strategies import examples
 
@@ -31,7 +31,7 @@ def means(prices: list[Decimal], short: int, long: int) -> list[tuple[Decimal | 
     """Return both means after each price."""
     averages = MovingAverages(short, long)
     found = []
-    with exact():
+    with exact_arithmetic():
         for price in prices:
             averages.push(price)
             found.append((averages.short, averages.long))
@@ -73,7 +73,7 @@ def test_sign_of_the_spread_is_exact(prices: list[Decimal], short: int, more: in
     """The sign of short minus long comes from the exact means, even where the rounded ones are equal."""
     long = short + more
     averages = MovingAverages(short, long)
-    with exact():
+    with exact_arithmetic():
         for count, price in enumerate(prices, 1):
             averages.push(price)
             if count < long:
@@ -87,7 +87,7 @@ def test_sign_of_the_spread_is_exact(prices: list[Decimal], short: int, more: in
 def test_a_spread_below_the_last_stored_digit_counts():
     """Means that differ only behind the eighth decimal are equal when stored, and different when decided."""
     averages = MovingAverages(299, 300)
-    with exact():
+    with exact_arithmetic():
         for price in [Decimal("1.000001")] + [Decimal(1)] * 299:
             averages.push(price)
         assert averages.short == averages.long == Decimal(1)

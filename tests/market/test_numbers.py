@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.market.numbers import exact, plain, rounded_quotient
+from stockctl.market.numbers import exact_arithmetic, format_decimal, rounded_quotient
 from support.quote_strategies import examples
 
 _NUMERATORS = st.decimals("-1e21", "1e21", places=6)
@@ -18,7 +18,7 @@ _DENOMINATORS = st.decimals("0.000001", "1e15", places=6)
 @examples(150)
 def test_quotient_is_rounded_as_fractions_round(numerator: Decimal, denominator: Decimal):
     """A quotient is the exact one rounded half-even to 8 decimals, whatever its size and sign."""
-    with exact():
+    with exact_arithmetic():
         quotient = rounded_quotient(numerator, denominator)
         assert rounded_quotient(numerator, -denominator) == -quotient
     assert Fraction(quotient) == round(Fraction(numerator) / Fraction(denominator), 8)
@@ -43,14 +43,14 @@ def test_quotient_is_rounded_as_fractions_round(numerator: Decimal, denominator:
 )
 def test_ties_go_to_the_even_digit(numerator: str, denominator: str, quotient: str):
     """A result half-way between two goes to the even one, on both sides of zero."""
-    with exact():
+    with exact_arithmetic():
         result = rounded_quotient(Decimal(numerator), Decimal(denominator))
-    assert plain(result) == quotient
+    assert format_decimal(result) == quotient
 
 
 def test_what_would_be_cut_raises():
     """Arithmetic that cannot be exact raises instead of rounding unseen."""
-    with exact(), pytest.raises(Inexact):
+    with exact_arithmetic(), pytest.raises(Inexact):
         Decimal(1) / Decimal(3)
 
 
@@ -58,11 +58,11 @@ def test_what_would_be_cut_raises():
 @examples(100)
 def test_plain_text_is_canonical_and_exact(number: Decimal):
     """Positional text has no exponent and no trailing zero, and means the same number."""
-    text = plain(number)
+    text = format_decimal(number)
     assert Decimal(text) == number
     assert not set(text) - set("-.0123456789")
     assert "." not in text or text[-1] not in "0."
-    assert text == plain(Decimal(text))
+    assert text == format_decimal(Decimal(text))
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_plain_text_is_canonical_and_exact(number: Decimal):
 )
 def test_plain_text_of(number: str, text: str):
     """Exponents are spelled out, zeros in front of the point stay, zero has no sign."""
-    assert plain(Decimal(number)) == text
+    assert format_decimal(Decimal(number)) == text

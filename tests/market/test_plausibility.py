@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.market.plausibility import CLOCK_TOLERANCE, CONFIRMATIONS, Action, Doubt, Plausibility, Verdict
+from stockctl.market.plausibility import (
+    CLOCK_TOLERANCE,
+    CONFIRMATIONS,
+    Action,
+    Doubt,
+    Judgement,
+    PlausibilityChecker,
+)
 from stockctl.market.quote import Quote
 from stockctl.market.timestamp import format_timestamp
 from support.quote_strategies import examples
@@ -26,19 +33,19 @@ def quote(
     return Quote(symbol, time, Decimal(str(price)), known, None, None, None, None, "test", None)
 
 
-def judged(plausibility: Plausibility, quotes: Iterable[Quote]) -> list[str]:
+def judged(plausibility: PlausibilityChecker, quotes: Iterable[Quote]) -> list[str]:
     """Return what is done with each of the quotes."""
     return [plausibility.judge(each, NOW).action for each in quotes]
 
 
-def doubts(plausibility: Plausibility) -> dict[str, int]:
+def doubts(plausibility: PlausibilityChecker) -> dict[str, int]:
     """Return the counters that are not zero."""
     return {doubt: count for doubt, count in plausibility.counts.items() if count}
 
 
 def test_sound_quotes_are_taken_and_nothing_is_counted() -> None:
     """A price may halve, double, and stay; a second quote of a time is not our business."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     quotes = [quote(72), quote(73, 1), quote(36, 2), quote(140, 3), quote(140, 4), quote(139, 4)]
     assert judged(given, quotes) == ["take"] * 6
     assert doubts(given) == {}
@@ -48,7 +55,7 @@ def test_sound_quotes_are_taken_and_nothing_is_counted() -> None:
 @pytest.mark.parametrize("factor", ["100", "0.01", "1000", "0.001", "87.3", "50", "0.02"])
 def test_a_price_in_another_unit_is_refused_with_both_prices(factor: str) -> None:
     """Pence for pounds, and pounds for pence; what comes after it in the old unit is taken."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     wrong = Decimal(72) * Decimal(factor)
     assert judged(given, [quote(72)]) == ["take"]
     verdict = given.judge(quote(wrong, 30), NOW)
@@ -65,13 +72,13 @@ def test_a_price_in_another_unit_is_refused_with_both_prices(factor: str) -> Non
 @pytest.mark.parametrize("factor", ["49.9", "0.021", "1"])
 def test_a_large_move_is_no_other_unit(factor: str) -> None:
     """What is not near a factor of 100 is the market's business."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     assert judged(given, [quote(72), quote(Decimal(72) * Decimal(factor), 30)]) == ["take", "take"]
 
 
 def test_a_level_that_stays_is_taken_in_the_end() -> None:
     """A split of 1:100 must not block a symbol: three later quotes over a minute are proof enough."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     at_level = [quote(0.72, 30), quote(0.73, 60), quote(0.71, 75), quote(0.74, 90), quote(0.75, 120)]
     assert judged(given, [quote(72), *at_level]) == ["take", "refuse", "refuse", "refuse", "flag", "take"]
     assert doubts(given) == {"scale": 3, "rescaled": 1}
@@ -80,9 +87,9 @@ def test_a_level_that_stays_is_taken_in_the_end() -> None:
 
 def test_what_is_taken_after_all_says_why() -> None:
     """A person who reads the log can tell a split from an error."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     *_, verdict = [given.judge(each, NOW) for each in [quote(72), *(quote(1, 30 * n) for n in range(1, 5))]]
-    assert verdict == Verdict(
+    assert verdict == Judgement(
         Action.FLAG,
         Doubt.RESCALED,
         "price 1 is off by a factor of 72 from the last, 72, and taken, because it stays so or the previous "
@@ -92,28 +99,28 @@ def test_what_is_taken_after_all_says_why() -> None:
 
 def test_many_quotes_in_a_few_seconds_are_no_proof() -> None:
     """A feed that ticks ten times a second would confirm its own error at once."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     assert set(judged(given, [quote(72), *(quote(0.72, 1 + n / 10) for n in range(500))])[1:]) == {"refuse"}
     assert judged(given, [quote(0.72, 61)]) == ["flag"]
 
 
 def test_a_quote_at_the_old_level_makes_the_new_one_begin_anew() -> None:
     """A feed that goes back and forth is wrong, however often it is."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     quotes = [quote(72 if n % CONFIRMATIONS == 0 else 0.72, 60 * n) for n in range(30)]
     assert judged(given, quotes) == ["take", "refuse", "refuse"] * 10
 
 
 def test_a_second_wrong_level_does_not_confirm_the_first() -> None:
     """Prices must agree with each other to be proof."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     wrong = [quote(price, 60 * (n + 1)) for n, price in enumerate([0.72, 7200, 0.72, 7200, 0.72, 7200])]
     assert set(judged(given, [quote(72), *wrong])[1:]) == {"refuse"}
 
 
 def test_the_same_quote_again_is_no_confirmation_and_counted_once() -> None:
     """A market that rests at a wrong price is polled many times; its reason does not change either."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     given.judge(quote(72), NOW)
     verdicts = {given.judge(quote(7200, 30), NOW + timedelta(minutes=n)) for n in range(100)}
     assert [verdict.action for verdict in verdicts] == ["refuse"]
@@ -126,7 +133,7 @@ def test_the_same_quote_again_is_no_confirmation_and_counted_once() -> None:
 )
 def test_the_previous_close_proves_a_split_over_night(close: str | None, hours: float, action: str) -> None:
     """Only after a rest, and only if it agrees: within a session both are in the wrong unit at once."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     quotes = [quote(72), quote(0.72, hours * 3600, close=close)]
     assert judged(given, quotes) == ["take", action]
     assert doubts(given) == {"rescaled" if action == "flag" else "scale": 1}
@@ -134,11 +141,11 @@ def test_the_previous_close_proves_a_split_over_night(close: str | None, hours: 
 
 def test_a_time_in_the_future_is_refused_and_does_not_hold_up_what_follows() -> None:
     """A little is granted to clocks; the reason names no moment that changes at every look."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     ahead = quote(72, 301, before=timedelta())
     verdicts = {given.judge(ahead, NOW), given.judge(ahead, NOW + timedelta(milliseconds=999))}
     assert verdicts == {
-        Verdict(
+        Judgement(
             Action.REFUSE,
             Doubt.FUTURE,
             "timestamp 2026-03-02T15:05:01.000Z is more than 5 minutes ahead of this machine's clock",
@@ -151,7 +158,7 @@ def test_a_time_in_the_future_is_refused_and_does_not_hold_up_what_follows() -> 
 
 def test_a_time_that_goes_backwards_is_dropped_per_symbol() -> None:
     """Another symbol has a time of its own."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     quotes = [quote(72, 60), quote(72, 59.999), quote(72, 1, symbol="BP.L"), quote(72, 60)]
     assert judged(given, quotes) == ["take", "drop", "take", "take"]
     assert doubts(given) == {"backwards": 1}
@@ -162,7 +169,7 @@ def test_a_time_that_goes_backwards_is_dropped_per_symbol() -> None:
 
 def test_an_unknown_previous_close_is_flagged_and_stays_unknown() -> None:
     """It is counted, and the quote goes on as it is."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     unknown = quote(72, close=None)
     assert given.judge(unknown, NOW).taken
     assert unknown.previous_close is None
@@ -171,7 +178,7 @@ def test_an_unknown_previous_close_is_flagged_and_stays_unknown() -> None:
 
 def test_what_was_no_quote_is_counted_with_the_rest() -> None:
     """A source tells what it could not read."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     given.count(Doubt.UNREADABLE)
     given.count(Doubt.UNREADABLE, 2)
     assert doubts(given) == {"unreadable": 3}
@@ -179,7 +186,7 @@ def test_what_was_no_quote_is_counted_with_the_rest() -> None:
 
 def test_memory_is_bounded_by_forgetting_the_quietest_symbol() -> None:
     """A feed of endless new symbols is as safe as any; one that ticks is remembered."""
-    given = Plausibility(most_symbols=3)
+    given = PlausibilityChecker(most_symbols=3)
     for number in range(1, 100):
         new = [quote(72, number, symbol="BUSY"), quote(72, number, symbol=f"S{number}")]
         assert judged(given, new) == ["take", "take"]
@@ -190,7 +197,7 @@ def test_memory_is_bounded_by_forgetting_the_quietest_symbol() -> None:
 
 def test_the_counters_are_a_copy() -> None:
     """Who shows them cannot change them, nor meet a change while reading."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     before = given.counts
     judged(given, [quote(72, close=None)])
     assert before[Doubt.NO_PREVIOUS_CLOSE] == 0
@@ -213,7 +220,7 @@ def test_whatever_comes_what_is_taken_is_in_order_and_every_quote_has_one_answer
     given_steps: list[tuple[str, float, int, bool]],
 ) -> None:
     """Times of what was taken never go back nor lie ahead; a jump in price is flagged, never silent."""
-    plausibility, taken, clock = Plausibility(), {}, 0
+    plausibility, taken, clock = PlausibilityChecker(), {}, 0
     for symbol, factor, pause, has_close in given_steps:
         clock += pause
         each = quote(100 * factor, clock / 1000, symbol=symbol, close=90 if has_close else None)
@@ -235,7 +242,7 @@ def test_whatever_comes_what_is_taken_is_in_order_and_every_quote_has_one_answer
 @given(st.floats(1e-6, 1e9), st.floats(1e-6, 1e9), st.floats(0.75, 1.3))
 def test_no_level_is_refused_for_ever(old: float, new: float, drift: float) -> None:
     """Whatever the old price, a new one that stays is taken after four quotes at the latest."""
-    given = Plausibility()
+    given = PlausibilityChecker()
     prices = [old, new, new * drift, new, new * drift, new]
     actions = judged(given, [quote(f"{max(price, 1e-6):.6f}", 60 * n) for n, price in enumerate(prices)])
     assert actions[4] in ("take", "flag")

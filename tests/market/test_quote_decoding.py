@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.market.quote import Quote, encode_quote, make_quote, read_record
+from stockctl.market.quote import Quote, decode_record, encode_quote, make_quote
 from support.malformed_records import good_record
 from support.quote_strategies import SYMBOLS, TIMESTAMPS, examples
 
@@ -33,7 +33,7 @@ QUOTES = st.builds(
 def test_every_field_is_read():
     """A record with every field becomes a quote with exactly these values."""
     record = good_record(symbol='"BRK-B"', observed_at='"2019-02-11T14:31:02.250Z"')
-    assert read_record(record).quote == Quote(
+    assert decode_record(record).quote == Quote(
         "BRK-B",
         "2019-02-11T14:31:00.000Z",
         Decimal("170.97"),
@@ -51,9 +51,9 @@ def test_every_field_is_read():
 @pytest.mark.parametrize("text", ["null", None])
 def test_what_is_unknown_stays_unknown(name: str, text: str | None):
     """An optional field that is null or absent is unknown: None, and never zero."""
-    quote = read_record(good_record(**{name: text})).quote
+    quote = decode_record(good_record(**{name: text})).quote
     assert getattr(quote, name) is None
-    assert getattr(read_record(encode_quote(quote)).quote, name) is None
+    assert getattr(decode_record(encode_quote(quote)).quote, name) is None
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_is_unknown_stays_unknown(name: str, text: str | None):
 )
 def test_prices_are_rounded_half_even_to_six_decimals(text: str, value: str):
     """A price keeps at most six decimals; ties go to the even digit; its text has no exponent and no tail."""
-    quote = read_record(good_record(price=text)).quote
+    quote = decode_record(good_record(price=text)).quote
     assert quote.price == Decimal(value)
     assert f'"price":{value},'.encode() in encode_quote(quote)
 
@@ -90,7 +90,7 @@ def test_prices_are_rounded_half_even_to_six_decimals(text: str, value: str):
 @examples(100)
 def test_rounding_equals_that_of_fractions(number: Decimal):
     """Any price is rounded as exact fractions round it."""
-    quote = read_record(good_record(price=str(number))).quote
+    quote = decode_record(good_record(price=str(number))).quote
     assert Fraction(quote.price) == round(Fraction(number), 6)
 
 
@@ -99,7 +99,7 @@ def test_rounding_equals_that_of_fractions(number: Decimal):
 )
 def test_session_figures_may_be_zero_or_below(text: str):
     """Open, high and low may be any number (spreads and futures go below zero); zero has no sign."""
-    quote = read_record(good_record(open=text, high=text, low=text)).quote
+    quote = decode_record(good_record(open=text, high=text, low=text)).quote
     assert str(quote.open.normalize() + 0) == ("-12.5" if text == "-12.5" else "0")
     assert b":-0," not in encode_quote(quote)
 
@@ -107,7 +107,7 @@ def test_session_figures_may_be_zero_or_below(text: str):
 @pytest.mark.parametrize("text", ["0", "9223372036854775807"])
 def test_volume_reaches_from_zero_to_the_largest_bigint(text: str):
     """A volume is any whole number that a signed 64-bit integer holds, zero included."""
-    assert read_record(good_record(volume=text)).quote.volume == int(text)
+    assert decode_record(good_record(volume=text)).quote.volume == int(text)
 
 
 @pytest.mark.parametrize(
@@ -123,20 +123,20 @@ def test_volume_reaches_from_zero_to_the_largest_bigint(text: str):
 )
 def test_the_archive_keeps_a_record_as_it_came(record: bytes):
     """The archived body is the record itself, byte for byte, unknown fields and spacing included."""
-    assert read_record(record).body == record
+    assert decode_record(record).body == record
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b" \n\n"])
 def test_line_ends_behind_a_record_stay(ending: bytes):
     """A line of NDJSON is archived with its end, which no reader of lines minds."""
-    assert read_record(good_record() + ending).body == good_record() + ending
+    assert decode_record(good_record() + ending).body == good_record() + ending
 
 
 @pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
 def test_json_over_several_lines_is_archived_on_one(line_break: bytes):
     """Athena reads the archive line by line: laid out JSON holds the same quote, on a line of its own."""
-    reading = read_record(line_break + good_record().replace(b",", b"," + line_break))
-    assert reading.quote == read_record(good_record()).quote
+    reading = decode_record(line_break + good_record().replace(b",", b"," + line_break))
+    assert reading.quote == decode_record(good_record()).quote
     assert reading.body == encode_quote(reading.quote)
     assert len(reading.body.splitlines()) == 1
 
@@ -144,14 +144,14 @@ def test_json_over_several_lines_is_archived_on_one(line_break: bytes):
 @pytest.mark.parametrize(("given_symbol", "symbol"), [("aapl", "AAPL"), ("Brk-b", "BRK-B"), ("^vix", "^VIX")])
 def test_a_symbol_in_small_letters_is_rewritten_in_the_archive_too(given_symbol: str, symbol: str):
     """Such a quote is accepted upper-cased, and the archived body carries the symbol of its key."""
-    reading = read_record(good_record(symbol=f'"{given_symbol}"', note="1"))
+    reading = decode_record(good_record(symbol=f'"{given_symbol}"', note="1"))
     assert reading.quote.symbol == symbol
     assert reading.body == good_record(symbol=f'"{symbol}"')
 
 
 def test_encoded_quote_reads():
     """The record of a quote is one compact JSON object in the order of the contract."""
-    quote = read_record(good_record(observed_at='"2019-02-11T14:31:02.250Z"', low="null")).quote
+    quote = decode_record(good_record(observed_at='"2019-02-11T14:31:02.250Z"', low="null")).quote
     assert encode_quote(quote) == (
         b'{"symbol":"AAPL","timestamp":"2019-02-11T14:31:00.000Z","price":170.97,"previous_close":170.41,'
         b'"open":171.14,"high":171.2,"low":null,"volume":619925,"source":"replay",'
@@ -161,13 +161,13 @@ def test_encoded_quote_reads():
 
 def test_a_replayed_quote_carries_no_observed_at():
     """Without ``observed_at`` the record has no such field, so that a replay repeats its bytes."""
-    assert b"observed_at" not in encode_quote(read_record(good_record()).quote)
+    assert b"observed_at" not in encode_quote(decode_record(good_record()).quote)
 
 
 def test_unknown_fields_are_no_part_of_a_quote():
     """What the contract does not name is ignored, in any spelling of a known name as well."""
-    quote = read_record(good_record(note='"x"', Price="1", expires_at="9")).quote
-    assert quote == read_record(good_record()).quote
+    quote = decode_record(good_record(note='"x"', Price="1", expires_at="9")).quote
+    assert quote == decode_record(good_record()).quote
 
 
 @given(QUOTES)
@@ -175,7 +175,7 @@ def test_unknown_fields_are_no_part_of_a_quote():
 def test_what_is_encoded_is_read_back(quote: Quote):
     """Any quote survives its record, whose bytes are the same the second time."""
     record = encode_quote(quote)
-    reading = read_record(record)
+    reading = decode_record(record)
     assert reading.quote == quote
     assert reading.body == record == encode_quote(reading.quote)
 

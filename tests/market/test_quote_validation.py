@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.market.quote import MAX_RECORD_BYTES, Quote, make_quote, read_record
-from stockctl.market.validation import Refusal
+from stockctl.market.quote import MAX_RECORD_BYTES, Quote, decode_record, make_quote
+from stockctl.market.validation import InvalidQuote
 from support.malformed_records import good_record, malformed_records
 from support.quote_strategies import examples
 
@@ -18,8 +18,8 @@ _REASON_LENGTH = 180
 def refusal_of(data: bytes) -> str | None:
     """Return the reason why ``data`` is refused, or None when it is not."""
     try:
-        read_record(data)
-    except Refusal as reason:
+        decode_record(data)
+    except InvalidQuote as reason:
         return str(reason)
     return None
 
@@ -108,7 +108,7 @@ def test_nesting_at_the_edge_of_what_the_interpreter_takes():
 def test_values_that_sources_must_not_pass(field: str, value: object):
     """A source that hands on a float, text or a decimal that is not finite is told so."""
     fields = {"symbol": "A", "timestamp": "2019-02-11T14:31:00.000Z", "price": 1, "source": "x", field: value}
-    with pytest.raises(Refusal, match=f"^{field} "):
+    with pytest.raises(InvalidQuote, match=f"^{field} "):
         make_quote(fields)
 
 
@@ -144,7 +144,7 @@ def test_any_small_damage_is_read_or_refused(place: int, inserted: bytes, remove
     record = good_record()
     damaged = record[:place] + inserted + record[place + removed :]
     try:
-        reading = read_record(damaged)
-    except Refusal:
+        reading = decode_record(damaged)
+    except InvalidQuote:
         return
-    assert read_record(reading.body).quote == reading.quote
+    assert decode_record(reading.body).quote == reading.quote

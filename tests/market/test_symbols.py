@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.market.symbol import parse_symbol
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 from support.quote_strategies import SYMBOLS, examples
 
 
@@ -28,7 +28,7 @@ def test_any_text_becomes_safe_or_is_refused(text: str):
     """What is taken has only safe characters, cannot leave a folder and is its own symbol again."""
     try:
         symbol = parse_symbol(text)
-    except Refusal:
+    except InvalidQuote:
         return
     assert re.fullmatch(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}", symbol)
     assert parse_symbol(symbol) == symbol
@@ -44,7 +44,7 @@ def test_every_other_ascii_character(character: str):
     for text in (f"{character}A", f"A{character}A", f"A{character}"):
         try:
             taken.append(parse_symbol(text))
-        except Refusal:
+        except InvalidQuote:
             taken.append(None)
     begins, goes_on = character == "^", character in "^.=-"
     assert [symbol is not None for symbol in taken] == [begins, goes_on, goes_on]
@@ -53,5 +53,5 @@ def test_every_other_ascii_character(character: str):
 @pytest.mark.parametrize("letter", ["ß", "ı", "ſ", "ﬁ", "İ", "\u212a", "é", "Ａ", "А"])
 def test_letters_that_upper_case_to_ascii_are_refused(letter: str):
     """A letter that only looks like ASCII, or becomes it in upper case, is refused, not rewritten."""
-    with pytest.raises(Refusal, match="is not 1 to 20 letters, digits and"):
+    with pytest.raises(InvalidQuote, match="is not 1 to 20 letters, digits and"):
         parse_symbol(f"A{letter}")

@@ -13,7 +13,7 @@ from stockctl.market.timestamp import (
     parse_timestamp,
     to_datetime,
 )
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 from support.quote_strategies import examples
 from support.reference_figures import new_york_date as date_by_the_rules
 
@@ -63,7 +63,7 @@ def test_written_moments_are_read_back(moment: datetime):
     """A moment in any time zone is written in UTC, cut to milliseconds, in a form that is taken back."""
     try:
         text = format_timestamp(moment)
-    except Refusal:
+    except InvalidQuote:
         return
     assert parse_timestamp(text) == text
     assert timedelta() <= moment - to_datetime(text) < timedelta(milliseconds=1)
@@ -91,7 +91,7 @@ def test_milliseconds_are_cut_and_not_rounded():
 )
 def test_moments_outside_the_calendar_are_refused(moment: datetime):
     """A moment that UTC cannot express is refused with a reason."""
-    with pytest.raises(Refusal, match="is outside the calendar"):
+    with pytest.raises(InvalidQuote, match="is outside the calendar"):
         format_timestamp(moment)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from stockctl.errors import WatchingError
-from stockctl.monitoring.health import Verdict
+from stockctl.monitoring.health import HealthCheck
 from stockctl.monitoring.status_file import HealthFile
-from stockctl.monitoring.systemd import Supervisor
+from stockctl.monitoring.systemd import SystemdNotifier
 from support.run_figures import figures
 
 
@@ -48,7 +48,7 @@ def test_it_grows_old_while_a_thread_is_hung(tmp_path: Path):
     file = HealthFile(path)
     file.begin(figures())
     os.utime(path, (1, 1))
-    file.write(figures(verdict=Verdict(False, "hung")))
+    file.write(figures(verdict=HealthCheck(False, "hung")))
     assert path.stat().st_mtime == 1
     file.write(figures(fault="no answer"))
     assert path.stat().st_mtime > 1
@@ -102,7 +102,7 @@ def listening(tmp_path: Path) -> Iterator[socket.socket]:
 
 def test_a_supervisor_hears_beginning_life_and_end(tmp_path: Path, listening: socket.socket):
     """In the words of its protocol; a status is one line whatever is in it."""
-    supervisor = Supervisor({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    supervisor = SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
     assert supervisor.listens
     supervisor.ready()
     supervisor.alive("waiting (no\nanswer)")
@@ -118,18 +118,18 @@ def test_a_supervisor_may_have_an_abstract_address(tmp_path: Path):
         name = f"stockctl-test-{os.getpid()}"
         listener.bind(f"\0{name}")
         listener.settimeout(30)
-        Supervisor({"NOTIFY_SOCKET": f"@{name}"}).ready()
+        SystemdNotifier({"NOTIFY_SOCKET": f"@{name}"}).ready()
         assert listener.recv(100) == b"READY=1"
 
 
 @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:2:1"}])
 def test_without_a_supervisor_nothing_is_said(environment: dict[str, str]):
     """Nobody listens, nothing fails."""
-    supervisor = Supervisor(environment)
+    supervisor = SystemdNotifier(environment)
     assert not supervisor.listens
     supervisor.ready()
 
 
 def test_a_supervisor_that_has_gone_ends_nothing(tmp_path: Path):
     """The work goes on without it."""
-    Supervisor({"NOTIFY_SOCKET": str(tmp_path / "gone")}).alive("delivering")
+    SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).alive("delivering")

@@ -7,7 +7,7 @@ from threading import Event, Thread
 import pytest
 
 from stockctl.market.quote import Quote
-from stockctl.monitoring.metrics import Board
+from stockctl.monitoring.metrics import LatestQuotes
 from stockctl.pipeline.ports import Rejection
 
 
@@ -20,7 +20,7 @@ def quote(symbol: str, price: str, close: str | None = "100", second: int = 0) -
 
 def test_a_symbol_shows_its_last_quote_and_how_many_there_were():
     """Price, change in percent of the close before, market time and count."""
-    board = Board()
+    board = LatestQuotes()
     board.note([quote("AAA", "101"), quote("BBB", "50")])
     board.note([quote("AAA", "93.5", second=1)])
     first, second = board.lines(10)
@@ -30,7 +30,7 @@ def test_a_symbol_shows_its_last_quote_and_how_many_there_were():
 
 def test_an_unknown_close_is_no_change_of_zero():
     """Nothing is made up."""
-    board = Board()
+    board = LatestQuotes()
     board.note([quote("AAA", "101", close=None)])
     assert board.lines(1)[0].change_percent is None
 
@@ -38,7 +38,7 @@ def test_an_unknown_close_is_no_change_of_zero():
 def test_sums_count_quotes_and_rejections_with_the_last_reason():
     """What could not be read is counted apart, and the time is that of the last quote."""
     times = iter((11.0, 12.0))
-    board = Board(clock=lambda: next(times))
+    board = LatestQuotes(clock=lambda: next(times))
     assert board.sums() == (0, 0, 0, None, None)
     board.note([quote("AAA", "1"), Rejection(b"x", "here", "no price"), quote("AAA", "2")])
     board.note([Rejection(b"y", "there", "no symbol")])
@@ -47,14 +47,14 @@ def test_sums_count_quotes_and_rejections_with_the_last_reason():
 
 def test_when_all_have_room_they_come_by_name():
     """A place that does not move is easy to find again."""
-    board = Board()
+    board = LatestQuotes()
     board.note([quote("BBB", "101"), quote("CCC", "150"), quote("AAA", "100")])
     assert [line.symbol for line in board.lines(3)] == ["AAA", "BBB", "CCC"]
 
 
 def test_when_they_have_not_those_come_that_moved_most():
     """Up or down alike; what has no known change comes behind, the latest first."""
-    board = Board()
+    board = LatestQuotes()
     board.note([quote("UP", "104"), quote("FLAT", "100"), quote("DOWN", "94"), quote("OLD", "7", None)])
     board.note([quote("NEW", "8", None)])
     assert [line.symbol for line in board.lines(4)] == ["DOWN", "UP", "FLAT", "NEW"]
@@ -63,7 +63,7 @@ def test_when_they_have_not_those_come_that_moved_most():
 
 def test_memory_is_bounded_and_the_quiet_ones_go():
     """However many symbols come, no more than the bound stay, and the busy ones among them."""
-    board = Board(most_symbols=50)
+    board = LatestQuotes(most_symbols=50)
     numbers = Random(5).sample(range(1000), 1000)
     for number in numbers:
         board.note([quote(f"S{number}", "100"), quote("BUSY", "100")])
@@ -76,7 +76,7 @@ def test_memory_is_bounded_and_the_quiet_ones_go():
 
 def test_symbols_that_are_watched_no_more_go():
     """A changed configuration leaves no old lines behind."""
-    board = Board()
+    board = LatestQuotes()
     board.note([quote("AAA", "1"), quote("BBB", "1")])
     board.keep(["BBB", "CCC"])
     assert [line.symbol for line in board.lines(9)] == ["BBB"]
@@ -85,7 +85,7 @@ def test_symbols_that_are_watched_no_more_go():
 @pytest.mark.parametrize("most", [5, 500])
 def test_it_can_be_read_while_it_is_written(most: int):
     """A reader sees whole lines whose counts never fall, whatever the writer does meanwhile."""
-    board = Board()
+    board = LatestQuotes()
     done = Event()
 
     def write() -> None:

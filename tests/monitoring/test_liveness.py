@@ -9,11 +9,11 @@ from threading import Event
 import pytest
 
 from stockctl.market.quote import Quote
-from stockctl.monitoring.health import Vitals
-from stockctl.monitoring.instrument import ObservedSource, observed_stream
-from stockctl.monitoring.metrics import Board
-from stockctl.pipeline.ports import Receipt, Record, Rejection, Undelivered
-from stockctl.producer.outbox.queue import opened
+from stockctl.monitoring.health import LivenessMonitor
+from stockctl.monitoring.instrument import InstrumentedSource, instrument_stream
+from stockctl.monitoring.metrics import LatestQuotes
+from stockctl.pipeline.ports import DeliveryError, Record, Rejection, SendResult
+from stockctl.producer.outbox.queue import open_outbox
 from stockctl.producer.producer import BufferedProducer
 
 QUOTE = Quote("AAA", "2026-01-05T15:00:00.000Z", Decimal(1), None, None, None, None, None, "test", None)
@@ -36,12 +36,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def vitals(clock: Clock) -> Vitals:
+def vitals(clock: Clock) -> LivenessMonitor:
     """Signs of life that are waited for 60 seconds."""
-    return Vitals(60, clock)
+    return LivenessMonitor(60, clock)
 
 
-def test_a_source_that_looks_at_its_wish_to_stop_lives(vitals: Vitals, clock: Clock):
+def test_a_source_that_looks_at_its_wish_to_stop_lives(vitals: LivenessMonitor, clock: Clock):
     """And is taken for hung when it has not for longer than the patience."""
     clock.now += 59
     vitals.looked()
@@ -54,7 +54,7 @@ def test_a_source_that_looks_at_its_wish_to_stop_lives(vitals: Vitals, clock: Cl
 
 
 @pytest.mark.parametrize("seconds", [3600.0, None])
-def test_a_source_may_sleep_as_long_as_it_said(vitals: Vitals, clock: Clock, seconds: float | None):
+def test_a_source_may_sleep_as_long_as_it_said(vitals: LivenessMonitor, clock: Clock, seconds: float | None):
     """A closed market is no illness; not to wake up is one."""
     vitals.sleeps(seconds)
     clock.now += 3600
@@ -63,7 +63,7 @@ def test_a_source_may_sleep_as_long_as_it_said(vitals: Vitals, clock: Clock, sec
     assert vitals.verdict(0).healthy == (seconds is None)
 
 
-def test_to_deliver_nothing_is_healthy_when_nothing_waits(vitals: Vitals, clock: Clock):
+def test_to_deliver_nothing_is_healthy_when_nothing_waits(vitals: LivenessMonitor, clock: Clock):
     """Nor is the first quote after an hour of silence late at once."""
     for _ in range(360):
         clock.now += 10
@@ -75,7 +75,7 @@ def test_to_deliver_nothing_is_healthy_when_nothing_waits(vitals: Vitals, clock:
     assert vitals.verdict(1).reason == "the delivery has shown no sign of life for 61 s"
 
 
-def test_a_call_that_does_not_return_is_hung(vitals: Vitals, clock: Clock):
+def test_a_call_that_does_not_return_is_hung(vitals: LivenessMonitor, clock: Clock):
     """Even when nothing waits beside it."""
     vitals.calls()
     clock.now += 61
@@ -85,7 +85,7 @@ def test_a_call_that_does_not_return_is_hung(vitals: Vitals, clock: Clock):
     assert vitals.verdict(0).healthy
 
 
-def test_tries_in_vain_are_signs_of_life(vitals: Vitals, clock: Clock):
+def test_tries_in_vain_are_signs_of_life(vitals: LivenessMonitor, clock: Clock):
     """A stream that cannot be reached for hours is not the producer's illness."""
     for _ in range(200):
         vitals.looked()
@@ -96,7 +96,9 @@ def test_tries_in_vain_are_signs_of_life(vitals: Vitals, clock: Clock):
         assert vitals.verdict(500).healthy
 
 
-def test_a_full_outbox_holds_the_source_up_as_long_as_the_delivery_works(vitals: Vitals, clock: Clock):
+def test_a_full_outbox_holds_the_source_up_as_long_as_the_delivery_works(
+    vitals: LivenessMonitor, clock: Clock
+):
     """The source cannot look while it waits for room."""
     vitals.hands_over()
     for _ in range(100):
@@ -108,7 +110,7 @@ def test_a_full_outbox_holds_the_source_up_as_long_as_the_delivery_works(vitals:
     assert not vitals.verdict(0).healthy
 
 
-def test_when_the_source_has_ended_only_the_delivery_counts(vitals: Vitals, clock: Clock):
+def test_when_the_source_has_ended_only_the_delivery_counts(vitals: LivenessMonitor, clock: Clock):
     """What waits still goes out."""
     vitals.ended()
     clock.now += 600
@@ -122,7 +124,7 @@ class Sleepy:
     expected: int | None = None
     repeatable = False
 
-    def __init__(self, vitals: Vitals, clock: Clock) -> None:
+    def __init__(self, vitals: LivenessMonitor, clock: Clock) -> None:
         self._vitals = vitals
         self._clock = clock
         self.verdicts: list[bool] = []
@@ -138,10 +140,10 @@ class Sleepy:
         yield [Rejection(b"", "here", "broken"), QUOTE]
 
 
-def test_an_observed_source_yields_the_same_and_is_heard(vitals: Vitals, clock: Clock):
+def test_an_observed_source_yields_the_same_and_is_heard(vitals: LivenessMonitor, clock: Clock):
     """Each look and each sleep counts as a sign, and the ticks go through the board unchanged."""
-    board, source = Board(), Sleepy(vitals, clock)
-    observed = ObservedSource(source, board, vitals)
+    board, source = LatestQuotes(), Sleepy(vitals, clock)
+    observed = InstrumentedSource(source, board, vitals)
     assert (observed.name, observed.expected, observed.repeatable) == ("sleepy", None, False)
     assert list(observed.ticks(Event())) == [[QUOTE], [Rejection(b"", "here", "broken"), QUOTE]]
     assert source.verdicts == [False, True, False, True]
@@ -150,7 +152,7 @@ def test_an_observed_source_yields_the_same_and_is_heard(vitals: Vitals, clock: 
     assert vitals.verdict(0).healthy
 
 
-def test_an_observed_source_hears_the_wish_to_stop(vitals: Vitals):
+def test_an_observed_source_hears_the_wish_to_stop(vitals: LivenessMonitor):
     """The event behind is the one that counts."""
     stop = Event()
 
@@ -162,7 +164,7 @@ def test_an_observed_source_hears_the_wish_to_stop(vitals: Vitals):
             assert inner.wait(30)
             assert inner.is_set()
 
-    ticks = ObservedSource(Patient(), Board(), vitals).ticks(stop)
+    ticks = InstrumentedSource(Patient(), LatestQuotes(), vitals).ticks(stop)
     next(ticks)
     stop.set()
     assert list(ticks) == []
@@ -184,31 +186,31 @@ class Broken:
         if self.faults.pop():
             yield self
         else:
-            raise Undelivered("not there", passing=True)
+            raise DeliveryError("not there", passing=True)
 
-    def send(self, records: Sequence[Record]) -> Receipt:
+    def send(self, records: Sequence[Record]) -> SendResult:
         """Take them."""
         self._clock.now += 61
-        return Receipt(len(records))
+        return SendResult(len(records))
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
         """Fail."""
         self._clock.now += 61
-        raise Undelivered("full", passing=False)
+        raise DeliveryError("full", passing=False)
 
 
-def test_an_observed_stream_does_the_same_and_is_heard(vitals: Vitals, clock: Clock):
+def test_an_observed_stream_does_the_same_and_is_heard(vitals: LivenessMonitor, clock: Clock):
     """Opening, sending, refusing: each end of a call is a sign, be it good or bad."""
     vitals.ended()
-    open_stream = observed_stream(Broken(clock).opened, vitals)
-    with pytest.raises(Undelivered, match="not there"), open_stream():
+    open_stream = instrument_stream(Broken(clock).opened, vitals)
+    with pytest.raises(DeliveryError, match="not there"), open_stream():
         pass
     assert vitals.verdict(5).healthy
     with open_stream() as stream:
         assert stream.batch_records == 7
-        assert stream.send([Record(b"{}", "test", "AAA")]) == Receipt(1)
+        assert stream.send([Record(b"{}", "test", "AAA")]) == SendResult(1)
         assert vitals.verdict(5).healthy
-        with pytest.raises(Undelivered, match="full"):
+        with pytest.raises(DeliveryError, match="full"):
             stream.refuse([Rejection(b"", "here", "broken")])
         assert vitals.verdict(5).healthy
 
@@ -226,17 +228,17 @@ class Lost:
         """Open it."""
         yield self
 
-    def send(self, records: Sequence[Record]) -> Receipt:
+    def send(self, records: Sequence[Record]) -> SendResult:
         """Take them, when released."""
         self.called.set()
         assert self.released.wait(30)
-        return Receipt(len(records))
+        return SendResult(len(records))
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
         """Drop them."""
 
 
-def test_a_hung_delivery_of_a_real_producer_is_found(tmp_path: Path, vitals: Vitals, clock: Clock):
+def test_a_hung_delivery_of_a_real_producer_is_found(tmp_path: Path, vitals: LivenessMonitor, clock: Clock):
     """Its source goes on, and its outbox fills; it is healthy again once the call returns."""
     stream, verdicts = Lost(), []
 
@@ -252,9 +254,9 @@ def test_a_hung_delivery_of_a_real_producer_is_found(tmp_path: Path, vitals: Vit
                 verdicts.append(vitals.verdict(producer.snapshot().waiting))
             stream.released.set()
 
-    source = ObservedSource(Going(), Board(), vitals)
-    with opened(tmp_path / "outbox.db", limit=1 << 20) as outbox:
-        producer = BufferedProducer(source, observed_stream(stream.opened, vitals), outbox)
+    source = InstrumentedSource(Going(), LatestQuotes(), vitals)
+    with open_outbox(tmp_path / "outbox.db", limit=1 << 20) as outbox:
+        producer = BufferedProducer(source, instrument_stream(stream.opened, vitals), outbox)
         assert producer.run(Event()).sent == 1
         verdicts.append(vitals.verdict(producer.snapshot().waiting))
     assert [verdict.healthy for verdict in verdicts] == [True, False, True]

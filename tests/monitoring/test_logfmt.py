@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stockctl.monitoring.health import Conditions, Verdict
-from stockctl.monitoring.logfmt import Journal, JournalHandler, logfmt
+from stockctl.monitoring.health import HealthCheck, StateTracker
+from stockctl.monitoring.logfmt import LogfmtHandler, LogfmtLogger, logfmt
 from support.run_figures import figures
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -43,7 +43,7 @@ def test_any_value_is_one_line_that_reads_back(value: str):
 def test_the_line_of_figures_has_all_of_them():
     """By name, with the time; what nobody knows is left out."""
     lines: list[str] = []
-    Journal(lines.append, lambda: NOON).figures(
+    LogfmtLogger(lines.append, lambda: NOON).figures(
         figures(lag_p99=None, breaker="open", connected=True, reconnects=2)
     )
     assert read(lines[0]) == {
@@ -64,7 +64,7 @@ CHANGES = [
     ({"rests": True, "rests_until": OPENING}, "info",
      {"subject": "market", "state": "closed", "was": "open", "until": "2026-01-05T14:00:00.000Z"}),
     ({"connected": False}, "warning", {"subject": "connection", "state": "down", "was": "up"}),
-    ({"verdict": Verdict(False, "the source sleeps")}, "warning",
+    ({"verdict": HealthCheck(False, "the source sleeps")}, "warning",
      {"subject": "health", "state": "hung", "was": "healthy", "reason": "the source sleeps"}),
 ]  # fmt: skip
 
@@ -75,8 +75,8 @@ CHANGES = [
 def test_each_change_is_one_line_there_and_one_back(changed: dict, level: str, told: dict):
     """With what was, for how long, and why; what stays as it is says nothing."""
     moments = iter(NOON + timedelta(seconds=seconds) for seconds in (0, 10, 20, 50, 60))
-    conditions, lines = Conditions(lambda: next(moments)), []
-    journal = Journal(lines.append, lambda: NOON)
+    conditions, lines = StateTracker(lambda: next(moments)), []
+    journal = LogfmtLogger(lines.append, lambda: NOON)
     usual = {"breaker": "closed", "rests": False, "connected": True}
     for state in ({}, {}, changed, changed, {}):
         for change in conditions.update(figures(**{**usual, **state}).states()):
@@ -97,7 +97,7 @@ def test_what_is_logged_in_words_is_a_line_as_well():
     """But for words on the delivery, which is looked at instead: its change is told once."""
     lines: list[str] = []
     looks: list[int] = []
-    handler = JournalHandler(Journal(lines.append, lambda: NOON), lambda: looks.append(1))
+    handler = LogfmtHandler(LogfmtLogger(lines.append, lambda: NOON), lambda: looks.append(1))
     for name in ("stockctl.sources.yahoo", "stockctl.producer.delivery"):
         handler.handle(
             logging.makeLogRecord({"name": name, "levelno": 30, "levelname": "WARNING", "msg": "a b"})
@@ -111,7 +111,7 @@ def test_what_is_logged_in_words_is_a_line_as_well():
 def test_another_reason_is_no_change():
     """A condition holds since it began, with the reason of now."""
     moments = iter(NOON + timedelta(seconds=seconds) for seconds in (0, 10))
-    conditions = Conditions(lambda: next(moments))
+    conditions = StateTracker(lambda: next(moments))
     conditions.update(figures(fault="one").states())
     assert conditions.update(figures(fault="two").states()) == []
     delivery = conditions.current["delivery"]

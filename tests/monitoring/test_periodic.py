@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 
-from stockctl.monitoring.periodic import Job, Rounds
+from stockctl.monitoring.periodic import PeriodicJob, PeriodicRunner
 
 
 class Clock:
@@ -19,7 +19,9 @@ class Clock:
 def test_each_job_is_done_at_its_period():
     """The first time after a period, and no sooner."""
     clock, done = Clock(), []
-    rounds = Rounds([Job(10, lambda: done.append("ten")), Job(25, lambda: done.append("more"))], clock)
+    rounds = PeriodicRunner(
+        [PeriodicJob(10, lambda: done.append("ten")), PeriodicJob(25, lambda: done.append("more"))], clock
+    )
     left = []
     for now in (0, 9, 10, 20, 24, 25):
         clock.now = now
@@ -32,7 +34,7 @@ def test_each_job_is_done_at_its_period():
 def test_who_is_late_does_not_catch_up():
     """After a suspended hour each job is done once."""
     clock, done = Clock(), []
-    rounds = Rounds([Job(1, lambda: done.append(clock.now))], clock)
+    rounds = PeriodicRunner([PeriodicJob(1, lambda: done.append(clock.now))], clock)
     clock.now = 3600
     assert rounds.turn() == 0
     rounds.turn()
@@ -44,7 +46,7 @@ def test_who_is_late_does_not_catch_up():
 def test_rounds_begin_and_end():
     """Jobs run beside the work until closed, and a job that runs is finished."""
     seen = Event()
-    rounds = Rounds([Job(0.001, seen.set)])
+    rounds = PeriodicRunner([PeriodicJob(0.001, seen.set)])
     rounds.begin()
     assert seen.wait(30)
     rounds.close()
@@ -54,7 +56,7 @@ def test_rounds_begin_and_end():
 
 def test_no_jobs_need_no_thread():
     """Closing what did nothing is fine."""
-    rounds = Rounds([])
+    rounds = PeriodicRunner([])
     rounds.begin()
     rounds.close()
 
@@ -71,7 +73,7 @@ def test_a_job_that_fails_keeps_no_other_from_being_done(caplog: pytest.LogCaptu
         if len(tried) > 1:
             done.set()
 
-    rounds = Rounds([Job(0.001, fail), Job(0.001, work)])
+    rounds = PeriodicRunner([PeriodicJob(0.001, fail), PeriodicJob(0.001, work)])
     rounds.begin()
     assert done.wait(30)
     with pytest.raises(ValueError, match="broken"):

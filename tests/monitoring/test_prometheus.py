@@ -10,9 +10,9 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from stockctl.errors import WatchingError
-from stockctl.monitoring.health import Verdict
-from stockctl.monitoring.metrics import Figures
-from stockctl.monitoring.prometheus import served
+from stockctl.monitoring.health import HealthCheck
+from stockctl.monitoring.metrics import RunMetrics
+from stockctl.monitoring.prometheus import serve_metrics
 from support.run_figures import figures
 
 
@@ -35,7 +35,7 @@ def types(port: int) -> dict[str, str]:
 def test_the_figures_are_served():
     """Each by its conventional name, with the values of the moment of the scrape."""
     current = [figures()]
-    with served(lambda: current[0], 0) as port:
+    with serve_metrics(lambda: current[0], 0) as port:
         samples = scraped(port)
         current[0] = figures(sent=2000)
         assert scraped(port)["stockctl_quotes_sent_total",] == 2000
@@ -69,8 +69,10 @@ def test_what_the_source_tells_is_served_as_well():
         "reconnects": 4,
         "doubts": {"future": 2, "scale": 0},
     }
-    state = figures(**told, lag_p50=None, fault="no answer", arrived_at=None, verdict=Verdict(False, "hung"))
-    with served(lambda: state, 0) as port:
+    state = figures(
+        **told, lag_p50=None, fault="no answer", arrived_at=None, verdict=HealthCheck(False, "hung")
+    )
+    with serve_metrics(lambda: state, 0) as port:
         samples = scraped(port)
     assert math.isnan(samples["stockctl_delivery_lag_seconds", "0.5"])
     assert samples["stockctl_delivering",] == samples["stockctl_healthy",] == 0
@@ -84,7 +86,7 @@ def test_what_the_source_tells_is_served_as_well():
 
 def test_types_are_told():
     """Counters, gauges and one summary, each with its meaning."""
-    with served(figures, 0) as port:
+    with serve_metrics(figures, 0) as port:
         kinds = types(port)
     assert kinds["stockctl_quotes_sent"] == "counter"
     assert kinds["stockctl_outbox_quotes"] == "gauge"
@@ -97,7 +99,7 @@ def test_a_port_in_use_is_told_with_what_to_do():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(WatchingError) as refused, served(figures, port):
+        with pytest.raises(WatchingError) as refused, serve_metrics(figures, port):
             pass
     assert refused.value.message == f"Metrics cannot be served on 127.0.0.1:{port}: the port is in use."
     assert "--metrics-port 0" in str(refused.value.hint)
@@ -106,27 +108,27 @@ def test_a_port_in_use_is_told_with_what_to_do():
 def test_the_end_frees_port_and_thread_and_nothing_global_is_left():
     """The same port serves again at once; the registry of the process knows none of it."""
     before = set(threading.enumerate())  # of which some may end meanwhile
-    with served(figures, 0) as port:
+    with serve_metrics(figures, 0) as port:
         assert set(threading.enumerate()) - before
     assert not set(threading.enumerate()) - before
-    with served(figures, port) as again:
+    with serve_metrics(figures, port) as again:
         assert again == port
     assert not [family for family in REGISTRY.collect() if family.name.startswith("stockctl")]
 
 
 def test_only_this_machine_is_answered():
     """Loopback, not every address."""
-    with served(figures, 0) as port, socket.socket() as other:
+    with serve_metrics(figures, 0) as port, socket.socket() as other:
         other.bind(("127.0.0.2", port))
 
 
 def test_scrapes_at_once_are_all_answered():
     """Several scrapers, whole answers."""
 
-    def count() -> Figures:
+    def count() -> RunMetrics:
         return figures(sent=7)
 
-    with served(count, 0) as port:
+    with serve_metrics(count, 0) as port:
         answers: list[float] = []
         threads = [
             threading.Thread(target=lambda: answers.append(scraped(port)["stockctl_quotes_sent_total",]))

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from stockctl.monitoring.health import Verdict
-from stockctl.monitoring.status_file import StateFile, state_path
-from stockctl.monitoring.status_reader import look
+from stockctl.monitoring.health import HealthCheck
+from stockctl.monitoring.status_file import StatusFile, status_path
+from stockctl.monitoring.status_reader import read_producer_status
 from stockctl.producer.outbox import lock
 from stockctl.producer.outbox.queue import LOCK_SUFFIX, Outbox
 from support.run_figures import figures
@@ -33,9 +33,9 @@ def outbox(tmp_path: Path) -> Iterator[Path]:
     opened.close()
 
 
-def written(outbox: Path, **changed: object) -> StateFile:
+def written(outbox: Path, **changed: object) -> StatusFile:
     """Return a state file that was written a minute after the start."""
-    file = StateFile(outbox, lambda: WRITTEN)
+    file = StatusFile(outbox, lambda: WRITTEN)
     file.write(figures(**changed))
     return file
 
@@ -43,7 +43,7 @@ def written(outbox: Path, **changed: object) -> StateFile:
 def test_a_running_producer_is_seen_with_its_figures(outbox: Path):
     """Since when it runs, how old the figures are, and each figure by its name."""
     written(outbox, breaker="open", reconnects=2, fault="no answer")
-    sight = look(outbox, lambda: WRITTEN + 1.5)
+    sight = read_producer_status(outbox, lambda: WRITTEN + 1.5)
     assert sight is not None
     facts = dict(sight.facts())
     assert (facts["producer"], facts["producer_pid"], facts["producer_age"]) == ("running", os.getpid(), 1.5)
@@ -58,15 +58,15 @@ def test_a_running_producer_is_seen_with_its_figures(outbox: Path):
 def test_one_that_lives_and_tells_nothing_new_is_silent(outbox: Path):
     """It was suspended, say; its figures are shown with their age."""
     written(outbox)
-    sight = look(outbox, lambda: WRITTEN + 60)
+    sight = read_producer_status(outbox, lambda: WRITTEN + 60)
     assert sight is not None
     assert (sight.state, sight.age, sight.figures["sent"]) == ("silent", 60, 1234)
 
 
 def test_a_hung_thread_is_told_with_the_reason(outbox: Path):
     """Other than the health file, this one is written then, too."""
-    written(outbox, verdict=Verdict(False, "the source has shown no sign of life for 400 s"))
-    sight = look(outbox, lambda: WRITTEN)
+    written(outbox, verdict=HealthCheck(False, "the source has shown no sign of life for 400 s"))
+    sight = read_producer_status(outbox, lambda: WRITTEN)
     assert sight is not None
     assert sight.figures["health"] == "hung"
     assert sight.figures["hung"] == "the source has shown no sign of life for 400 s"
@@ -74,17 +74,17 @@ def test_a_hung_thread_is_told_with_the_reason(outbox: Path):
 
 def test_one_that_has_not_told_anything_yet_is_starting(outbox: Path):
     """What another one left, that was killed, is not taken for its own."""
-    assert look(outbox) == ("starting", os.getpid(), None, None, None, {}, "")
+    assert read_producer_status(outbox) == ("starting", os.getpid(), None, None, None, {}, "")
     written(outbox)
-    document = json.loads(state_path(outbox).read_text())
-    state_path(outbox).write_text(json.dumps({**document, "pid": os.getpid() + 1}))
-    assert look(outbox) == ("starting", os.getpid(), None, None, None, {}, "")
+    document = json.loads(status_path(outbox).read_text())
+    status_path(outbox).write_text(json.dumps({**document, "pid": os.getpid() + 1}))
+    assert read_producer_status(outbox) == ("starting", os.getpid(), None, None, None, {}, "")
 
 
 def test_one_that_failed_has_told_why(outbox: Path):
     """Its figures are not shown as if they were of now, whether it still holds its outbox or not."""
     written(outbox).fail(figures(), "There is no stream.")
-    sight = look(outbox, lambda: WRITTEN + 5)
+    sight = read_producer_status(outbox, lambda: WRITTEN + 5)
     assert sight is not None
     assert (sight.state, sight.age) == ("failed", 5)
     assert sight.figures == {"source": "feed", "failure": "There is no stream."}
@@ -95,7 +95,7 @@ def test_the_reason_of_an_end_is_the_last_word(outbox: Path):
     file = written(outbox)
     file.fail(figures(), "Stopped at once.")
     file.write(figures())
-    sight = look(outbox, lambda: WRITTEN)
+    sight = read_producer_status(outbox, lambda: WRITTEN)
     assert sight is not None
     assert sight.figures["failure"] == "Stopped at once."
 
@@ -108,15 +108,15 @@ def test_one_whose_process_has_gone_has_died(tmp_path: Path):
             sys.executable, "-c",
             "import os, sys; from pathlib import Path; from support.run_figures import figures\n"
             "from stockctl.producer.outbox.queue import Outbox\n"
-            "from stockctl.monitoring.status_file import StateFile\n"
+            "from stockctl.monitoring.status_file import StatusFile\n"
             "path = Path(sys.argv[1]); outbox = Outbox(path, limit=1 << 20)\n"
-            "StateFile(path).write(figures()); os.kill(os.getpid(), 9)",
+            "StatusFile(path).write(figures()); os.kill(os.getpid(), 9)",
             str(outbox),
         ],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
     )  # fmt: skip
-    sight = look(outbox)
+    sight = read_producer_status(outbox)
     assert sight is not None
     assert (sight.state, sight.figures) == ("died", {"source": "feed"})
     assert sight.pid != os.getpid()
@@ -125,14 +125,14 @@ def test_one_whose_process_has_gone_has_died(tmp_path: Path):
 def test_after_a_clean_end_there_is_nothing_to_see(tmp_path: Path):
     """Nor before the first producer."""
     path = tmp_path / "outbox.db"
-    assert look(path) is None
+    assert read_producer_status(path) is None
     opened = Outbox(path, limit=LIMIT)
     file = written(path)
-    assert state_path(path).exists()
+    assert status_path(path).exists()
     file.remove()
     opened.close()
-    assert look(path) is None
-    assert not state_path(path).exists()
+    assert read_producer_status(path) is None
+    assert not status_path(path).exists()
 
 
 def test_nothing_is_written_beside_an_outbox_that_is_gone(tmp_path: Path):
@@ -159,17 +159,17 @@ FOREIGN = [
 @pytest.mark.parametrize("content", FOREIGN, ids=range(len(FOREIGN)))
 def test_what_no_producer_wrote_is_named_and_nothing_of_it_believed(outbox: Path, content: bytes):
     """With the file and the reason; the process that holds the outbox is known all the same."""
-    state_path(outbox).write_bytes(content)
-    sight = look(outbox)
+    status_path(outbox).write_bytes(content)
+    sight = read_producer_status(outbox)
     assert sight is not None
     assert (sight.state, sight.pid, sight.figures) == ("unknown", os.getpid(), {})
-    assert sight.trouble.startswith(f"{state_path(outbox)} cannot be read: it")
+    assert sight.trouble.startswith(f"{status_path(outbox)} cannot be read: it")
 
 
 def test_what_is_no_file_is_not_waited_for(outbox: Path):
     """A pipe would keep whoever opens it waiting for ever."""
-    os.mkfifo(state_path(outbox))
-    sight = look(outbox)
+    os.mkfifo(status_path(outbox))
+    sight = read_producer_status(outbox)
     assert sight is not None
     assert sight.trouble.endswith("cannot be read: it is no file")
 
@@ -181,7 +181,7 @@ def test_whoever_looks_does_not_keep_a_producer_from_starting(tmp_path: Path):
 
     def look_all_the_time() -> None:
         while not stop.is_set():
-            look(path)
+            read_producer_status(path)
 
     thread = Thread(target=look_all_the_time)
     thread.start()

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.backends.local.stream import EmbeddedStream
-from stockctl.market.policy import Rules
+from stockctl.backends.local.stream import LocalStream
+from stockctl.market.policy import AnalysisRules
 from stockctl.pipeline.ports import Record
 from support.local_home import (
     NOW,
@@ -29,7 +29,7 @@ from support.quote_strategies import cut, examples, plain_quotes
 from support.real_data import wire
 from support.reference_figures import Book
 
-RULES = Rules(2, 4)
+RULES = AnalysisRules(2, 4)
 Quotes = list[dict[str, Any]]
 
 
@@ -42,7 +42,7 @@ def assert_home_is(root: Path, book: Book) -> None:
 
 
 @contextmanager
-def interrupted(stream: EmbeddedStream) -> Iterator[None]:
+def interrupted(stream: LocalStream) -> Iterator[None]:
     """Let a batch be interrupted when its quotes are in the table and its alerts are not yet."""
 
     def interrupt() -> datetime:

@@ -11,8 +11,8 @@ import pytest
 from stockctl.backends.local.alerts import SqliteAlertLog, SqliteAlertReader
 from stockctl.backends.local.database import Database
 from stockctl.market.alert import Alert
-from stockctl.market.policy import Rules
-from stockctl.market.quote import StoredQuote, read_record
+from stockctl.market.policy import AnalysisRules
+from stockctl.market.quote import EnrichedQuote, decode_record
 from stockctl.pipeline.trend import TrendStage
 from support.malformed_records import good_record
 
@@ -51,14 +51,14 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def stage(database: Database, people: People) -> TrendStage:
     """The stage, at three in the afternoon of 11 February 2019."""
     log = SqliteAlertLog(database._connection)
-    return TrendStage(log, people, Rules(), timedelta(hours=1), lambda: NOW)
+    return TrendStage(log, people, AnalysisRules(), timedelta(hours=1), lambda: NOW)
 
 
-def turned(minute: int) -> StoredQuote:
+def turned(minute: int) -> EnrichedQuote:
     """Return a quote that crossed downwards."""
-    quote = read_record(good_record(timestamp=f'"2019-02-11T14:{minute:02}:00.000Z"')).quote
+    quote = decode_record(good_record(timestamp=f'"2019-02-11T14:{minute:02}:00.000Z"')).quote
     two = Decimal(2), Decimal(3)
-    return StoredQuote(*quote, None, None, *two, "down", "up", False, False, None, None)
+    return EnrichedQuote(*quote, None, None, *two, "down", "up", False, False, None, None)
 
 
 def alert_id(minute: int) -> str:

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from stockctl.pipeline.ports import Record, Rejection
 from stockctl.producer.batching import Batch
 from stockctl.producer.outbox import fsync, store
-from stockctl.producer.outbox.drops import read_gaps
+from stockctl.producer.outbox.drops import read_drops
 from stockctl.producer.outbox.errors import BusyError, OutboxError
-from stockctl.producer.outbox.inspect import facts
-from stockctl.producer.outbox.queue import Outbox, Policy, opened
-from stockctl.producer.outbox.store import pack, reading, unpack_records, unpack_rejections
+from stockctl.producer.outbox.inspect import outbox_facts
+from stockctl.producer.outbox.queue import FullPolicy, Outbox, open_outbox
+from stockctl.producer.outbox.store import open_read_only, pack, unpack_records, unpack_rejections
 from support.producer_inputs import SECONDS, Lines, batch_of, quote
 from support.quote_strategies import examples
 
@@ -85,7 +85,7 @@ def test_a_batch_that_was_changed_is_noticed(data: bytes, place: int):
 @pytest.mark.parametrize("batches", [3, 300], ids=["from memory", "from disk"])
 def test_what_is_put_comes_out_in_order(tmp_path: Path, batches: int):
     """Whether a batch is still in memory or has to be read, its turn is the same."""
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         data = put_all(outbox, range(batches), symbols=7)
         assert outbox.waiting == batches * 7
         assert drained(outbox) == data
@@ -95,7 +95,7 @@ def test_what_is_put_comes_out_in_order(tmp_path: Path, batches: int):
 def test_small_batches_are_taken_together_and_large_ones_alone(tmp_path: Path):
     """A parcel holds as many whole batches as fit; what was refused goes alone, in its place."""
     bad = Batch((), [Rejection(b"x", "feed", "no")], 0.0)
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         put_all(outbox, range(4), symbols=2)
         outbox.put(bad, never)
         put_all(outbox, range(4, 6), symbols=2)
@@ -109,14 +109,14 @@ def test_small_batches_are_taken_together_and_large_ones_alone(tmp_path: Path):
 def test_what_waits_outlives_the_outbox(tmp_path: Path):
     """What was taken and not settled, and what was never taken, is there again, in order."""
     path = tmp_path / "folder" / "o.db"
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         data = put_all(outbox, range(150), symbols=3)
         first = outbox.take(3, 0)
         second = outbox.take(3, 0)
         assert first is not None
         assert second is not None
         outbox.settle(first, ())
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         assert outbox.waiting == 447
         assert drained(outbox) == data[3:]
 
@@ -124,7 +124,7 @@ def test_what_waits_outlives_the_outbox(tmp_path: Path):
 def test_of_a_batch_that_was_delivered_in_part_the_rest_remains(tmp_path: Path):
     """After a restart only what was not delivered comes, before all that is younger."""
     path = tmp_path / "o.db"
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         data = put_all(outbox, range(4), symbols=5)
         parcel = outbox.take(10, 0)
         assert parcel is not None
@@ -132,14 +132,14 @@ def test_of_a_batch_that_was_delivered_in_part_the_rest_remains(tmp_path: Path):
         remains = outbox.settle(parcel, left)
         assert outbox.waiting == 13
         outbox.settle(remains, left[1:])
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         assert outbox.waiting == 12
         assert drained(outbox) == [left[1].data, left[2].data, *data[10:]]
 
 
 def test_a_full_outbox_makes_the_source_wait(tmp_path: Path, lines: Lines):
     """With block nothing is lost: who puts waits until there is room, and it is said once."""
-    with opened(tmp_path / "o.db", limit=2000) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=2000) as outbox:
         thread = threading.Thread(target=put_all, args=(outbox, range(100)))
         thread.start()
         assert "stream.outbox_full = block" in lines.wait_for("is full")
@@ -156,7 +156,7 @@ def test_a_full_outbox_makes_the_source_wait(tmp_path: Path, lines: Lines):
 
 def test_a_tick_in_hand_at_the_end_is_stored_beyond_the_bound(tmp_path: Path):
     """Who is told to hurry does not wait, and loses nothing."""
-    with opened(tmp_path / "o.db", limit=1000) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=1000) as outbox:
         for number in range(50):
             outbox.put(batch_of(quote("AAPL", number)), always)
         assert outbox.waiting == 50
@@ -165,14 +165,14 @@ def test_a_tick_in_hand_at_the_end_is_stored_beyond_the_bound(tmp_path: Path):
 def test_the_oldest_are_dropped_and_written_down(tmp_path: Path, lines: Lines):
     """With drop-oldest the newest remain, and a gap tells how many of which symbols and times are lost."""
     path = tmp_path / "o.db"
-    with opened(path, limit=10_000, full="drop-oldest") as outbox:
+    with open_outbox(path, limit=10_000, full="drop-oldest") as outbox:
         data = put_all(outbox, range(100), symbols=7)
         kept = drained(outbox)
         assert kept == data[-len(kept) :]
         assert len(kept) % 7 == 0
         assert outbox.dropped == 700 - len(kept) > 0
-    with reading(path) as connection:
-        (gap,) = read_gaps(connection)
+    with open_read_only(path) as connection:
+        (gap,) = read_drops(connection)
     last = 100 - len(kept) // 7 - 1
     assert gap == (
         "2026-01-05T14:00:00.000Z",
@@ -192,7 +192,7 @@ def test_the_oldest_are_dropped_and_written_down(tmp_path: Path, lines: Lines):
 
 def test_what_is_under_way_is_not_dropped(tmp_path: Path):
     """A parcel in the hands of the delivery stays until it is settled."""
-    with opened(tmp_path / "o.db", limit=3000, full="drop-oldest") as outbox:
+    with open_outbox(tmp_path / "o.db", limit=3000, full="drop-oldest") as outbox:
         put_all(outbox, range(5))
         parcel = outbox.take(2, 0)
         assert parcel is not None
@@ -207,20 +207,20 @@ def test_what_is_under_way_is_not_dropped(tmp_path: Path):
 def test_what_could_not_be_read_is_counted_and_named_when_it_is_dropped(tmp_path: Path):
     """Rejections wait and are dropped like quotes, and neither goes without a figure."""
     path = tmp_path / "o.db"
-    with opened(path, limit=3000, full="drop-oldest") as outbox:
+    with open_outbox(path, limit=3000, full="drop-oldest") as outbox:
         for number in range(3):
             outbox.put(Batch((), [Rejection(b"?" * 900, f"feed:x#{number}", "odd")], 0.0), never)
         assert (outbox.waiting, outbox.waiting_rejections) == (0, 3)
         assert (
-            dict(facts(path))["waiting"]
+            dict(outbox_facts(path))["waiting"]
             == "0 quotes and 3 unreadable records, the oldest since 1970-01-01 00:00:00 UTC"
         )
         put_all(outbox, range(30))
         kept = len(drained(outbox))
         assert outbox.waiting_rejections == 0
         assert (outbox.dropped, outbox.dropped_rejections) == (30 - kept, 3)
-    with reading(path) as connection:
-        (gap,) = read_gaps(connection)
+    with open_read_only(path) as connection:
+        (gap,) = read_drops(connection)
     assert (gap.quotes, gap.rejections, gap.origins) == (30 - kept, 3, "feed")
     assert str(gap).endswith("and 3 unreadable records of feed")
 
@@ -228,11 +228,11 @@ def test_what_could_not_be_read_is_counted_and_named_when_it_is_dropped(tmp_path
 def test_a_gap_of_nothing_but_rejections_has_words(tmp_path: Path):
     """It names their source, and no quotes."""
     path = tmp_path / "o.db"
-    with opened(path, limit=3000, full="drop-oldest") as outbox:
+    with open_outbox(path, limit=3000, full="drop-oldest") as outbox:
         for number in range(8):
             outbox.put(Batch((), [Rejection(b"?" * 900, f"feed:x#{number}", "odd")], 0.0), never)
         left = outbox.waiting_rejections
-    assert dict(facts(path))["dropped"] == f"{8 - left} unreadable records of feed"
+    assert dict(outbox_facts(path))["dropped"] == f"{8 - left} unreadable records of feed"
 
 
 class Clock:
@@ -268,7 +268,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_good_times_cost_no_sync(tmp_path: Path, clock: Clock):
     """Batches that are settled soon are never forced onto the disk, though one always waits."""
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         for number in range(60):
             outbox.put(batch_of(quote("AAPL", number)), never)
             if number:
@@ -282,7 +282,7 @@ def test_good_times_cost_no_sync(tmp_path: Path, clock: Clock):
 
 def test_what_waits_is_synced_within_a_second(tmp_path: Path, clock: Clock):
     """Quotes that wait are forced onto the disk soon, together, and then not again."""
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         for number in range(200):
             outbox.put(batch_of(quote("AAPL", number)), never)
         clock.await_look()
@@ -299,7 +299,7 @@ def test_the_pause_and_the_age_are_less_than_a_second():
 
 def test_a_clock_that_was_set_back_keeps_nothing_off_the_disk(tmp_path: Path):
     """Quotes taken an hour ahead of the time of day are forced onto the disk like others."""
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         outbox.put(batch_of(quote("AAPL", 1), taken_at=time.time() + 3600), never)
         assert outbox.synced(3.0)
         assert outbox.syncs == 1
@@ -315,9 +315,9 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("full", ["block", "drop-oldest"])
-def test_an_outbox_that_is_locked_is_waited_for(tmp_path: Path, lines: Lines, full: Policy):
+def test_an_outbox_that_is_locked_is_waited_for(tmp_path: Path, lines: Lines, full: FullPolicy):
     """Whether it has room or is to make some; that is said once, and nothing but what is dropped is lost."""
-    with opened(tmp_path / "o.db", limit=1000, full=full) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=1000, full=full) as outbox:
         before = put_all(outbox, range(5)) if full == "drop-oldest" else []
         thread = threading.Thread(target=put_all, args=(outbox, range(5, 6)))
         with locked(tmp_path / "o.db"):
@@ -333,7 +333,7 @@ def test_an_outbox_that_is_locked_is_waited_for(tmp_path: Path, lines: Lines, fu
 
 def test_a_lock_is_waited_for_no_longer_than_there_is_time(tmp_path: Path):
     """Then it is an error, and nothing was put."""
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         with locked(tmp_path / "o.db"), pytest.raises(BusyError, match="locked by another process"):
             outbox.put(batch_of(quote("AAPL", 1)), never, always)
         assert (outbox.waiting, drained(outbox)) == (0, [])
@@ -342,31 +342,31 @@ def test_a_lock_is_waited_for_no_longer_than_there_is_time(tmp_path: Path):
 def test_what_is_delivered_while_it_is_locked_is_noted_at_the_end(tmp_path: Path):
     """It is not sent again by the next run."""
     path = tmp_path / "o.db"
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         data = put_all(outbox, range(3))
         parcel = outbox.take(1, 0)
         assert parcel is not None
         with locked(path):
             outbox.settle(parcel, ())
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         assert drained(outbox) == data[1:]
 
 
 def test_what_was_under_way_is_known_to_the_next_run(tmp_path: Path):
     """All of what was begun, and nothing else, may have arrived; it does not travel with what is new."""
     path = tmp_path / "o.db"
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         put_all(outbox, range(9), symbols=2)
         parcel = outbox.take(6, 0)
         assert parcel is not None
         outbox.begin(parcel)
         assert outbox.doubted == 6
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         assert outbox.doubted == 6
         small = outbox.take(2, 0)
         assert small is not None
         outbox.begin(small)
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         assert outbox.doubted == 6
         found = []
         while parcel := outbox.take(100, 0):
@@ -375,7 +375,7 @@ def test_what_was_under_way_is_known_to_the_next_run(tmp_path: Path):
             outbox.settle(parcel, ())
         assert found == [(6, True), (12, False)]
         assert outbox.doubted == 0
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         put_all(outbox, range(2))
         assert outbox.doubted == 0
 
@@ -383,7 +383,7 @@ def test_what_was_under_way_is_known_to_the_next_run(tmp_path: Path):
 def test_what_came_back_for_certain_is_not_doubted(tmp_path: Path):
     """A stream that refused the rest of a parcel has not taken it."""
     path = tmp_path / "o.db"
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         put_all(outbox, range(4))
         parcel = outbox.take(4, 0)
         assert parcel is not None
@@ -391,14 +391,14 @@ def test_what_came_back_for_certain_is_not_doubted(tmp_path: Path):
         rest = outbox.settle(parcel, parcel.batch.records[2:])
         outbox.withdraw(rest)
         assert outbox.doubted == 0
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         assert (outbox.waiting, outbox.doubted) == (2, 0)
 
 
 def test_the_disk_gets_its_room_back(tmp_path: Path):
     """When all that an outage made wait is delivered, the file is small again."""
     path = tmp_path / "o.db"
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         for number in range(90):
             outbox.put(Batch([Record(os.urandom(1 << 20), "feed", f"S{number}")], (), 0.0), never)
         drained(outbox)
@@ -430,7 +430,7 @@ def test_a_second_producer_is_refused_with_the_first_ones_pid(tmp_path: Path):
         assert "stream.outbox" in (refused.value.hint or "")
         child.send_signal(signal.SIGKILL)
         child.wait()
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         assert outbox.waiting == 0
 
 
@@ -438,7 +438,7 @@ def test_one_outbox_by_two_names_has_one_lock(tmp_path: Path):
     """A symbolic link leads to the same lock."""
     path, link = tmp_path / "store" / "o.db", tmp_path / "link.db"
     link.symlink_to(path)
-    with opened(link, limit=LARGE), pytest.raises(OutboxError, match="is in use by process"):
+    with open_outbox(link, limit=LARGE), pytest.raises(OutboxError, match="is in use by process"):
         Outbox(path, limit=LARGE)
 
 
@@ -481,7 +481,7 @@ def make_folder(path: Path) -> None:
 def test_a_file_that_is_no_whole_outbox_is_refused_and_left_alone(tmp_path: Path, spoil, words: str):
     """Damaged, newer, somebody else's: a sentence, what to do, and not one byte changed."""
     path = tmp_path / "o.db"
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         put_all(outbox, range(30), symbols=20)
     spoil(path)
     before = path.read_bytes() if path.is_file() else b""
@@ -497,12 +497,12 @@ def test_a_file_that_is_no_whole_outbox_is_refused_and_left_alone(tmp_path: Path
 def test_a_batch_that_rotted_is_named_when_it_is_read(tmp_path: Path):
     """A row whose bytes changed without SQLite noticing is an error, no wrong quote."""
     path = tmp_path / "o.db"
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         put_all(outbox, range(3))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE batches SET body = zeroblob(length(body))")
         connection.commit()
-    with opened(path, limit=LARGE) as outbox, pytest.raises(OutboxError, match="not what was written"):
+    with open_outbox(path, limit=LARGE) as outbox, pytest.raises(OutboxError, match="not what was written"):
         outbox.take(1, 0)
 
 
@@ -516,7 +516,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
 def test_a_process_that_died_while_making_it_leaves_nothing_in_the_way(tmp_path: Path):
     """The file appears whole or not at all."""
     (tmp_path / f".{os.getpid()}.partial").write_bytes(b"half")
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         assert put_all(outbox, range(2)) == drained(outbox)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.db", "o.db.lock"]
 
@@ -524,14 +524,14 @@ def test_a_process_that_died_while_making_it_leaves_nothing_in_the_way(tmp_path:
 def test_a_copy_taken_while_it_works_is_whole(tmp_path: Path):
     """What a crash of the machine would leave, file and log as they are at some moment, opens again."""
     path, copy = tmp_path / "o.db", tmp_path / "copy"
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         data = put_all(outbox, range(20), symbols=30)
         copy.mkdir()
         for name in ("o.db", "o.db-wal"):
             shutil.copy(tmp_path / name, copy / name)
     log = copy / "o.db-wal"
     log.write_bytes(log.read_bytes()[: log.stat().st_size * 2 // 3])
-    with opened(copy / "o.db", limit=LARGE) as outbox:
+    with open_outbox(copy / "o.db", limit=LARGE) as outbox:
         found = drained(outbox)
     assert found == data[: len(found)]
     assert 0 < len(found) < len(data)

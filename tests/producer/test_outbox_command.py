@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stockctl.market.quote import encode_quote
-from stockctl.producer.outbox.inspect import contents
+from stockctl.producer.outbox.inspect import outbox_summary
 from support.aws.kinesis_server import NullKinesis, Script, journal, kinesis_null
 from support.cli.command import SECONDS, Command, running
 from support.producer_inputs import ticks_of
@@ -49,7 +49,7 @@ class Piped(Command):
     def await_waiting(self, quotes: int) -> None:
         """Return once so many quotes wait in the outbox."""
         deadline = time.monotonic() + SECONDS
-        while (found := contents(self.outbox)) is None or found.quotes < quotes:
+        while (found := outbox_summary(self.outbox)) is None or found.quotes < quotes:
             assert time.monotonic() < deadline, found
 
 

@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 
 from stockctl.producer.outbox import fsync
-from stockctl.producer.outbox.fsync import Syncer
+from stockctl.producer.outbox.fsync import FsyncThread
 from stockctl.producer.outbox.store import OutboxFile
 
 
@@ -29,7 +29,7 @@ def test_it_ends_though_it_is_told_so_while_it_looks(file: OutboxFile):
         closer.start()
         closer.join(0.05)  # it has said so by then, and waits for this thread
 
-    syncer = Syncer(file, waits_since)
+    syncer = FsyncThread(file, waits_since)
     syncer.note()
     assert syncer.synced(10)
     closers[0].join(10)
@@ -45,7 +45,7 @@ def test_what_comes_while_it_looks_is_seen(file: OutboxFile):
             syncer.note()  # just now the other thread puts one
         return looks.pop()
 
-    syncer = Syncer(file, waits_since)
+    syncer = FsyncThread(file, waits_since)
     syncer.note()
     assert syncer.synced(10)
     assert (syncer.syncs, looks) == (1, [])

@@ -16,11 +16,11 @@ import pytest
 import stockctl.backends.local.database as database_module
 from stockctl.errors import StockctlError
 from stockctl.market.quote import encode_quote
-from stockctl.pipeline.ports import Receipt, Rejection, Stream, Undelivered
+from stockctl.pipeline.ports import DeliveryError, Rejection, SendResult, Stream
 from stockctl.producer import shutdown
 from stockctl.producer.batching import BATCH_RECORDS
-from stockctl.producer.outbox.queue import opened
-from stockctl.producer.producer import BufferedProducer, Producer
+from stockctl.producer.outbox.queue import open_outbox
+from stockctl.producer.producer import BufferedProducer, DirectProducer
 from stockctl.sources.base import Tick
 from stockctl.sources.ndjson import TICK_ITEMS, NdjsonSource
 from support.aws.kinesis_server import NullKinesis, Script, journal, kinesis_null, unpacked
@@ -156,7 +156,7 @@ def expected(symbols: int, ticks: int, first: int = 0) -> dict[str, list[bytes]]
 
 
 @contextmanager
-def running(producer: BufferedProducer | Producer) -> Iterator[tuple[Event, dict[str, Any]]]:
+def running(producer: BufferedProducer | DirectProducer) -> Iterator[tuple[Event, dict[str, Any]]]:
     """Run a producer in a thread; give its stop, and a dictionary for what it ends with."""
     stop, end = Event(), {}
 
@@ -208,7 +208,7 @@ class Paused(Feed):
 
 def test_everything_arrives_in_order(place: Place, tmp_path: Path):
     """Without faults each quote arrives once, the totals say so, and nothing waits."""
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         producer = BufferedProducer(Feed(ticks_of(40, 30)), place.opens, outbox)
         totals = producer.run(Event())
         snapshot = producer.snapshot()
@@ -223,7 +223,7 @@ def test_everything_arrives_in_order(place: Place, tmp_path: Path):
 def test_a_stream_that_goes_and_comes_delays_and_loses_nothing(place: Place, tmp_path: Path, lines: Lines):
     """While it is away quotes wait, which is said once; then all of them go out in order, which is said."""
     sign = Event()
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         producer = BufferedProducer(Slow(ticks_of(20, 60), 40, sign), place.opens, outbox)
         place.fail()
         with running(producer) as (_, end):
@@ -241,7 +241,7 @@ def test_a_stream_that_goes_and_comes_delays_and_loses_nothing(place: Place, tmp
 @contextmanager
 def away() -> Iterator[Stream]:
     """A stream that cannot be reached."""
-    raise Undelivered("It is away.", passing=True)
+    raise DeliveryError("It is away.", passing=True)
     yield
 
 
@@ -260,7 +260,7 @@ def test_what_was_read_when_the_stop_came_is_kept(tmp_path: Path, stdin: BinaryI
     text = "".join(f'{{"date":"2026-01-05","ticker":"A","close":{n}}}\n' for n in range(1, count + 1))
     stdin.write(text.encode() + b'{"date":')
     stdin.flush()
-    with opened(tmp_path / "o.db", limit=1) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=1) as outbox:
         producer = BufferedProducer(NdjsonSource("-"), away, outbox, grace=0)
         with running(producer) as (stop, _):
             lines.wait_for("is full")
@@ -270,7 +270,7 @@ def test_what_was_read_when_the_stop_came_is_kept(tmp_path: Path, stdin: BinaryI
 
 def test_what_can_never_be_put_is_counted(tmp_path: Path, lines: Lines):
     """An outbox that another process keeps locked to the end: the reason, and how many quotes are lost."""
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         producer = BufferedProducer(Feed(ticks_of(5, 3)), away, outbox, grace=0.1)
         with closing(sqlite3.connect(tmp_path / "o.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -294,7 +294,7 @@ def test_a_source_that_does_not_end_is_left(tmp_path: Path, lines: Lines, monkey
     monkeypatch.setattr(shutdown, "LEAST_SECONDS", 0.05)
     stop = Event()
     stop.set()
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         BufferedProducer(Endless(ticks_of(1, 10**9)), away, outbox, grace=0).run(stop)
     assert lines.wait_for("does not end")
 
@@ -306,7 +306,7 @@ def test_without_an_outbox_the_tick_in_hand_is_delivered(tmp_path: Path, tick: i
     for grace, arrives in ((30.0, tick), (0.0, BATCH_RECORDS)):
         stop = Event()
         with open_stream(tmp_path / f"home-{arrives}") as stream:
-            producer = Producer(
+            producer = DirectProducer(
                 Feed(iter([items])), stream, observe=lambda _, stop=stop: stop.set(), grace=grace
             )
             assert producer.run(stop).sent == arrives
@@ -316,7 +316,7 @@ def test_without_an_outbox_the_tick_in_hand_is_delivered(tmp_path: Path, tick: i
 def test_a_fault_that_lasts_ends_the_run_and_loses_nothing(place: Place, tmp_path: Path):
     """The reason is the error of the run; every quote that was taken is in the outbox."""
     place.break_for_good()
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         source = Paused(ticks_of(5, 9))
         producer = BufferedProducer(source, place.opens, outbox)
         stop = Event()
@@ -330,7 +330,7 @@ def test_what_waits_from_an_earlier_run_goes_first(place: Place, tmp_path: Path,
     """Told to stop while the stream is away, a run leaves its quotes; the next one begins with them."""
     place.fail()
     path = tmp_path / "o.db"
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         source = Paused(ticks_of(7, 20))
         producer = BufferedProducer(source, place.opens, outbox, grace=0.2)
         with running(producer) as (stop, end):
@@ -339,7 +339,7 @@ def test_what_waits_from_an_earlier_run_goes_first(place: Place, tmp_path: Path,
             stop.set()
         assert (end["totals"].sent, producer.undelivered) == (0, 140)
     place.recover()
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         producer = BufferedProducer(Feed(ticks_of(7, 40, 20)), place.opens, outbox)
         assert producer.run(Event()).sent == 280
     assert place.arrived() == expected(7, 40)
@@ -349,7 +349,7 @@ def test_what_waits_from_an_earlier_run_goes_first(place: Place, tmp_path: Path,
 def test_when_the_source_ends_a_stream_that_is_away_is_not_waited_for_long(place: Place, tmp_path: Path):
     """After the grace without any success the run ends; its quotes wait in the outbox."""
     place.fail()
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         producer = BufferedProducer(Feed(ticks_of(3, 5)), place.opens, outbox, grace=0.5)
         assert producer.run(Event()).sent == 0
         assert producer.undelivered == 15
@@ -359,7 +359,7 @@ def test_when_the_source_ends_a_stream_that_is_away_is_not_waited_for_long(place
 def test_what_a_source_refuses_goes_the_same_way(place: Place, tmp_path: Path):
     """Rejections wait and are delivered as quotes are, and are counted apart."""
     tick: list[Any] = [quote("AAPL", 1), Rejection(b"?", "feed", "odd"), quote("MSFT", 1)]
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         producer = BufferedProducer(Feed(iter([tick])), place.opens, outbox)
         totals = producer.run(Event())
     assert (totals.sent, totals.refused, totals.quarantined) == (2, 1, 1)
@@ -369,7 +369,7 @@ def test_what_a_source_refuses_goes_the_same_way(place: Place, tmp_path: Path):
 
 def test_the_limit_counts_quotes_that_are_taken(place: Place, tmp_path: Path):
     """Of ten ticks of three, seven quotes are taken and delivered."""
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         producer = BufferedProducer(Feed(ticks_of(3, 10)), place.opens, outbox, limit=7)
         assert producer.run(Event()).sent == 7
     assert sum(map(len, place.arrived().values())) == 7
@@ -378,11 +378,11 @@ def test_the_limit_counts_quotes_that_are_taken(place: Place, tmp_path: Path):
 def test_receipts_are_observed_after_they_are_settled(place: Place, tmp_path: Path):
     """An observer that fails ends the run, and what it was told of is not delivered again."""
 
-    def observe(receipt: Receipt) -> None:
+    def observe(receipt: SendResult) -> None:
         raise BrokenPipeError
 
     path = tmp_path / "o.db"
-    with opened(path, limit=LARGE) as outbox:
+    with open_outbox(path, limit=LARGE) as outbox:
         producer = BufferedProducer(Feed(iter([[quote("AAPL", 1)]])), place.opens, outbox, observe=observe)
         with pytest.raises(BrokenPipeError):
             producer.run(Event())
@@ -398,7 +398,7 @@ def test_a_source_that_can_be_run_again_waits_for_the_stream(place: Place, lines
 
     def run() -> None:
         with place.opens() as stream:
-            sent.append(Producer(Feed(ticks_of(20, 10)), stream).run(Event()).sent)
+            sent.append(DirectProducer(Feed(ticks_of(20, 10)), stream).run(Event()).sent)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -426,7 +426,7 @@ def test_kinesis_may_fail_as_it_likes(tmp_path: Path, name: str, aggregate: bool
     """Each quote arrives, in order within its symbol; more than once at most as often as is counted."""
     with kinesis_null(FAULTS[name]._replace(journal=str(tmp_path / "journal"))) as server:
         place = OnKinesis(tmp_path, server, aggregate=aggregate, read_timeout=0.3)
-        with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+        with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
             producer = BufferedProducer(Feed(ticks_of(60, 20)), place.opens, outbox, grace=30)
             totals = producer.run(Event())
     found = defaultdict(list)
@@ -448,7 +448,7 @@ def test_a_home_that_cannot_be_written_ends_the_run(tmp_path: Path):
     """Permissions do not pass by themselves: the run ends, and the quotes wait."""
     place = Embedded(tmp_path)
     (tmp_path / "home" / "raw-data").chmod(0o500)
-    with opened(tmp_path / "o.db", limit=LARGE) as outbox:
+    with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         producer = BufferedProducer(Paused(ticks_of(3, 3)), place.opens, outbox)
         with pytest.raises(StockctlError, match="cannot be written"):
             producer.run(Event())

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.pipeline.ports import Receipt, Undelivered
-from stockctl.producer.delivery import FIRST_PAUSE, LONGEST_PAUSE, Patience
-from stockctl.producer.outbox.inspect import contents, facts
-from stockctl.producer.outbox.queue import opened
-from stockctl.producer.shutdown import Closing
-from stockctl.producer.stats import Meter
+from stockctl.pipeline.ports import DeliveryError, SendResult
+from stockctl.producer.delivery import FIRST_PAUSE, LONGEST_PAUSE, RetryPolicy
+from stockctl.producer.outbox.inspect import outbox_facts, outbox_summary
+from stockctl.producer.outbox.queue import open_outbox
+from stockctl.producer.shutdown import GracePeriod
+from stockctl.producer.stats import DeliveryStats
 from support.producer_inputs import batch_of, quote
 from support.quote_strategies import examples
 
@@ -31,7 +31,7 @@ class Clock:
 @given(st.lists(st.tuples(st.integers(1, 40), st.floats(0, 100)), min_size=1, max_size=40))
 def test_lags_are_those_of_all_records(samples: list[tuple[int, float]]):
     """p50 and p99 are the smallest lags that half, and 99 in 100, of the records did not exceed."""
-    meter = Meter()
+    meter = DeliveryStats()
     for records, lag in samples:
         meter.acknowledged(records, lag)
     every = sorted(lag for records, lag in samples for _ in range(records))
@@ -43,7 +43,7 @@ def test_lags_are_those_of_all_records(samples: list[tuple[int, float]]):
 def test_old_lags_are_forgotten():
     """The window slides: what is older than five minutes counts no more, and nothing lately is None."""
     clock = Clock()
-    meter = Meter(clock)
+    meter = DeliveryStats(clock)
     meter.acknowledged(10, 9.0)
     clock.now += 200
     meter.acknowledged(10, 1.0)
@@ -56,9 +56,9 @@ def test_old_lags_are_forgotten():
 
 def test_a_snapshot_has_every_figure():
     """Receipts add up, the outbox adds what only it knows."""
-    meter = Meter()
+    meter = DeliveryStats()
     for _ in range(2):
-        meter.add(Receipt(5, quarantined=1, kept_here=False, retried=4, throttled=3, uncertain=2))
+        meter.add(SendResult(5, quarantined=1, kept_here=False, retried=4, throttled=3, uncertain=2))
     meter.refused(7)
     meter.tell("away")
     found = meter.snapshot(waiting=11, dropped=13)
@@ -68,7 +68,7 @@ def test_a_snapshot_has_every_figure():
 def test_a_run_has_no_end_before_somebody_wishes_it():
     """Without a wish there is no bound; after it the grace, whatever succeeds; over means over."""
     clock, stop = Clock(), Event()
-    closing = Closing(stop, 10, clock)
+    closing = GracePeriod(stop, 10, clock)
     clock.now += 10_000
     assert (closing.seconds_left, closing.over) == (None, False)
     stop.set()
@@ -84,7 +84,7 @@ def test_a_run_has_no_end_before_somebody_wishes_it():
 def test_after_the_end_of_a_source_success_gives_more_time():
     """A backlog that goes out may take its time; without any success the grace is all there is."""
     clock = Clock()
-    closing = Closing(Event(), 10, clock)
+    closing = GracePeriod(Event(), 10, clock)
     closing.source_ended()
     assert closing.seconds_left == 10
     clock.now += 9
@@ -98,7 +98,7 @@ def test_a_wish_to_stop_ends_a_pause():
     """Who rests for a long time is woken, and tries again at once."""
     stop = Event()
     stop.set()
-    assert Closing(stop, 10).rest(0.01)
+    assert GracePeriod(stop, 10).rest(0.01)
 
 
 def test_pauses_double_up_to_a_bound_and_begin_anew():
@@ -110,30 +110,30 @@ def test_pauses_double_up_to_a_bound_and_begin_anew():
         bounds.append((low, high))
         return 0.0
 
-    patience = Patience(Meter(), Closing(stop, 100), draw=draw)
+    patience = RetryPolicy(DeliveryStats(), GracePeriod(stop, 100), draw=draw)
     for _ in range(12):
-        patience.rest(Undelivered("no", passing=True), 0.0)
+        patience.rest(DeliveryError("no", passing=True), 0.0)
     assert bounds[:4] == [(0, FIRST_PAUSE * 2**power) for power in range(4)]
     assert bounds[-1] == (0, LONGEST_PAUSE)
     patience.rewarded()
-    patience.rest(Undelivered("no", passing=True), 0.0)
+    patience.rest(DeliveryError("no", passing=True), 0.0)
     assert bounds[-1] == (0, FIRST_PAUSE)
 
 
 def test_an_outbox_can_be_looked_into_while_it_is_used(tmp_path: Path):
     """How much waits since when, and what was dropped; nothing where there is no outbox."""
     path = tmp_path / "o.db"
-    assert (contents(path), facts(path)) == (None, [])
-    with opened(path, limit=1000, full="drop-oldest") as outbox:
-        assert dict(facts(path)) == {"outbox": str(path), "waiting": 0}
+    assert (outbox_summary(path), outbox_facts(path)) == (None, [])
+    with open_outbox(path, limit=1000, full="drop-oldest") as outbox:
+        assert dict(outbox_facts(path)) == {"outbox": str(path), "waiting": 0}
         for number in range(30):
             outbox.put(batch_of(quote("AAPL", number), taken_at=1_700_000_000 + number), lambda: False)
-        shown = dict(facts(path))
+        shown = dict(outbox_facts(path))
         assert shown["waiting"] == f"{outbox.waiting} quotes, the oldest since 2023-11-14 22:13:46 UTC"
         assert str(shown["dropped"]).startswith(
             f"{outbox.dropped} quotes of AAPL (2026-01-05T14:00:00.000Z to"
         )
-        found = contents(path)
+        found = outbox_summary(path)
     assert found is not None
     assert found.oldest is not None
     assert found.oldest.timestamp() == pytest.approx(1_700_000_000 + outbox.dropped)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from stockctl.sources.calendars import FOREVER, Hours, Session, Timetable, calendar_of
+from stockctl.sources.calendars import FOREVER, MarketHours, Session, Timetable, calendar_of
 
 NEW_YORK, LONDON, TOKYO = (
     ZoneInfo(f"{place}") for place in ("America/New_York", "Europe/London", "Asia/Tokyo")
@@ -55,9 +55,9 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture(scope="module")
-def hours() -> Hours:
+def hours() -> MarketHours:
     """All hours."""
-    return Hours()
+    return MarketHours()
 
 
 def local(day: str, time: str, zone: ZoneInfo) -> datetime:
@@ -70,7 +70,7 @@ def local(day: str, time: str, zone: ZoneInfo) -> datetime:
     [("AAPL", NEW_YORK, *row) for row in NYSE.items()] + [("VOD.L", LONDON, *row) for row in LSE.items()],
 )
 def test_sessions_are_as_the_exchange_publishes_them(
-    hours: Hours, symbol: str, zone: ZoneInfo, day: str, times: tuple[str, str] | None
+    hours: MarketHours, symbol: str, zone: ZoneInfo, day: str, times: tuple[str, str] | None
 ) -> None:
     """Holidays, half days, weekends, and the days on which clocks change here and not there."""
     if times is None:
@@ -96,7 +96,7 @@ def test_sessions_are_as_the_exchange_publishes_them(
         ("2026-12-31T16:00", "2027-01-04T09:30"),
     ],
 )
-def test_the_next_open_skips_holidays_and_weekends(hours: Hours, at: str, opens: str) -> None:
+def test_the_next_open_skips_holidays_and_weekends(hours: MarketHours, at: str, opens: str) -> None:
     """In local time the market opens at half past nine, whatever clocks do."""
     moment = datetime.fromisoformat(at).replace(tzinfo=NEW_YORK)
     expected = datetime.fromisoformat(opens).replace(tzinfo=NEW_YORK)
@@ -104,7 +104,7 @@ def test_the_next_open_skips_holidays_and_weekends(hours: Hours, at: str, opens:
     assert hours.next_open(["AAPL"], moment).utcoffset() == timedelta(0)
 
 
-def test_the_break_at_noon_is_closed_and_ends_no_session(hours: Hours) -> None:
+def test_the_break_at_noon_is_closed_and_ends_no_session(hours: MarketHours) -> None:
     """In Tokyo nobody trades from half past eleven to half past twelve."""
     day = "2026-11-24"
     assert [
@@ -118,7 +118,7 @@ def test_the_break_at_noon_is_closed_and_ends_no_session(hours: Hours) -> None:
     assert hours.session_end(["7203.T"], local(day, "12:00", TOKYO)) == local(day, "15:30", TOKYO)
 
 
-def test_many_symbols_are_open_while_one_is(hours: Hours) -> None:
+def test_many_symbols_are_open_while_one_is(hours: MarketHours) -> None:
     """London opens first and New York closes last, with an overlap between."""
     both, day = ["VOD.L", "AAPL"], "2026-11-24"
     assert hours.session_end(both, local(day, "09:00", LONDON)) == local(day, "16:00", NEW_YORK)
@@ -129,7 +129,7 @@ def test_many_symbols_are_open_while_one_is(hours: Hours) -> None:
 
 
 @pytest.mark.parametrize("symbol", ["BTC-USD", "ETH-EUR", "EURUSD=X", "JPY=X"])
-def test_coins_and_currencies_are_always_open(hours: Hours, symbol: str) -> None:
+def test_coins_and_currencies_are_always_open(hours: MarketHours, symbol: str) -> None:
     """On Christmas night, too; and so is any list with one of them."""
     christmas = datetime(2026, 12, 25, 3, tzinfo=UTC)
     assert hours.is_open(symbol, christmas)
@@ -139,7 +139,7 @@ def test_coins_and_currencies_are_always_open(hours: Hours, symbol: str) -> None
 def test_what_nobody_knows_is_taken_for_open_and_named_once(caplog: pytest.LogCaptureFixture) -> None:
     """A suffix, an index and an exchange that is unknown; no quote is missed for it."""
     caplog.set_level(logging.INFO, "stockctl")
-    hours = Hours()
+    hours = MarketHours()
     for _ in range(2):
         assert hours.is_open("ABC.QQ", datetime(2026, 12, 25, 3, tzinfo=UTC))
         assert hours.is_open("^NOBODY", datetime(2026, 12, 25, 3, tzinfo=UTC))
@@ -155,7 +155,7 @@ def test_hours_that_end_are_open_after_that_and_said_once(caplog: pytest.LogCapt
     end = datetime(2027, 1, 1, tzinfo=UTC)
     opens = datetime(2026, 12, 31, 1, 30, tzinfo=UTC)
     last = Session(opens, opens + timedelta(hours=5))
-    hours = Hours(lambda calendar, day: Timetable((last, Session(end, FOREVER)), date(2026, 12, 31)))
+    hours = MarketHours(lambda calendar, day: Timetable((last, Session(end, FOREVER)), date(2026, 12, 31)))
     assert hours.session_end(["600000.SS"], opens) == last.closes
     assert hours.next_open(["600000.SS"], last.closes) == end
     assert hours.session_end(["600000.SS"], end) == FOREVER
@@ -166,7 +166,7 @@ def test_hours_that_end_are_open_after_that_and_said_once(caplog: pytest.LogCapt
 
 def test_an_exchange_the_library_stumbles_over_is_taken_for_open(caplog: pytest.LogCaptureFixture) -> None:
     """It is named, and the others are not touched."""
-    hours = Hours(lambda calendar, day: None)
+    hours = MarketHours(lambda calendar, day: None)
     assert hours.is_open("ALPHA.AT", datetime(2026, 12, 25, 3, tzinfo=UTC))
     assert "hours of the exchange ASEX are unknown" in caplog.text
 
@@ -179,7 +179,7 @@ def test_a_program_that_runs_for_months_reads_hours_again() -> None:
         read.append(day)
         return Timetable(())
 
-    hours = Hours(note)
+    hours = MarketHours(note)
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     for day in range(180):
         hours.is_open("AAPL", begin + timedelta(days=day))
@@ -205,7 +205,7 @@ def test_a_symbol_tells_its_exchange(symbol: str, calendar: str | None) -> None:
 def test_nothing_heavy_comes_before_the_first_question() -> None:
     """Importing hours, and asking about a coin, loads no calendar."""
     program = (
-        "import sys; from datetime import datetime, UTC; from stockctl.sources.hours import Hours;"
+        "import sys; from datetime import datetime, UTC; from stockctl.sources.calendars import MarketHours;"
         "assert Hours().is_open('BTC-USD', datetime.now(UTC));"
         "assert not {'pandas', 'exchange_calendars', 'yfinance'} & set(sys.modules)"
     )

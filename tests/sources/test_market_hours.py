@@ -9,17 +9,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from stockctl.market.policy import WhenClosedPolicy
+from stockctl.market.policy import MarketClosedPolicy
 from stockctl.market.quote import Quote
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 from stockctl.sources.base import Source, Tick
-from stockctl.sources.calendars import Hours
-from stockctl.sources.market_hours import WhenClosed, changing
+from stockctl.sources.calendars import MarketHours
+from stockctl.sources.market_hours import MarketHoursSource, supports_symbol_changes
 from stockctl.sources.simulate import SimulateSource
-from stockctl.sources.validation import PlausibleSource
+from stockctl.sources.validation import ValidatedSource
 
-HOURS = Hours()
-WAIT, EXIT, CONTINUE = WhenClosedPolicy.WAIT, WhenClosedPolicy.EXIT, WhenClosedPolicy.CONTINUE
+HOURS = MarketHours()
+WAIT, EXIT, CONTINUE = MarketClosedPolicy.WAIT, MarketClosedPolicy.EXIT, MarketClosedPolicy.CONTINUE
 
 
 class Day(Event):
@@ -69,10 +69,10 @@ class HalfHourly:
 
 
 def times(
-    source: Source, day: Day, policy: WhenClosedPolicy = WAIT, symbols: Sequence[str] = ("AAPL",)
+    source: Source, day: Day, policy: MarketClosedPolicy = WAIT, symbols: Sequence[str] = ("AAPL",)
 ) -> list[str]:
     """Return day and time of all quotes that come until the end of the test."""
-    wrapped = WhenClosed(
+    wrapped = MarketHoursSource(
         source, symbols, policy, hours=HOURS, clock=day.clock, zone=ZoneInfo("Europe/Berlin")
     )
     return [item.timestamp for tick in wrapped.ticks(day) for item in tick]
@@ -161,7 +161,7 @@ def test_changed_symbols_reach_the_source_and_end_a_wait() -> None:
     """A coin that is added on a holiday is streamed within a second."""
     day = Day("2026-11-26T15:00", "2026-11-26T17:00")
     source = HalfHourly(day)
-    wrapped = WhenClosed(source, ["AAPL"], WAIT, hours=HOURS, clock=day.clock)
+    wrapped = MarketHoursSource(source, ["AAPL"], WAIT, hours=HOURS, clock=day.clock)
     rest = day.wait
 
     def change_after_ten_naps(timeout: float | None = None) -> bool:
@@ -173,7 +173,7 @@ def test_changed_symbols_reach_the_source_and_end_a_wait() -> None:
     first, *_ = [item.timestamp for tick in wrapped.ticks(day) for item in tick]
     assert first == "26 15:00"
     assert source.symbols == ["AAPL", "BTC-USD"]
-    with pytest.raises(Refusal, match="A B"):
+    with pytest.raises(InvalidQuote, match="A B"):
         wrapped.change_symbols(["A B"])
 
 
@@ -182,11 +182,11 @@ def test_changed_symbols_reach_the_source_and_end_a_wait() -> None:
 )
 @pytest.mark.parametrize("policy", [WAIT, EXIT])
 def test_hours_follow_the_symbols_while_the_source_runs(
-    policy: WhenClosedPolicy, now: str, last: str
+    policy: MarketClosedPolicy, now: str, last: str
 ) -> None:
     """Without the coin it runs until its share's close, or no longer, and does what was asked for then."""
     day = Day(now, "2026-11-29T00:00")
-    wrapped = WhenClosed(HalfHourly(day), ["AAPL", "BTC-USD"], policy, hours=HOURS, clock=day.clock)
+    wrapped = MarketHoursSource(HalfHourly(day), ["AAPL", "BTC-USD"], policy, hours=HOURS, clock=day.clock)
     found = []
     for tick in wrapped.ticks(day):
         wrapped.change_symbols(["AAPL"])
@@ -199,7 +199,7 @@ def test_symbols_that_change_to_and_fro_do_not_end_the_stream() -> None:
     """The session of the share is over; by the time the source has ended, the coin is back."""
     day = Day("2026-11-28T00:00", "2026-11-28T01:00")
     source = HalfHourly(day)
-    wrapped = WhenClosed(source, ["AAPL", "BTC-USD"], WAIT, hours=HOURS, clock=day.clock)
+    wrapped = MarketHoursSource(source, ["AAPL", "BTC-USD"], WAIT, hours=HOURS, clock=day.clock)
     asked = source.ticks
 
     def ticks(stop: Event) -> Iterator[Tick]:
@@ -219,16 +219,16 @@ def test_symbols_that_change_to_and_fro_do_not_end_the_stream() -> None:
 def test_changed_symbols_reach_a_source_whose_quotes_are_judged() -> None:
     """Another wrapper in between passes them on; where nobody can change symbols, nothing offers to."""
     source = HalfHourly(Day("2026-11-26T15:00", "2026-11-26T17:00"))
-    wrapped = WhenClosed(PlausibleSource(source), ["AAPL"], WAIT)
-    assert changing(wrapped) is wrapped
+    wrapped = MarketHoursSource(ValidatedSource(source), ["AAPL"], WAIT)
+    assert supports_symbol_changes(wrapped) is wrapped
     wrapped.change_symbols(["BTC-USD"])
     assert source.symbols == ["BTC-USD"]
-    assert changing(PlausibleSource(source)) is source
-    assert changing(WhenClosed(SimulateSource(["AAPL"]), ["AAPL"], WAIT)) is None
+    assert supports_symbol_changes(ValidatedSource(source)) is source
+    assert supports_symbol_changes(MarketHoursSource(SimulateSource(["AAPL"]), ["AAPL"], WAIT)) is None
 
 
 def test_the_wrapper_looks_like_its_source() -> None:
     """Name, expectation and repeatability are those of what it runs."""
     source = HalfHourly(Day("2026-11-26T15:00", "2026-11-26T17:00"))
-    wrapped = WhenClosed(source, ["AAPL"], WAIT)
+    wrapped = MarketHoursSource(source, ["AAPL"], WAIT)
     assert (wrapped.name, wrapped.expected, wrapped.repeatable) == ("half-hourly", None, False)

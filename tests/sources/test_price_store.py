@@ -9,16 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.market.plausibility import Action, Doubt, Known, Level, Plausibility, Verdict
+from stockctl.market.plausibility import (
+    Action,
+    Doubt,
+    Judgement,
+    LastPrice,
+    PlausibilityChecker,
+    SuspectedLevel,
+)
 from stockctl.market.quote import Quote
-from stockctl.sources.price_store import PriceMemory, memory_path
+from stockctl.sources.price_store import SqlitePriceStore, price_store_path
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
-FIRST = Known(Decimal("72.123456"), "2026-03-02T14:00:00.000Z")
-DOUBTED = Known(
+FIRST = LastPrice(Decimal("72.123456"), "2026-03-02T14:00:00.000Z")
+DOUBTED = LastPrice(
     Decimal(72),
     "2026-03-02T14:00:00.000Z",
-    Level(Decimal(7200), FIRST.timestamp, "2026-03-02T14:00:30.000Z", 2),
+    SuspectedLevel(Decimal(7200), FIRST.timestamp, "2026-03-02T14:00:30.000Z", 2),
 )
 
 
@@ -38,10 +45,10 @@ def quote(price: int, time: str, close: int | None = None, symbol: str = "VOD.L"
     )
 
 
-def run(outbox: Path, *quotes: Quote) -> list[Verdict]:
+def run(outbox: Path, *quotes: Quote) -> list[Judgement]:
     """Judge quotes as one run does, from its start to its end."""
-    memory = PriceMemory(outbox)
-    judge = Plausibility(memory=memory)
+    memory = SqlitePriceStore(outbox)
+    judge = PlausibilityChecker(memory=memory)
     verdicts = [judge.judge(one, NOW) for one in quotes]
     memory.close()
     return verdicts
@@ -49,13 +56,13 @@ def run(outbox: Path, *quotes: Quote) -> list[Verdict]:
 
 def test_prices_and_doubts_come_back_exactly(outbox: Path) -> None:
     """Each once, for the run that follows knows better from then on."""
-    memory = PriceMemory(outbox)
+    memory = SqlitePriceStore(outbox)
     memory.note("A", DOUBTED)
     memory.note("B", DOUBTED)
     memory.save()
     memory.note("A", FIRST)
     memory.close()
-    later = PriceMemory(outbox)
+    later = SqlitePriceStore(outbox)
     assert [later.recall(symbol) for symbol in "ABC"] == [FIRST, DOUBTED, None]
     assert later.recall("A") is None
 
@@ -98,17 +105,17 @@ def test_what_is_older_than_the_last_price_is_not_judged_by_it(outbox: Path) -> 
 
 def test_the_oldest_are_forgotten_beyond_a_bound(outbox: Path) -> None:
     """The file does not grow with every symbol that ever was."""
-    memory = PriceMemory(outbox, most_symbols=2)
+    memory = SqlitePriceStore(outbox, most_symbols=2)
     for number, symbol in enumerate("ABC"):
         memory.note(symbol, FIRST._replace(timestamp=f"2026-03-02T14:00:0{number}.000Z"))
     memory.close()
-    later = PriceMemory(outbox)
+    later = SqlitePriceStore(outbox)
     assert [later.recall(symbol) is not None for symbol in "ABC"] == [False, True, True]
 
 
 def test_nothing_is_written_beside_an_outbox_that_is_gone(tmp_path: Path) -> None:
     """A teardown has removed both."""
-    memory = PriceMemory(tmp_path / "outbox.db")
+    memory = SqlitePriceStore(tmp_path / "outbox.db")
     memory.note("A", FIRST)
     memory.close()
     assert list(tmp_path.iterdir()) == []
@@ -132,7 +139,7 @@ def test_a_file_that_cannot_be_used_is_said_once_and_left_alone(
 ) -> None:
     """The run goes on, and judges by what it sees itself."""
     monkeypatch.setattr(logging.getLogger("stockctl"), "propagate", True)
-    path = memory_path(outbox)
+    path = price_store_path(outbox)
     damage(path, how)
     before = path.read_bytes() if path.is_file() else None
     verdicts = run(outbox, quote(7200, "10:00:00"), quote(72, "10:00:30"))
@@ -146,7 +153,7 @@ def test_a_file_that_cannot_be_used_is_said_once_and_left_alone(
 def test_a_row_that_cannot_be_true_is_not_believed(outbox: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Somebody has edited the file."""
     run(outbox, quote(72, "10:00:00"))
-    with sqlite3.connect(memory_path(outbox)) as connection:
+    with sqlite3.connect(price_store_path(outbox)) as connection:
         connection.execute("UPDATE prices SET price = 'much'")
     connection.close()
     [verdict] = run(outbox, quote(7200, "10:00:30"))
@@ -159,10 +166,10 @@ def test_a_doubt_that_is_not_whole_is_not_believed(
 ) -> None:
     """A start must not end with it."""
     monkeypatch.setattr(logging.getLogger("stockctl"), "propagate", True)
-    memory = PriceMemory(outbox)
+    memory = SqlitePriceStore(outbox)
     memory.note("VOD.L", DOUBTED)
     memory.close()
-    with sqlite3.connect(memory_path(outbox)) as connection:
+    with sqlite3.connect(price_store_path(outbox)) as connection:
         connection.execute(f"UPDATE prices SET {column} = NULL")
     connection.close()
     [verdict] = run(outbox, quote(7200, "10:00:30"))

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from stockctl.errors import UsageError
-from stockctl.market.quote import Quote, encode_quote, read_record
-from stockctl.market.validation import Refusal
+from stockctl.market.quote import Quote, decode_record, encode_quote
+from stockctl.market.validation import InvalidQuote
 from stockctl.sources.simulate import DEFAULT_START, SimulateSource
 from support.paths import REPOSITORY
 
@@ -92,7 +92,7 @@ def test_another_seed_or_symbol_is_another_path() -> None:
 def test_every_quote_keeps_the_contract(sessions: list[list[Quote]]) -> None:
     """What is sent can be read back as it was, and says where it comes from."""
     for quote in sessions[0] + sessions[-1]:
-        assert read_record(encode_quote(quote)).quote == quote
+        assert decode_record(encode_quote(quote)).quote == quote
         assert (quote.source, quote.observed_at) == ("simulate", None)
 
 
@@ -272,7 +272,7 @@ def test_arguments_out_of_range_are_refused(arguments: dict, message: str) -> No
 
 def test_a_symbol_that_is_none_is_refused() -> None:
     """By name."""
-    with pytest.raises(Refusal, match="A B"):
+    with pytest.raises(InvalidQuote, match="A B"):
         SimulateSource(["AAPL", "A B"])
 
 

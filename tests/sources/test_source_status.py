@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 
 from stockctl.market.plausibility import Doubt
-from stockctl.market.policy import WhenClosedPolicy
-from stockctl.monitoring.instrument import Watch
-from stockctl.sources.base import Tick, Told, told_by
-from stockctl.sources.market_hours import WhenClosed
+from stockctl.market.policy import MarketClosedPolicy
+from stockctl.monitoring.instrument import RunInstrumentation
+from stockctl.sources.base import SourceStatus, Tick, source_status
+from stockctl.sources.market_hours import MarketHoursSource
 from stockctl.sources.simulate import SimulateSource
-from stockctl.sources.validation import PlausibleSource
+from stockctl.sources.validation import ValidatedSource
 from stockctl.sources.yahoo.source import YahooSource
-from stockctl.sources.yahoo_stream.source import YahooLiveSource
+from stockctl.sources.yahoo_stream.source import YahooStreamSource
 
 SATURDAY = datetime(2026, 11, 28, 12, tzinfo=UTC)
 MONDAY = datetime(2026, 11, 30, 15, tzinfo=UTC)
@@ -20,20 +20,20 @@ MONDAY = datetime(2026, 11, 30, 15, tzinfo=UTC)
 
 def test_a_source_that_tells_nothing_is_asked_nothing() -> None:
     """Quotes are all that a source has to give."""
-    assert told_by(SimulateSource(["AAA"])) == Told()
+    assert source_status(SimulateSource(["AAA"])) == SourceStatus()
 
 
 def test_the_breaker_and_the_doubts_of_polls_are_told_by_what_stands_around() -> None:
     """Open with its end after a 429, and closed before."""
     yahoo = YahooSource(["AAA"])
-    watched = Watch(WhenClosed(yahoo, ["AAA"], WhenClosedPolicy.CONTINUE)).source
-    before = told_by(watched)
+    watched = RunInstrumentation(MarketHoursSource(yahoo, ["AAA"], MarketClosedPolicy.CONTINUE)).source
+    before = source_status(watched)
     assert (before.breaker, before.breaker_until, before.connected) == ("closed", None, None)
     assert before.doubts == {doubt.value: 0 for doubt in Doubt}
     begun = datetime.now(UTC)
     yahoo.breaker.limited(60.0)
     ended = datetime.now(UTC)
-    after = told_by(watched)
+    after = source_status(watched)
     assert after.breaker == "open"
     assert after.breaker_until is not None
     assert begun + timedelta(seconds=60) <= after.breaker_until <= ended + timedelta(seconds=66)
@@ -41,21 +41,29 @@ def test_the_breaker_and_the_doubts_of_polls_are_told_by_what_stands_around() ->
 
 def test_a_live_source_tells_of_its_connection_and_of_its_breaker() -> None:
     """Up or down, and how often it came up again."""
-    live = YahooLiveSource(["AAA"])
-    assert (told_by(live).connected, told_by(live).reconnects, told_by(live).breaker) == (False, 0, "closed")
+    live = YahooStreamSource(["AAA"])
+    assert (source_status(live).connected, source_status(live).reconnects, source_status(live).breaker) == (
+        False,
+        0,
+        "closed",
+    )
     live.counters.connected, live.counters.connections = True, 3
     live.breaker.limited(60.0)
-    assert (told_by(live).connected, told_by(live).reconnects, told_by(live).breaker) == (True, 2, "open")
+    assert (source_status(live).connected, source_status(live).reconnects, source_status(live).breaker) == (
+        True,
+        2,
+        "open",
+    )
 
 
 def test_quotes_that_a_live_source_leaves_out_are_told_by_the_reason() -> None:
     """Nobody finds them in quarantine."""
-    live = YahooLiveSource(["AAA"])
+    live = YahooStreamSource(["AAA"])
     live.counters.backwards, live.counters.timeless, live.counters.outside = 3, 2, 1
-    doubts = {reason: count for reason, count in told_by(live).doubts.items() if count}
+    doubts = {reason: count for reason, count in source_status(live).doubts.items() if count}
     assert doubts == {"backwards": 3, "timeless": 2, "outside_session": 1}
-    assert told_by(live).left_out == 6
-    assert Told().left_out is None
+    assert source_status(live).left_out == 6
+    assert SourceStatus().left_out is None
 
 
 class Acme:
@@ -67,9 +75,9 @@ class Acme:
         """Yield nothing."""
         return iter(())
 
-    def told(self) -> Told:
+    def told(self) -> SourceStatus:
         """Tell of a breaker that is open, and of a connection."""
-        return Told(breaker="open", connected=True, reconnects=7)
+        return SourceStatus(breaker="open", connected=True, reconnects=7)
 
 
 class Rest(Event):
@@ -78,38 +86,38 @@ class Rest(Event):
     def __init__(self) -> None:
         super().__init__()
         self.source: object = None
-        self.told: list[Told] = []
+        self.told: list[SourceStatus] = []
 
     def wait(self, timeout: float | None = None) -> bool:
-        self.told.append(told_by(self.source))
+        self.told.append(source_status(self.source))
         return True
 
 
 def test_what_a_source_of_another_package_tells_is_added_to() -> None:
     """Its breaker and its connection come through; the doubts and the hours are those around it."""
     stop = Rest()
-    stop.source = WhenClosed(
-        PlausibleSource(Acme()), ["AAPL"], WhenClosedPolicy.WAIT, clock=lambda: SATURDAY, zone=UTC
+    stop.source = MarketHoursSource(
+        ValidatedSource(Acme()), ["AAPL"], MarketClosedPolicy.WAIT, clock=lambda: SATURDAY, zone=UTC
     )
-    assert list(Watch(stop.source).source.ticks(stop)) == []
+    assert list(RunInstrumentation(stop.source).source.ticks(stop)) == []
     [resting] = stop.told
     assert (resting.breaker, resting.connected, resting.reconnects) == ("open", True, 7)
     assert (resting.rests, resting.closes_at) == (True, None)
     assert resting.rests_until == datetime(2026, 11, 30, 14, 30, tzinfo=UTC)
     assert set(resting.doubts) == set(Doubt)
-    assert told_by(stop.source).rests is False
+    assert source_status(stop.source).rests is False
 
 
 def test_while_a_market_is_open_its_close_is_told() -> None:
     """The exchange's own, without the minutes that are waited for late quotes."""
-    source = WhenClosed(Acme(), ["AAPL"], WhenClosedPolicy.WAIT, clock=lambda: MONDAY)
+    source = MarketHoursSource(Acme(), ["AAPL"], MarketClosedPolicy.WAIT, clock=lambda: MONDAY)
     assert list(source.ticks(Event())) == []
-    assert told_by(source).rests is False
-    assert told_by(source).closes_at == datetime(2026, 11, 30, 21, tzinfo=UTC)
+    assert source_status(source).rests is False
+    assert source_status(source).closes_at == datetime(2026, 11, 30, 21, tzinfo=UTC)
 
 
 def test_what_never_closes_has_no_close() -> None:
     """Coins are traded on Saturdays as well."""
-    source = WhenClosed(Acme(), ["BTC-USD"], WhenClosedPolicy.WAIT, clock=lambda: SATURDAY)
+    source = MarketHoursSource(Acme(), ["BTC-USD"], MarketClosedPolicy.WAIT, clock=lambda: SATURDAY)
     assert list(source.ticks(Event())) == []
-    assert (told_by(source).rests, told_by(source).closes_at) == (False, None)
+    assert (source_status(source).rests, source_status(source).closes_at) == (False, None)

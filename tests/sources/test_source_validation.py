@@ -9,10 +9,10 @@ from threading import Event
 import pytest
 
 from stockctl.market.plausibility import Doubt
-from stockctl.market.quote import Quote, read_record
+from stockctl.market.quote import Quote, decode_record
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import Tick
-from stockctl.sources.validation import PlausibleSource
+from stockctl.sources.validation import ValidatedSource
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 UNREADABLE = Rejection(b"?", "feed#3", "not JSON")
@@ -45,14 +45,14 @@ def test_quotes_that_cannot_be_true_do_not_go_on(caplog: pytest.LogCaptureFixtur
     caplog.set_level(logging.WARNING, "stockctl.sources.validation")
     wrong, late = quote(7200, 20), quote(72, 5)
     given = Feed([quote(72, 10), wrong, UNREADABLE], [late], [wrong, quote(73, 30, close=None)])
-    source = PlausibleSource(given, clock=lambda: NOW)
+    source = ValidatedSource(given, clock=lambda: NOW)
     first, second = source.ticks(Event())
     assert [first[0], first[2]] == [quote(72, 10), UNREADABLE]
     refused = first[1]
     assert isinstance(refused, Rejection)
     assert refused.origin == "feed:VOD.L"
     assert refused.reason.startswith("price 7200 is off by a factor of 100 from the last, 72")
-    assert read_record(refused.data).quote == wrong
+    assert decode_record(refused.data).quote == wrong
     assert second == [refused, quote(73, 30, close=None)]
     assert {doubt: count for doubt, count in source.told().doubts.items() if count} == {
         Doubt.SCALE: 1,
@@ -68,6 +68,6 @@ def test_quotes_that_cannot_be_true_do_not_go_on(caplog: pytest.LogCaptureFixtur
 
 def test_it_is_the_source_it_wraps_in_all_else() -> None:
     """Name, number and kind are those of the source."""
-    source = PlausibleSource(Feed(), clock=lambda: NOW)
+    source = ValidatedSource(Feed(), clock=lambda: NOW)
     assert (source.name, source.expected, source.repeatable) == ("feed", 7, False)
     assert list(source.ticks(Event())) == []

@@ -14,29 +14,32 @@ from typing import Any
 from stockctl.backends.local import setup
 from stockctl.backends.local.database import Database
 from stockctl.backends.local.home import Home
-from stockctl.backends.local.stream import EmbeddedStream
-from stockctl.market.policy import Rules
+from stockctl.backends.local.stream import LocalStream
+from stockctl.market.policy import AnalysisRules
 from stockctl.pipeline.ports import Record
 from support.real_data import wire
 from support.reference_figures import ALERT_NUMBERS, NUMBERS, Plain
 
 NOW = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 BATCH = 500
-_RULES = Rules()
+_RULES = AnalysisRules()
 
 
 @contextmanager
 def open_stream(
-    root: Path, rules: Rules = _RULES, max_age: timedelta | None = timedelta(hours=1), now: datetime = NOW
-) -> Iterator[EmbeddedStream]:
+    root: Path,
+    rules: AnalysisRules = _RULES,
+    max_age: timedelta | None = timedelta(hours=1),
+    now: datetime = NOW,
+) -> Iterator[LocalStream]:
     """Open the stream of the home in ``root``, which is made when it is missing."""
     home = Home(root)
     setup.provision(home)
     with closing(Database(home.database)) as database:
-        yield EmbeddedStream(home, database, rules, max_age, lambda: now)
+        yield LocalStream(home, database, rules, max_age, lambda: now)
 
 
-def feed(root: Path, batches: Iterable[Sequence[Plain]], rules: Rules = _RULES) -> None:
+def feed(root: Path, batches: Iterable[Sequence[Plain]], rules: AnalysisRules = _RULES) -> None:
     """Send batches of plain quotes into the home in ``root``."""
     with open_stream(root, rules) as stream:
         for batch in batches:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from stockctl.producer.outbox.queue import opened
+from stockctl.producer.outbox.queue import open_outbox
 from stockctl.producer.producer import BufferedProducer
 from support.local_home import open_stream
 from support.producer_inputs import Feed, kinesis_stream, noted, ticks_of
@@ -36,7 +36,7 @@ def main(folder: Path, target: str, symbols: int, ticks: int, timeout: float, pa
     first = noted(position)
     source = Feed(ticks_of(symbols, ticks, first), position, first, pace)
     began, cpu = time.monotonic(), time.process_time()
-    with opened(folder / "outbox.db", limit=1 << 30) as outbox:
+    with open_outbox(folder / "outbox.db", limit=1 << 30) as outbox:
         producer = BufferedProducer(
             source, stream, outbox, observe=lambda receipt: print(receipt.sent, flush=True), grace=120.0
         )

@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 
 from stockctl.backends.aws.kinesis.aggregator import Aggregator, OpenShards
-from stockctl.backends.aws.kinesis.rate_limit import StreamPace
+from stockctl.backends.aws.kinesis.rate_limit import StreamRateLimiter
 from stockctl.backends.aws.kinesis.stream import KinesisStream
 from stockctl.market.quote import Quote
 from stockctl.pipeline.ports import Rejection
@@ -125,7 +125,7 @@ def kinesis_stream(
         STREAM,
         quarantine or Kept(),
         Backoff(attempts=attempts, first=0.02, longest=0.2),
-        pace=StreamPace(client, STREAM),
+        pace=StreamRateLimiter(client, STREAM),
         aggregator=Aggregator(OpenShards(client, STREAM)) if aggregate else None,
     )
 

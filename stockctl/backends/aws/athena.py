@@ -14,9 +14,9 @@ from pyathena.error import Error
 from pyathena.model import AthenaQueryExecution
 from pyathena.util import RetryConfig
 
-from stockctl.backends.aws.athena_errors import Where, failed_call, failed_query
+from stockctl.backends.aws.athena_errors import QueryTarget, failed_call, failed_query
 from stockctl.backends.aws.client import Client, Connection
-from stockctl.backends.aws.errors import annotate, explained
+from stockctl.backends.aws.errors import annotate, translate_errors
 from stockctl.errors import QueryError
 from stockctl.pipeline.ports import SqlResult
 from stockctl.sql.athena import to_athena
@@ -27,7 +27,7 @@ from stockctl.sql.values import json_value
 _LONGEST = 1024
 
 
-def written(value: object) -> str:
+def sql_literal(value: object) -> str:
     """Return a value as Athena takes it for a parameter: a text in single quotes, all else as in SQL.
 
     Raises:
@@ -139,7 +139,7 @@ class AthenaWarehouse:
     ) -> None:
         self._connection = connection
         self._workgroup = workgroup
-        self._where = Where(database, table, workgroup, connection.region or "")
+        self._where = QueryTarget(database, table, workgroup, connection.region or "")
         self._on_progress = on_progress
         self._poll_seconds = poll_seconds
         self.last_scan: Scan | None = None
@@ -163,14 +163,14 @@ class AthenaWarehouse:
                 "Give one value for each ?.",
             )
         statement = to_athena(tree)
-        values = [written(parameters[place]) for place in statement.order]
+        values = [sql_literal(parameters[place]) for place in statement.order]
         with self._faults(), self._cursor() as cursor, self._stopped(cursor.connection.client):
             cursor.execute(statement.text, values or None, paramstyle="qmark")
             return _result(cursor)
 
     @contextmanager
     def _cursor(self) -> Iterator[Cursor]:
-        with explained():
+        with translate_errors():
             athena = pyathena.connect(
                 session=self._connection.session,
                 endpoint_url=self._connection.endpoint_url,

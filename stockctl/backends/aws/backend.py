@@ -7,19 +7,19 @@ from functools import cached_property
 from stockctl.backends.aws.client import WORKERS, Connection
 from stockctl.backends.aws.dynamodb.alerts import DynamoAlertLog, DynamoAlertReader
 from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteReader
-from stockctl.backends.aws.errors import verdict
+from stockctl.backends.aws.errors import classify_failure
 from stockctl.backends.aws.kinesis.aggregator import Aggregator, OpenShards
-from stockctl.backends.aws.kinesis.rate_limit import StreamPace
-from stockctl.backends.aws.kinesis.stream import KinesisStream, NotTaken
+from stockctl.backends.aws.kinesis.rate_limit import StreamRateLimiter
+from stockctl.backends.aws.kinesis.stream import KinesisDeliveryError, KinesisStream
 from stockctl.backends.aws.logs import LogTail, Stage, log_group
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.backends.aws.pipeline import AwsPipeline
-from stockctl.backends.aws.s3 import OnceBucket, S3Quarantine
+from stockctl.backends.aws.s3 import S3Quarantine, WriteOnceBucket
 from stockctl.backends.aws.sns import SnsNotifier
 from stockctl.backends.aws.stack.changes import Change
-from stockctl.backends.aws.stack.events import Progress
 from stockctl.backends.aws.stack.events import Report as ProgressReport
+from stockctl.backends.aws.stack.events import StackEvent
 from stockctl.backends.aws.stack.operator_policy import OperatorPolicy, policy_for
 from stockctl.backends.aws.stack.preflight import preflight
 from stockctl.backends.aws.stack.provision import Plan as AwsPlan
@@ -120,19 +120,21 @@ class AwsBackend:
         aws = self._settings.aws
         try:
             names, backoff = self.pipeline.names, Backoff(attempts=5, longest=2.0)
-            bucket = OnceBucket(self._connection.client("s3"), names.bucket, names.account, parallel, backoff)
+            bucket = WriteOnceBucket(
+                self._connection.client("s3"), names.bucket, names.account, parallel, backoff
+            )
             # Tries are counted here: one that botocore hid would hide that records may arrive twice.
             kinesis = Connection(aws.region, aws.profile, aws.endpoint_url, attempts=1).client("kinesis")
         except AwsError as error:
-            passing = verdict(error).passing
-            raise NotTaken(error.message, error.hint, passing=passing) from error.__cause__
+            passing = classify_failure(error).passing
+            raise KinesisDeliveryError(error.message, error.hint, passing=passing) from error.__cause__
         packs = self._settings.stream.aggregate
         return KinesisStream(
             kinesis,
             names.stream,
             S3Quarantine(bucket),
             backoff,
-            pace=StreamPace(kinesis, names.stream),
+            pace=StreamRateLimiter(kinesis, names.stream),
             aggregator=Aggregator(OpenShards(kinesis, names.stream)) if packs else None,
         )
 
@@ -191,7 +193,7 @@ def _parallel() -> Iterator[Parallel]:
 
 
 def _lines(report: Report) -> ProgressReport:
-    def tell(progress: Progress) -> None:
+    def tell(progress: StackEvent) -> None:
         report(" ".join(filter(None, (progress.resource, progress.status, progress.detail))))
 
     return tell

@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.loaders import create_loader
 
 from stockctl import __version__
-from stockctl.backends.aws.errors import annotate, explained
+from stockctl.backends.aws.errors import annotate, translate_errors
 from stockctl.errors import AwsError
 
 WORKERS = 16
@@ -51,7 +51,7 @@ class Connection:
                 f"aws.endpoint_url {endpoint_url!r} is not a URL.",
                 "Set it to a URL such as http://127.0.0.1:4566, or take it out to use AWS itself.",
             )
-        with explained():
+        with translate_errors():
             self.session = boto3.Session(region_name=region, profile_name=profile)
         self.endpoint_url = endpoint_url
         self._config = _config(
@@ -73,7 +73,7 @@ class Connection:
         """
         if service not in self._clients:
             config = self._config.merge(Config(parameter_validation=service not in _OUR_PARAMETERS))
-            with explained():
+            with translate_errors():
                 client = self.session.client(  # type: ignore[call-overload, unused-ignore]
                     service, config=config, endpoint_url=self.endpoint_url
                 )
@@ -117,7 +117,7 @@ def identify(connection: Connection) -> Identity:
     sts = connection.client("sts")
     if connection.region is None:
         raise AwsError("No AWS region is set.", 'Set aws.region in the configuration (such as "eu-west-1").')
-    with explained():
+    with translate_errors():
         answer = sts.get_caller_identity()
     arn = str(answer["Arn"])
     return Identity(str(answer["Account"]), connection.region, arn.split(":")[1], arn)

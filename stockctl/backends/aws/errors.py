@@ -32,7 +32,7 @@ _S3_ACTIONS = {
 }
 
 
-class Refused(NamedTuple):
+class ServiceError(NamedTuple):
     """An error that AWS answered with; a text that is not known is empty."""
 
     service: str
@@ -79,13 +79,13 @@ def annotate(client: BaseClient) -> None:
     client.meta.events.register("after-call", note)
 
 
-def refused(error: ClientError) -> Refused:
+def service_error(error: ClientError) -> ServiceError:
     """Return what is known of ``error``."""
     response: Mapping[str, Any] = error.response
     fields: Mapping[str, Any] = response.get("Error", {})
     known: Mapping[str, str] = fields.get(_NOTE, {})
     headers: Mapping[str, str] = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return Refused(
+    return ServiceError(
         known.get("service", ""),
         str(error.operation_name),
         error_code(error),
@@ -108,8 +108,8 @@ _AUTHORISATION = re.compile(
 _AGAIN = "Wait a moment and run the command again."
 
 
-def explain(refused: Refused) -> AwsError:
-    """Return ``refused`` as what happened, why, and what to do next."""
+def to_aws_error(refused: ServiceError) -> AwsError:
+    """Return ``service_error`` as what happened, why, and what to do next."""
     sentence = _SERVICE_ERRORS.get(refused.code)
     if sentence is not None:
         return sentence(refused)
@@ -117,14 +117,14 @@ def explain(refused: Refused) -> AwsError:
     return AwsError(f"AWS refused {name} with {refused.code or 'no code'}: {refused.message}")
 
 
-def _expired(_: Refused) -> AwsError:
+def _expired(_: ServiceError) -> AwsError:
     return AwsError(
         "The AWS credentials have expired.",
         "Sign in again ('aws sso login', or fetch new temporary credentials), then run the command again.",
     )
 
 
-def _unknown_credentials(refused: Refused) -> AwsError:
+def _unknown_credentials(refused: ServiceError) -> AwsError:
     return AwsError(
         f"AWS does not accept the credentials: {refused.message} ({refused.code})",
         "Check the access key and the session token, or name another profile with aws.profile; a region "
@@ -132,7 +132,7 @@ def _unknown_credentials(refused: Refused) -> AwsError:
     )
 
 
-def _signature(refused: Refused) -> AwsError:
+def _signature(refused: ServiceError) -> AwsError:
     if refused.code == "RequestTimeTooSkewed" or re.search(r"expired|not yet current", refused.message):
         return AwsError(
             f"AWS refused the time in the signature of {refused.action}: {refused.message}",
@@ -144,7 +144,7 @@ def _signature(refused: Refused) -> AwsError:
     )
 
 
-def _denied(refused: Refused) -> AwsError:
+def _denied(refused: ServiceError) -> AwsError:
     found = _AUTHORISATION.search(refused.message)
     named = found.groupdict() if found else {}
     action = named.get("action") or refused.action
@@ -158,21 +158,21 @@ def _denied(refused: Refused) -> AwsError:
     )
 
 
-def _throttled(refused: Refused) -> AwsError:
+def _throttled(refused: ServiceError) -> AwsError:
     return AwsError(
         f"AWS throttles {refused.action}{refused.on_resource} ({refused.code}), after several tries as well.",
         _AGAIN,
     )
 
 
-def _quota(refused: Refused) -> AwsError:
+def _quota(refused: ServiceError) -> AwsError:
     return AwsError(
         f"A quota of the AWS account is exceeded by {refused.action}{refused.on_resource}: {refused.message}",
         "Remove what is no longer needed, or have the quota raised in the Service Quotas console.",
     )
 
 
-def _absent(refused: Refused) -> AwsError:
+def _absent(refused: ServiceError) -> AwsError:
     where = f" in region {refused.region}" if refused.region else ""
     return AwsError(
         f"{refused.resource or refused.message} does not exist{where} ({refused.action}: {refused.code}).",
@@ -180,7 +180,7 @@ def _absent(refused: Refused) -> AwsError:
     )
 
 
-def _other_region(refused: Refused) -> AwsError:
+def _other_region(refused: ServiceError) -> AwsError:
     actual = refused.bucket_region
     return AwsError(
         f"{refused.resource or 'The bucket'} is in {'region ' + actual if actual else 'another region'}, "
@@ -189,7 +189,7 @@ def _other_region(refused: Refused) -> AwsError:
     )
 
 
-def _region_disabled(refused: Refused) -> AwsError:
+def _region_disabled(refused: ServiceError) -> AwsError:
     return AwsError(
         f"The account cannot use {refused.service or 'the service'} in region {refused.region or 'named'}: "
         f"{refused.message}",
@@ -197,7 +197,7 @@ def _region_disabled(refused: Refused) -> AwsError:
     )
 
 
-def _failed(refused: Refused) -> AwsError:
+def _failed(refused: ServiceError) -> AwsError:
     return AwsError(
         f"AWS failed at {refused.action}{refused.on_resource} ({refused.code}: {refused.message}), after "
         "several tries as well.",
@@ -205,7 +205,7 @@ def _failed(refused: Refused) -> AwsError:
     )
 
 
-_CODES: Mapping[Callable[[Refused], AwsError], str] = {
+_CODES: Mapping[Callable[[ServiceError], AwsError], str] = {
     _expired: "ExpiredToken ExpiredTokenException TokenRefreshRequired RequestExpired",
     _unknown_credentials: "UnrecognizedClientException InvalidClientTokenId InvalidAccessKeyId InvalidToken "
     "AuthFailure MissingAuthenticationToken MissingAuthenticationTokenException",
@@ -237,7 +237,7 @@ _NETWORK = "Check the network, then run the command again."
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Raise what botocore raises within as ``AwsError``; it serves as a decorator too.
 
     Raises:
@@ -246,12 +246,12 @@ def explained() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise explain(refused(error)) from error
+        raise to_aws_error(service_error(error)) from error
     except BotoCoreError as error:
-        raise _of_way(error) from error
+        raise _connection_error(error) from error
 
 
-def _of_way(error: BotoCoreError) -> AwsError:
+def _connection_error(error: BotoCoreError) -> AwsError:
     # By name: some of these are younger than the oldest botocore that this runs with.
     for kind in type(error).__mro__:
         if (sentence := _SENTENCES.get(kind.__name__)) is not None:
@@ -392,7 +392,7 @@ _NO_CREDENTIALS_NOW = ("MetadataRetrievalError", "CredentialRetrievalError")
 _SERVER_FAULT = 500
 
 
-class Verdict(NamedTuple):
+class FailureClass(NamedTuple):
     """What is known about records after a call failed."""
 
     passing: bool = False
@@ -408,33 +408,33 @@ def is_throttle(code: str) -> bool:
     return _THROTTLED.search(code) is not None
 
 
-def verdict(error: AwsError) -> Verdict:
+def classify_failure(error: AwsError) -> FailureClass:
     """Return what ``error``, raised out of botocore's own exception, means."""
     cause = error.__cause__
     if isinstance(cause, ClientError):
-        return _of_answer(cause)
+        return _classify_service_error(cause)
     if isinstance(cause, BotoCoreError):
         return _classify_client_error(cause)
-    return Verdict()
+    return FailureClass()
 
 
-def _of_answer(error: ClientError) -> Verdict:
+def _classify_service_error(error: ClientError) -> FailureClass:
     code = error_code(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if is_throttle(code):
-        return Verdict(passing=True, throttled=True)
+        return FailureClass(passing=True, throttled=True)
     if status >= _SERVER_FAULT or code in _BUSY:
-        return Verdict(passing=True, uncertain=True)
-    return Verdict()
+        return FailureClass(passing=True, uncertain=True)
+    return FailureClass()
 
 
-def _classify_client_error(error: BotoCoreError) -> Verdict:
+def _classify_client_error(error: BotoCoreError) -> FailureClass:
     # By name: some of these are younger than the oldest botocore that this runs with.
     names = {kind.__name__ for kind in type(error).__mro__}
     if "SSLError" in names and "CERTIFICATE" in str(error).upper():
-        return Verdict()
+        return FailureClass()
     if names.intersection(_UNSENT) or names.intersection(_NO_CREDENTIALS_NOW):
-        return Verdict(passing=True)
+        return FailureClass(passing=True)
     if names.intersection(_UNANSWERED):
-        return Verdict(passing=True, uncertain=True)
-    return Verdict()
+        return FailureClass(passing=True, uncertain=True)
+    return FailureClass()

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from botocore.exceptions import ClientError
 
 from stockctl.backends.aws.client import Client, Connection
-from stockctl.backends.aws.errors import error_code, explained
+from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
 from stockctl.errors import AwsError
 from stockctl.market.timestamp import format_timestamp, to_datetime
@@ -103,7 +103,7 @@ class LogTail:
 
 
 def _next(pages: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
-    with explained():
+    with translate_errors():
         return next(pages, None)
 
 

@@ -7,11 +7,11 @@ from stockctl.backends.aws.names import names_of
 from stockctl.backends.aws.stack.changes import Change
 from stockctl.backends.aws.stack.cloudformation import Stack
 from stockctl.backends.aws.stack.cost import Cost, estimate
-from stockctl.backends.aws.stack.events import Pace, Report
+from stockctl.backends.aws.stack.events import PollInterval, Report
 from stockctl.backends.aws.stack.lambda_code import Bundle, build
 from stockctl.backends.aws.stack.provision import Agree, Outcome, Plan, Provisioner
-from stockctl.backends.aws.stack.status import Fact, Look
-from stockctl.backends.aws.stack.teardown import Deleted, Removal
+from stockctl.backends.aws.stack.status import Fact, StatusCollector
+from stockctl.backends.aws.stack.teardown import Deleted, Teardown
 from stockctl.config.schema import Settings
 from stockctl.errors import AwsError
 
@@ -33,17 +33,17 @@ class AwsPipeline:
         self,
         settings: Settings,
         connection: Connection,
-        pace: Pace | None = None,
+        pace: PollInterval | None = None,
         build: Callable[[], Bundle] = build,
     ) -> None:
         self._settings = settings
         self._connection = connection
-        self._pace = pace or Pace()
+        self._pace = pace or PollInterval()
         self._build = build
         self.identity = identify(connection)
         self.names = names_of(settings, self.identity.account, self.identity.region, self.identity.partition)
         self._provisioner = Provisioner(settings, connection, self.names, self._pace, build)
-        self._removal = Removal(connection, self.names, self._pace)
+        self._removal = Teardown(connection, self.names, self._pace)
 
     @property
     def place(self) -> str:
@@ -91,7 +91,7 @@ class AwsPipeline:
                 "Run 'stockctl provision' first, or set aws.region to where it is.",
             )
         deployed = self.names.as_deployed(stack.physical_ids(found))
-        return Look(self._connection, deployed, found, self._pace, self._build()).facts()
+        return StatusCollector(self._connection, deployed, found, self._pace, self._build()).facts()
 
     def plan_teardown(self, *, keep_data: bool) -> Sequence[Change]:
         """Return what ``teardown`` would delete and keep, counted; empty when there is nothing to delete.
@@ -105,6 +105,6 @@ class AwsPipeline:
         """Take the pipeline down and return what is left because stockctl did not make it.
 
         ``report`` hears of each resource, ``deleted`` of how many objects are gone so far. See
-        ``Removal.run`` for what it raises.
+        ``Teardown.run`` for what it raises.
         """
         return self._removal.run(keep_data=keep_data, report=report, deleted=deleted)

@@ -21,7 +21,7 @@ class NewObject(NamedTuple):
     body: bytes
 
 
-class OnceBucket:
+class WriteOnceBucket:
     """A bucket in which an object, once written, stays as it is.
 
     Args:
@@ -67,7 +67,7 @@ class OnceBucket:
 class S3Archive:
     """``raw-data/{symbol}/{timestamp}.json``, one quote an object, never overwritten."""
 
-    def __init__(self, bucket: OnceBucket) -> None:
+    def __init__(self, bucket: WriteOnceBucket) -> None:
         self._bucket = bucket
 
     def put(self, objects: Sequence[RawObject]) -> None:
@@ -83,7 +83,7 @@ class S3Archive:
 class S3Quarantine:
     """``quarantine/{key}.json``, one record an object, never overwritten."""
 
-    def __init__(self, bucket: OnceBucket) -> None:
+    def __init__(self, bucket: WriteOnceBucket) -> None:
         self._bucket = bucket
 
     def put(self, rejections: Sequence[Rejection]) -> None:

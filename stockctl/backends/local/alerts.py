@@ -7,7 +7,7 @@ from typing import Any
 
 from stockctl.backends.local.database import Database
 from stockctl.market.alert import Alert
-from stockctl.market.numbers import plain
+from stockctl.market.numbers import format_decimal
 from stockctl.pipeline.ports import Claim
 
 _COLUMNS = ", ".join(Alert._fields)
@@ -45,7 +45,7 @@ class SqliteAlertLog:
         )
 
     def _insert(self, alert: Alert) -> bool:
-        row = [plain(value) if type(value) is Decimal else value for value in alert]
+        row = [format_decimal(value) if type(value) is Decimal else value for value in alert]
         return self._connection.execute(_INSERT, row).rowcount == 1
 
 

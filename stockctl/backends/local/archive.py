@@ -26,7 +26,7 @@ def write_once(path: str, body: bytes) -> None:
     try:
         handle = os.open(path, _NEW, 0o644)
     except FileExistsError:
-        _complete(path, body)
+        _write_partial(path, body)
         return
     try:
         _fill(handle, body)
@@ -35,7 +35,7 @@ def write_once(path: str, body: bytes) -> None:
         raise
 
 
-def _complete(path: str, body: bytes) -> None:
+def _write_partial(path: str, body: bytes) -> None:
     """Add what is missing of ``body`` in a file that holds only its beginning."""
     there = os.lstat(path)
     if not stat.S_ISREG(there.st_mode) or there.st_size >= len(body):

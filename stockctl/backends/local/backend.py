@@ -11,7 +11,7 @@ from stockctl.backends.local.alerts import SqliteAlertReader
 from stockctl.backends.local.database import Database
 from stockctl.backends.local.home import Home
 from stockctl.backends.local.quotes import SqliteQuoteReader
-from stockctl.backends.local.stream import EmbeddedStream
+from stockctl.backends.local.stream import LocalStream
 from stockctl.config.schema import Settings
 from stockctl.errors import HomeError
 from stockctl.market.alert import sample_alert
@@ -24,7 +24,7 @@ _BLOCK = 512
 """The unit of ``st_blocks``, by POSIX."""
 
 
-class EmbeddedBackend:
+class LocalBackend:
     """The pipeline in one home folder."""
 
     costs_money = False
@@ -41,7 +41,7 @@ class EmbeddedBackend:
         try:
             setup.check(self._home)
             if setup.plan(self._home):
-                return [place, _not_made(self._home)]
+                return [place, _no_home(self._home)]
             facts = self.status().facts[1:]
         except HomeError as error:
             return [place, Finding("provisioned", error.message, fine=False, hint=error.hint or "")]
@@ -87,12 +87,12 @@ class EmbeddedBackend:
             return Status(facts, reader.latest())
 
     @contextmanager
-    def stream(self) -> Iterator[EmbeddedStream]:
+    def stream(self) -> Iterator[LocalStream]:
         """Open the way in for quotes."""
         with self._open() as database:
             setup.check_folders(self._home)
             settings = self._settings
-            yield EmbeddedStream(self._home, database, settings.rules, settings.alerts.oldest, self._clock)
+            yield LocalStream(self._home, database, settings.rules, settings.alerts.oldest, self._clock)
 
     @contextmanager
     def quotes(self) -> Iterator[SqliteQuoteReader]:
@@ -129,7 +129,7 @@ class EmbeddedBackend:
             database.close()
 
 
-def _not_made(home: Home) -> Finding:
+def _no_home(home: Home) -> Finding:
     above = next(path for path in (home.root, *home.root.parents) if os.path.lexists(path))
     if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
         return Finding("provisioned", "no: run 'stockctl provision'")

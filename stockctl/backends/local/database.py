@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stockctl.backends.local.home import in_the_way, is_file
+from stockctl.backends.local.home import check_replaceable, is_file
 from stockctl.errors import HomeError
 
 APPLICATION_ID = 0x5C7C_0001
@@ -185,12 +185,12 @@ class Database:
 
 
 def _absent(path: Path) -> HomeError:
-    if found := in_the_way(path):
+    if found := check_replaceable(path):
         return HomeError(
             f"{path} is {found}, where stockctl keeps its database.",
             "Move it away and run 'stockctl provision'. Nothing was changed.",
         )
-    if in_the_way(path.parent) == "a file":
+    if check_replaceable(path.parent) == "a file":
         return HomeError(
             f"The home {path.parent} is a file, not a folder.",
             "Point local.path (or STOCKCTL_LOCAL__PATH) at a folder. Nothing was changed.",
@@ -243,7 +243,7 @@ _APPLICATION_ID = slice(68, 72)
 """Where the header has it, by SQLite's file format; it is written at the making, and never again."""
 
 
-def check_ours(path: Path) -> None:
+def check_ownership(path: Path) -> None:
     """Insist that stockctl made the database, whatever became of it since.
 
     Raises:

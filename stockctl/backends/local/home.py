@@ -74,7 +74,7 @@ def is_folder(path: Path) -> bool:
     return stat.S_ISDIR(_mode(path))
 
 
-def in_the_way(path: Path) -> str:
+def check_replaceable(path: Path) -> str:
     """Tell what is at ``path`` in the place of a file or a folder of ours; empty when nothing is."""
     mode = _mode(path)
     if stat.S_ISLNK(mode):
@@ -90,7 +90,7 @@ def check_folder(path: Path) -> None:
     Raises:
         HomeError: a file is there, or a link: what is written through one is never read back.
     """
-    if not is_folder(path) and (found := in_the_way(path)):
+    if not is_folder(path) and (found := check_replaceable(path)):
         raise HomeError(
             f"{path} is {found}, where stockctl keeps a folder.",
             "Move it away, or point local.path at another home, and run the command again. "

@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from stockctl.backends.base import Report, Step
-from stockctl.backends.local.database import DamagedError, Database, TornDownError, check_ours
+from stockctl.backends.local.database import DamagedError, Database, TornDownError, check_ownership
 from stockctl.backends.local.home import Home, check_folder, is_file, is_folder
 from stockctl.errors import HomeError
 
@@ -116,7 +116,7 @@ def teardown(home: Home, *, keep_data: bool, report: Report) -> Sequence[str]:
             "Check the permissions and run 'stockctl teardown' again.",
         ) from error
     _remove_folder(home.root)
-    return _left(home, keep_data=keep_data)
+    return _leftovers(home, keep_data=keep_data)
 
 
 def _stop_writers(home: Home) -> None:
@@ -127,7 +127,7 @@ def _stop_writers(home: Home) -> None:
 
 def _our_database(home: Home) -> Database:
     """Open the database; one that is ours, yet damaged or half torn down, can go as it is."""
-    check_ours(home.database)
+    check_ownership(home.database)
     return Database(home.database)
 
 
@@ -143,7 +143,7 @@ def _remove_folder(folder: Path) -> None:
         folder.rmdir()
 
 
-def _left(home: Home, *, keep_data: bool) -> Sequence[str]:
+def _leftovers(home: Home, *, keep_data: bool) -> Sequence[str]:
     if not is_folder(home.root):
         return []
     with os.scandir(home.root) as entries:

@@ -10,34 +10,34 @@ from stockctl.backends.local.alerts import SqliteAlertLog
 from stockctl.backends.local.archive import FileArchive, FileQuarantine
 from stockctl.backends.local.database import Database
 from stockctl.backends.local.home import Home
-from stockctl.backends.local.quotes import RecentQuotes
+from stockctl.backends.local.quotes import RecentQuoteCache
 from stockctl.errors import HomeError
 from stockctl.market.alert import Alert
-from stockctl.market.policy import Rules
+from stockctl.market.policy import AnalysisRules
 from stockctl.pipeline.ingest import IngestStage
-from stockctl.pipeline.ports import Receipt, Record, Rejection, Undelivered
+from stockctl.pipeline.ports import DeliveryError, Record, Rejection, SendResult
 from stockctl.pipeline.trend import Clock, TrendStage
 
 BATCH_RECORDS = 500
 
-_PASSING_ERRORS = {
+_RETRYABLE_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EBUSY, errno.ENOMEM,
 }  # fmt: skip
-_PASSING_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
+_RETRYABLE_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
 
 
-class NotStored(Undelivered, HomeError):
+class LocalDeliveryError(DeliveryError, HomeError):
     """The home took nothing of a batch: it is busy, full, torn down, damaged or cannot be written."""
 
 
-class LogIsEnough:
+class NullNotifier:
     """Publishes nothing more: embedded, the alert log that ``alerts tail`` follows is the notification."""
 
     def publish(self, alert: Alert) -> None:
         """Do nothing; the alert is in the log already."""
 
 
-class EmbeddedStream:
+class LocalStream:
     """Takes records and has them archived, stored and watched before it returns.
 
     Killed at any moment it leaves what was committed before, and at most raw objects that the same
@@ -47,25 +47,25 @@ class EmbeddedStream:
     batch_records = BATCH_RECORDS
 
     def __init__(
-        self, home: Home, database: Database, rules: Rules, max_age: timedelta | None, clock: Clock
+        self, home: Home, database: Database, rules: AnalysisRules, max_age: timedelta | None, clock: Clock
     ) -> None:
         self._home = home
         self._database = database
         self._quarantine = FileQuarantine(home)
         self._archive = FileArchive(home)
-        self._recent = RecentQuotes(rules.long - 1)
+        self._recent = RecentQuoteCache(rules.long - 1)
         self._rules = rules
         self._max_age = max_age
         self._clock = clock
 
-    def send(self, records: Sequence[Record]) -> Receipt:
+    def send(self, records: Sequence[Record]) -> SendResult:
         """Take one batch through both stages, or nothing of it.
 
         Raises:
             NotStored: the home cannot be written; the same batch again is safe.
         """
         with (
-            _undelivered(records),
+            _delivery_error(records),
             _file_faults(self._home),
             self._recent.kept(),
             self._database.transaction() as connection,
@@ -74,7 +74,7 @@ class EmbeddedStream:
             ingest = IngestStage(self._archive, self._quarantine, table, self._rules)
             done = ingest.run(records)
             alerts = self._trend(SqliteAlertLog(connection)).run(done.stored)
-        return Receipt(len(records), len(done.stored), done.repeated, done.quarantined, alerts)
+        return SendResult(len(records), len(done.stored), done.repeated, done.quarantined, alerts)
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
         """Quarantine what a source could not read.
@@ -82,7 +82,7 @@ class EmbeddedStream:
         Raises:
             NotStored: the home cannot be written.
         """
-        with _undelivered(()), _file_faults(self._home), self._database.transaction():
+        with _delivery_error(()), _file_faults(self._home), self._database.transaction():
             self._quarantine.put(rejections)
 
     def raise_alert(self, alert: Alert) -> None:
@@ -91,22 +91,24 @@ class EmbeddedStream:
             self._trend(SqliteAlertLog(connection)).raise_alerts([alert])
 
     def _trend(self, log: SqliteAlertLog) -> TrendStage:
-        return TrendStage(log, LogIsEnough(), self._rules, self._max_age, self._clock)
+        return TrendStage(log, NullNotifier(), self._rules, self._max_age, self._clock)
 
 
 @contextmanager
-def _undelivered(records: Sequence[Record]) -> Iterator[None]:
+def _delivery_error(records: Sequence[Record]) -> Iterator[None]:
     try:
         yield
     except HomeError as error:
         cause = error.__cause__
-        raise NotStored(error.message, error.hint, records=records, passing=_passes(cause)) from cause
+        raise LocalDeliveryError(
+            error.message, error.hint, records=records, passing=_is_retryable(cause)
+        ) from cause
 
 
-def _passes(cause: BaseException | None) -> bool:
+def _is_retryable(cause: BaseException | None) -> bool:
     if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _PASSING_CODES
-    return isinstance(cause, OSError) and cause.errno in _PASSING_ERRORS
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _RETRYABLE_CODES
+    return isinstance(cause, OSError) and cause.errno in _RETRYABLE_ERRORS
 
 
 @contextmanager

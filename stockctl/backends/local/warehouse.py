@@ -254,7 +254,7 @@ def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], _Re
     # own it leaves this one free to be interrupted and to tell it.
     running: Future[_Result] = Future()
     try:
-        Thread(target=_fulfil, args=(running, work), name="sql").start()
+        Thread(target=_execute, args=(running, work), name="sql").start()
         return running.result()
     finally:
         # A Ctrl-C may come at any point of the above, before the work has begun as well.
@@ -264,7 +264,7 @@ def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], _Re
                 wait([running], timeout=_INTERRUPT_SECONDS)
 
 
-def _fulfil(running: Future[_Result], work: Callable[[], _Result]) -> None:
+def _execute(running: Future[_Result], work: Callable[[], _Result]) -> None:
     if not running.set_running_or_notify_cancel():
         return
     try:

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from stockctl.cli.errors import guarded
+from stockctl.cli.errors import handle_errors
 from stockctl.cli.options import Since, aws_backend, parse_symbols, settings_and_backend
 from stockctl.cli.output import tables
 from stockctl.cli.output.alerts import ALERT_FIELDS, AlertLines, alert_columns, alert_rows, since_timestamp
 from stockctl.cli.output.stdio import pause
 from stockctl.cli.output.tables import Format, Limit, Output, Row, emit, write
-from stockctl.cli.output.terminal import say
+from stockctl.cli.output.terminal import print_message
 from stockctl.market.alert import KINDS
 
 app = typer.Typer(no_args_is_help=True)
@@ -38,7 +38,7 @@ def tail(ctx: typer.Context, *, since: Since = None, output: Output = Format.TAB
     with backend.alerts() as reader:
         log = reader.follow(since_timestamp(since))
         lines = AlertLines(output)
-        say(f"Following the alerts in {backend.place}; Ctrl-C ends." + ("" if since else _EARLIER))
+        print_message(f"Following the alerts in {backend.place}; Ctrl-C ends." + ("" if since else _EARLIER))
         while True:
             lines.write(log.read())
             pause(POLL_SECONDS)
@@ -53,14 +53,14 @@ def list_alerts(
         alerts = reader.recent(since=since_timestamp(since), limit=limit)
     emit(alert_rows(alerts), ALERT_FIELDS, alert_columns(), output)
     if not alerts:
-        say("No alerts.")
+        print_message("No alerts.")
 
 
 def test(ctx: typer.Context) -> None:
     """Send a marked test alert along the way of real ones."""
     _, backend = settings_and_backend(ctx)
     alert_id = backend.send_test_alert()
-    say(f"Sent {alert_id}. 'stockctl alerts tail --since 1m' shows it.")
+    print_message(f"Sent {alert_id}. 'stockctl alerts tail --since 1m' shows it.")
 
 
 def subscribe(
@@ -78,9 +78,9 @@ def subscribe(
     done = backend.subscribers().subscribe(
         protocol.value, endpoint, parse_symbols(symbols) or (), [kind.value for kind in kinds or ()]
     )
-    say("The subscription has a new filter." if done.changed else "Subscribed.")
+    print_message("The subscription has a new filter." if done.changed else "Subscribed.")
     if done.note:
-        say(done.note)
+        print_message(done.note)
     if done.policy is not None:
         write(done.policy)
 
@@ -101,16 +101,16 @@ def subscriptions(ctx: typer.Context, output: Output = Format.TABLE) -> None:
         for each in backend.subscribers().everybody()
     ]
     shown = [
-        tables.text("PROTOCOL", "protocol"),
-        tables.text("ENDPOINT", "endpoint", style="bold"),
-        tables.coloured("STATE", "state", {"confirmed": "green", "pending": "yellow"}),
-        tables.listed("SYMBOLS", "symbols"),
-        tables.listed("KINDS", "kinds"),
-        tables.text("MADE", "owner", optional=True),
+        tables.text_cell("PROTOCOL", "protocol"),
+        tables.text_cell("ENDPOINT", "endpoint", style="bold"),
+        tables.colour_by_sign("STATE", "state", {"confirmed": "green", "pending": "yellow"}),
+        tables.list_cell("SYMBOLS", "symbols"),
+        tables.list_cell("KINDS", "kinds"),
+        tables.text_cell("MADE", "owner", optional=True),
     ]
     emit(rows, ("protocol", "endpoint", "state", "symbols", "kinds", "owner", "arn"), shown, output)
     if not rows:
-        say("Nobody is subscribed.")
+        print_message("Nobody is subscribed.")
 
 
 def unsubscribe(
@@ -119,15 +119,15 @@ def unsubscribe(
     """End a subscription to alerts."""
     _, backend = aws_backend(ctx, "'unsubscribe' ends a subscription to alerts", _INSTEAD)
     ended = backend.subscribers().unsubscribe(which)
-    say(f"{ended.endpoint} is not told of alerts any more.")
+    print_message(f"{ended.endpoint} is not told of alerts any more.")
 
 
 _INSTEAD = "there, 'stockctl alerts tail' follows them"
 _EARLIER = " Earlier ones: --since 1h."
 
-app.command("tail")(guarded(tail))
-app.command("list")(guarded(list_alerts))
-app.command("test")(guarded(test))
-app.command("subscribe", rich_help_panel="On AWS")(guarded(subscribe))
-app.command("subscriptions", rich_help_panel="On AWS")(guarded(subscriptions))
-app.command("unsubscribe", rich_help_panel="On AWS")(guarded(unsubscribe))
+app.command("tail")(handle_errors(tail))
+app.command("list")(handle_errors(list_alerts))
+app.command("test")(handle_errors(test))
+app.command("subscribe", rich_help_panel="On AWS")(handle_errors(subscribe))
+app.command("subscriptions", rich_help_panel="On AWS")(handle_errors(subscriptions))
+app.command("unsubscribe", rich_help_panel="On AWS")(handle_errors(unsubscribe))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stockctl.cli.commands.lifecycle import show_steps
-from stockctl.cli.errors import guarded
+from stockctl.cli.errors import handle_errors
 from stockctl.cli.options import Since, aws_backend, configuration
 from stockctl.cli.output.alerts import since_timestamp
 from stockctl.cli.output.stdio import pause
 from stockctl.cli.output.tables import Format, Output, emit, write, write_csv
-from stockctl.cli.output.terminal import safe, say, utc_text
+from stockctl.cli.output.terminal import escape_control, print_message, utc_text
 from stockctl.errors import UsageError
 from stockctl.market.numbers import to_json
 
@@ -26,17 +26,19 @@ _POLL_SECONDS = 2.0
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command("deploy", rich_help_panel=_PANEL)(guarded(deploy))
-    app.command("template", rich_help_panel=_PANEL)(guarded(template))
-    app.command("logs", rich_help_panel=_PANEL)(guarded(logs))
+    app.command("deploy", rich_help_panel=_PANEL)(handle_errors(deploy))
+    app.command("template", rich_help_panel=_PANEL)(handle_errors(template))
+    app.command("logs", rich_help_panel=_PANEL)(handle_errors(logs))
 
 
 def deploy(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     """Bring the code that is installed here to the Lambda functions, and change nothing else."""
     _, backend = aws_backend(ctx, "'deploy' updates the code of the Lambda functions")
-    outcome = backend.deploy(say)
+    outcome = backend.deploy(print_message)
     show_steps(outcome.steps, output)
-    say("The functions run the code that is installed here." + ("" if outcome.steps else " Nothing changed."))
+    print_message(
+        "The functions run the code that is installed here." + ("" if outcome.steps else " Nothing changed.")
+    )
 
 
 def template(
@@ -69,9 +71,9 @@ def _write_policy(ctx: typer.Context, part: int | None) -> None:
     if part is not None and part > len(parts):
         raise UsageError(f"--part: {part} is more than there are: {len(parts)}.")
     write(json.dumps(policy.document if part is None else parts[part - 1], indent=2))
-    say(f"The policy holds in {policy.holds}.")
+    print_message(f"The policy holds in {policy.holds}.")
     if part is None and len(parts) > 1:
-        say(
+        print_message(
             "It fits into a role or a permission set, inline, and is too long for one managed policy: "
             f"--part 1 to --part {len(parts)} print managed policies that add up to it."
         )
@@ -97,7 +99,9 @@ def logs(
     _, backend = aws_backend(ctx, "'logs' shows the log of a Lambda function")
     tail = backend.log(stage.value, start or "")
     if follow:
-        lines = tail.follow(lambda: pause(_POLL_SECONDS), lambda: say("There is no log yet; waiting for it."))
+        lines = tail.follow(
+            lambda: pause(_POLL_SECONDS), lambda: print_message("There is no log yet; waiting for it.")
+        )
         for line in lines:
             _write_line(line, output)
         return
@@ -108,7 +112,7 @@ def logs(
     for line in found:
         _write_line(line, output)
     if not found:
-        say("No lines.")
+        print_message("No lines.")
 
 
 def _write_line(line: "LogLine", output: Format) -> None:
@@ -117,5 +121,5 @@ def _write_line(line: "LogLine", output: Format) -> None:
     elif output is Format.CSV:
         write_csv((), [line], header=False)
     else:
-        write(f"{utc_text(line.timestamp)} {safe(line.message)}")
+        write(f"{utc_text(line.timestamp)} {escape_control(line.message)}")
     sys.stdout.flush()

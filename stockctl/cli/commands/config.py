@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stockctl.cli.errors import guarded
+from stockctl.cli.errors import handle_errors
 from stockctl.cli.options import Globals, configuration
 from stockctl.cli.output import tables
 from stockctl.cli.output.tables import Cell, Column, Format, Output, Row, emit
-from stockctl.cli.output.terminal import complain, say
+from stockctl.cli.output.terminal import print_error, print_message
 from stockctl.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ group = typer.Typer(no_args_is_help=True)
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command("init")(guarded(init))
+    app.command("init")(handle_errors(init))
     app.add_typer(group, name="config", help="Show and check the configuration.")
 
 
@@ -48,20 +48,20 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a configuration with every key explained: ./stockctl.toml, or what --config names."""
-    from stockctl.cli.prompts import ask_for_the_rest, read_flags
+    from stockctl.cli.prompts import ask_missing, read_flags
     from stockctl.config.loading import DEFAULT_FILE
 
     options = ctx.find_object(Globals) or Globals(None, None)
     path = options.config or Path(DEFAULT_FILE)
     if os.path.lexists(path) and not force:
-        raise _there_already(path)
+        raise _refuse_existing(path)
     chosen = read_flags({"--region": region, "--project": project, "--symbols": symbols, "--email": email})
     if (wanted := target or _target(options.target)) is not None:
         chosen["target"] = wanted.value
     if wanted is Target.AWS and not yes and sys.stdin.isatty():
-        chosen |= ask_for_the_rest(chosen)
+        chosen |= ask_missing(chosen)
     _write(path, chosen, force=force)
-    say(f"Wrote {path}. Every key is optional; 'stockctl config check' tells what is in force.")
+    print_message(f"Wrote {path}. Every key is optional; 'stockctl config check' tells what is in force.")
 
 
 def _target(text: str | None) -> Target | None:
@@ -72,14 +72,14 @@ def _target(text: str | None) -> Target | None:
 
 
 def _write(path: Path, chosen: dict[str, object], *, force: bool) -> None:
-    from stockctl.config.example import example
+    from stockctl.config.example import example_file
 
-    text = example(chosen)
+    text = example_file(chosen)
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise _there_already(path) from None
+        raise _refuse_existing(path) from None
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror}.",
@@ -87,16 +87,16 @@ def _write(path: Path, chosen: dict[str, object], *, force: bool) -> None:
         ) from None
 
 
-def _there_already(path: Path) -> ConfigError:
+def _refuse_existing(path: Path) -> ConfigError:
     return ConfigError(f"{path} is there already.", "Edit it, or pass --force to write over it.")
 
 
 def show(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     """Show every key, its value in force and where that comes from."""
     shown = [
-        tables.text("KEY", "key", style="bold"),
-        tables.text("VALUE", "value"),
-        tables.text("FROM", "from", style="dim", optional=True),
+        tables.text_cell("KEY", "key", style="bold"),
+        tables.text_cell("VALUE", "value"),
+        tables.text_cell("FROM", "from", style="dim", optional=True),
     ]
     emit(_rows(configuration(ctx)), ("key", "value", "from"), shown, output)
 
@@ -112,32 +112,32 @@ def check(ctx: typer.Context, output: Output = Format.TABLE) -> None:
         Finding("target", found.settings.target),
         *open_backend(found.settings).check(),
     ]
-    shown = [tables.text("CHECK", "check", style="bold"), Column("FOUND", _found)]
+    shown = [tables.text_cell("CHECK", "check", style="bold"), Column("FOUND", _print_findings)]
     emit([finding._asdict() for finding in findings], Finding._fields, shown, output)
     wrong = [finding for finding in findings if not finding.fine]
     if not wrong:
         return
-    complain(f"error: What was found makes commands fail: {', '.join(each.check for each in wrong)}.")
+    print_error(f"error: What was found makes commands fail: {', '.join(each.check for each in wrong)}.")
     for finding in wrong:
-        complain(f"  → {finding.check}: {finding.hint or finding.found}")
+        print_error(f"  → {finding.check}: {finding.hint or finding.found}")
     raise typer.Exit(1)
 
 
-def _found(row: Row) -> Cell:
+def _print_findings(row: Row) -> Cell:
     return Cell(str(row["found"])) if row["fine"] else Cell(f"✗ {row['found']}", "red")
 
 
 def _rows(found: "Configuration") -> list[Row]:
-    from stockctl.config.example import toml
-    from stockctl.config.loading import flat
+    from stockctl.config.example import to_toml
+    from stockctl.config.loading import flatten
 
     return [
         {
             "key": key,
-            "value": None if value is None else toml(_plain(value)),
+            "value": None if value is None else to_toml(_plain(value)),
             "from": found.origins.get(key, "default"),
         }
-        for key, value in flat(found.settings)
+        for key, value in flatten(found.settings)
     ]
 
 
@@ -147,5 +147,5 @@ def _plain(value: object) -> object:
     return value.model_dump() if hasattr(value, "model_dump") else value
 
 
-group.command("show")(guarded(show))
-group.command("check")(guarded(check))
+group.command("show")(handle_errors(show))
+group.command("check")(handle_errors(check))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stockctl.cli.commands.stream import summarize
-from stockctl.cli.errors import INTERRUPTED, guarded
+from stockctl.cli.errors import INTERRUPTED, handle_errors
 from stockctl.cli.output import tables
 from stockctl.cli.output.alerts import AlertLines, alert_columns, alert_rows
 from stockctl.cli.output.tables import Format, write, write_table
-from stockctl.cli.output.terminal import say
+from stockctl.cli.output.terminal import print_message
 from stockctl.cli.run.progress import progress
 from stockctl.cli.run.signals import stop_signals
 from stockctl.market.alert import Alert
@@ -29,7 +29,7 @@ _SHOWN = 5
 
 def register(app: typer.Typer) -> None:
     """Add the command of this module."""
-    app.command("demo")(guarded(demo))
+    app.command("demo")(handle_errors(demo))
 
 
 def demo(
@@ -42,7 +42,7 @@ def demo(
     finally:
         if not keep:
             shutil.rmtree(home)
-    _go_on(home, keep=keep)
+    _print_next_steps(home, keep=keep)
 
 
 def _run(home: Path) -> None:
@@ -50,31 +50,31 @@ def _run(home: Path) -> None:
     from stockctl.config.schema import Settings
 
     backend = open_backend(Settings.model_validate({"local": {"path": home}}))
-    say(f"1. Provision an embedded home in {home}")
+    print_message(f"1. Provision an embedded home in {home}")
     backend.prepare()
-    say("2. Replay the daily closes of AAPL, GOOG, IBM and MSFT, July 2008 to March 2009")
+    print_message("2. Replay the daily closes of AAPL, GOOG, IBM and MSFT, July 2008 to March 2009")
     _replay(backend)
-    say("3. What it says")
+    print_message("3. What it says")
     _report(backend)
 
 
 def _replay(backend: "Backend") -> None:
-    from stockctl.producer.producer import Producer
+    from stockctl.producer.producer import DirectProducer
     from stockctl.sources.replay.source import ReplaySource
 
     source = ReplaySource([str(_QUOTES)])
     lines = AlertLines(Format.TABLE)
     with backend.stream() as sink, progress(source, lines) as observe, stop_signals() as signals:
-        totals = Producer(source, sink, observe=observe).run(signals.stop)
+        totals = DirectProducer(source, sink, observe=observe).run(signals.stop)
     summarize(totals)
     if signals.stop.is_set():
         raise typer.Exit(INTERRUPTED if signals.interrupted else 0)
 
 
 def _report(backend: "Backend") -> None:
-    from stockctl.sql.catalog import canned
+    from stockctl.sql.catalog import canned_query
 
-    movers = backend.warehouse().query(canned("top-movers").sql, ("percent", "both", 0))
+    movers = backend.warehouse().query(canned_query("top-movers").sql, ("percent", "both", 0))
     write("\nTop movers: the last day, against the close before")
     write_table([dict(zip(movers.columns, row, strict=True)) for row in movers.rows], tables.mover_columns())
     with backend.alerts() as reader:
@@ -90,17 +90,17 @@ def _size(alert: Alert) -> Decimal:
     return abs(alert.change_percent or Decimal(0))
 
 
-def _go_on(home: Path, *, keep: bool) -> None:
+def _print_next_steps(home: Path, *, keep: bool) -> None:
     write("")
     if keep:
         setting = f"STOCKCTL_TARGET=local STOCKCTL_LOCAL__PATH={shlex.quote(str(home))}"
-        say(f"The home stays in {home}. Explore it:")
+        print_message(f"The home stays in {home}. Explore it:")
         for command in ("status", "query history MSFT", "query anomalies", "alerts list", "teardown"):
-            say(f"  {setting} stockctl {command}")
+            print_message(f"  {setting} stockctl {command}")
         return
-    say("Go on:")
-    say("  stockctl demo --keep                     the same, and keep the home for exploring")
-    say("  stockctl stream --symbols AAPL,MSFT      live quotes from Yahoo into your own home")
-    say("  stockctl alerts tail                     in another terminal: alerts as they happen")
-    say("  stockctl query top-movers                SQL over what was archived")
-    say("  stockctl stream --file quotes.csv        replay your own file")
+    print_message("Go on:")
+    print_message("  stockctl demo --keep                     the same, and keep the home for exploring")
+    print_message("  stockctl stream --symbols AAPL,MSFT      live quotes from Yahoo into your own home")
+    print_message("  stockctl alerts tail                     in another terminal: alerts as they happen")
+    print_message("  stockctl query top-movers                SQL over what was archived")
+    print_message("  stockctl stream --file quotes.csv        replay your own file")

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stockctl.cli.errors import guarded
+from stockctl.cli.errors import handle_errors
 from stockctl.cli.options import Since, parse_one_symbol, parse_symbols, settings_and_backend
 from stockctl.cli.output import tables
 from stockctl.cli.output.alerts import ALERT_FIELDS, alert_columns, alert_rows, since_timestamp
 from stockctl.cli.output.tables import Column, Format, Limit, Output, Row, emit
-from stockctl.cli.output.terminal import say
+from stockctl.cli.output.terminal import print_message
 from stockctl.cli.run.progress import activity
 from stockctl.market.indicators import CROSSINGS
-from stockctl.market.quote import StoredQuote
+from stockctl.market.quote import EnrichedQuote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -47,7 +47,7 @@ def list_queries(output: Output = Format.TABLE) -> None:
     from stockctl.sql.catalog import catalog
 
     rows: list[Row] = [{"name": query.name, "description": query.description} for query in catalog()]
-    shown = [tables.text("NAME", "name", style="bold"), tables.text("DESCRIPTION", "description")]
+    shown = [tables.text_cell("NAME", "name", style="bold"), tables.text_cell("DESCRIPTION", "description")]
     emit(rows, ("name", "description"), shown, output)
 
 
@@ -60,12 +60,12 @@ def top_movers(
     output: Output = Format.TABLE,
 ) -> None:
     """Rank the latest quote of each symbol by its move against the previous close."""
-    from stockctl.sql.catalog import canned
+    from stockctl.sql.catalog import canned_query
 
     settings, backend = settings_and_backend(ctx)
-    statement = canned("top-movers").over(settings.analytics.table)
-    result = _ask(backend, statement, (by.value, direction.value, limit))
-    _emit_result(result, output, [*tables.mover_columns(), tables.age()])
+    statement = canned_query("top-movers").over(settings.analytics.table)
+    result = _run_query(backend, statement, (by.value, direction.value, limit))
+    _emit_result(result, output, [*tables.mover_columns(), tables.age_cell()])
 
 
 def latest(
@@ -80,7 +80,7 @@ def latest(
         quotes[:limit] if limit else quotes, output, settings.indicators.short, settings.indicators.long
     )
     if limit and len(quotes) > limit:
-        say(f"({len(quotes) - limit} more symbols; --limit 0 shows all)")
+        print_message(f"({len(quotes) - limit} more symbols; --limit 0 shows all)")
 
 
 def history(
@@ -121,7 +121,7 @@ def sql(
 ) -> None:
     """Run one SELECT over the raw archive."""
     _, backend = settings_and_backend(ctx)
-    result = _ask(backend, statement)
+    result = _run_query(backend, statement)
     numeric = [
         any(isinstance(row[index], int | float) for row in result.rows)
         for index in range(len(result.columns))
@@ -131,18 +131,18 @@ def sql(
     _emit_result(result._replace(columns=names), output, shown)
 
 
-def _ask(backend: "Backend", statement: str, parameters: "Sequence[object]" = ()) -> "SqlResult":
+def _run_query(backend: "Backend", statement: str, parameters: "Sequence[object]" = ()) -> "SqlResult":
     """Run a statement, show that it runs, and tell what it cost if anything."""
     with ExitStack() as behind, activity() as tell:
         tell("querying")
         warehouse = backend.warehouse(tell)
-        behind.callback(_tell_scan, warehouse)
+        behind.callback(_print_scan, warehouse)
         return warehouse.query(statement, parameters)
 
 
-def _tell_scan(warehouse: "Warehouse") -> None:
+def _print_scan(warehouse: "Warehouse") -> None:
     if warehouse.last_scan is not None:
-        say(f"({warehouse.last_scan})")
+        print_message(f"({warehouse.last_scan})")
 
 
 def _distinct(names: "Sequence[str]") -> list[str]:
@@ -161,15 +161,18 @@ def _emit_result(result: "SqlResult", output: Format, shown: "Sequence[Column]")
     rows: list[Row] = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
     emit(rows, result.columns, shown, output)
     if not rows:
-        say("No rows.")
+        print_message("No rows.")
 
 
-def _emit_quotes(quotes: "Sequence[StoredQuote]", output: Format, short: int, long: int) -> None:
+def _emit_quotes(quotes: "Sequence[EnrichedQuote]", output: Format, short: int, long: int) -> None:
     emit(
-        [quote._asdict() for quote in quotes], StoredQuote._fields, tables.quote_columns(short, long), output
+        [quote._asdict() for quote in quotes],
+        EnrichedQuote._fields,
+        tables.quote_columns(short, long),
+        output,
     )
     if not quotes:
-        say("No quotes.")
+        print_message("No quotes.")
 
 
 def _emit_alerts(
@@ -180,13 +183,13 @@ def _emit_alerts(
         alerts = reader.recent(kinds=kinds, since=since_timestamp(since), limit=limit)
     emit(alert_rows(alerts), ALERT_FIELDS, alert_columns(), output)
     if not alerts:
-        say("No alerts.")
+        print_message("No alerts.")
 
 
-app.command("list", help="Describe each canned query.")(guarded(list_queries))
-app.command("top-movers")(guarded(top_movers))
-app.command("latest")(guarded(latest))
-app.command("history")(guarded(history))
-app.command("anomalies")(guarded(anomalies))
-app.command("signals")(guarded(signals))
-app.command("sql")(guarded(sql))
+app.command("list", help="Describe each canned query.")(handle_errors(list_queries))
+app.command("top-movers")(handle_errors(top_movers))
+app.command("latest")(handle_errors(latest))
+app.command("history")(handle_errors(history))
+app.command("anomalies")(handle_errors(anomalies))
+app.command("signals")(handle_errors(signals))
+app.command("sql")(handle_errors(sql))

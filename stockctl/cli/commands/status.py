@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import typer
 
-from stockctl.cli.errors import guarded, tell
+from stockctl.cli.errors import handle_errors, print_exception
 from stockctl.cli.options import settings_and_backend
 from stockctl.cli.output import tables
 from stockctl.cli.output.tables import Cell, Format, Output, Row, write, write_csv, write_facts, write_table
@@ -16,28 +16,28 @@ from stockctl.producer.outbox.paths import outbox_path
 if TYPE_CHECKING:
     from stockctl.backends.base import Status
     from stockctl.config.schema import Settings
-    from stockctl.monitoring.status_reader import Sight
+    from stockctl.monitoring.status_reader import ProducerStatus
 
 T = TypeVar("T")
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this module."""
-    app.command("status")(guarded(status))
+    app.command("status")(handle_errors(status))
 
 
 def status(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     """Show what is there, how fresh it is, and how the stream that runs is."""
     from stockctl.backends.base import Status
-    from stockctl.monitoring.status_reader import look
-    from stockctl.producer.outbox.inspect import facts
+    from stockctl.monitoring.status_reader import read_producer_status
+    from stockctl.producer.outbox.inspect import outbox_facts
 
     settings, backend = settings_and_backend(ctx)
     outbox = outbox_path(settings)
     failures: list[StockctlError] = []
     # Whatever cannot be seen, the rest is shown: it is while something is wrong that people look.
-    waiting = _seen(lambda: facts(outbox), failures) or []
-    producer = _seen(lambda: look(outbox), failures)
+    waiting = _seen(lambda: outbox_facts(outbox), failures) or []
+    producer = _seen(lambda: read_producer_status(outbox), failures)
     report = _seen(backend.status, failures)
     if report is not None or waiting or producer is not None:
         report = Status((), ()) if report is None else report
@@ -57,11 +57,11 @@ def _seen(see: Callable[[], T], failures: list[StockctlError]) -> T | None:
 def _raise_all(failures: list[StockctlError]) -> NoReturn:
     """Raise the last, which is of the target if that is away, and say the others before."""
     for error in failures[:-1]:
-        tell(error)
+        print_exception(error)
     raise failures[-1]
 
 
-def _emit(report: "Status", producer: "Sight | None", settings: "Settings", output: Format) -> None:
+def _emit(report: "Status", producer: "ProducerStatus | None", settings: "Settings", output: Format) -> None:
     flat = [*report.facts, *([] if producer is None else producer.facts())]
     if output is Format.JSON:
         latest = [quote._asdict() for quote in report.latest]
@@ -72,11 +72,11 @@ def _emit(report: "Status", producer: "Sight | None", settings: "Settings", outp
         _show(report, producer, settings)
 
 
-def _show(report: "Status", producer: "Sight | None", settings: "Settings") -> None:
-    from stockctl.cli.output.status import producer_facts
+def _show(report: "Status", producer: "ProducerStatus | None", settings: "Settings") -> None:
+    from stockctl.cli.output.status import producer_rows
 
     shown = [(name.replace("_", " "), Cell(_fact(name, value))) for name, value in report.facts]
-    write_facts(shown if producer is None else [*shown, *producer_facts(producer)])
+    write_facts(shown if producer is None else [*shown, *producer_rows(producer)])
     if report.latest:
         write("")
         rows: list[Row] = [quote._asdict() for quote in report.latest]

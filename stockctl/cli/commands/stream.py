@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from stockctl.cli.errors import FAILED, INTERRUPTED, guarded
+from stockctl.cli.errors import FAILED, INTERRUPTED, handle_errors
 from stockctl.cli.options import configuration, parse_symbols, settings_and_backend
 from stockctl.cli.output.alerts import AlertLines
 from stockctl.cli.output.tables import Format, Output
-from stockctl.cli.output.terminal import counted, say
+from stockctl.cli.output.terminal import pluralize, print_message
 from stockctl.cli.run.progress import activity
-from stockctl.cli.run.signals import StoppedAtOnce, exit_code, reload_signal, stop_signals
+from stockctl.cli.run.signals import ForcedStop, exit_code, reload_signal, stop_signals
 from stockctl.errors import StockctlError
-from stockctl.market.policy import WhenClosedPolicy
+from stockctl.market.policy import MarketClosedPolicy
 from stockctl.producer.outbox.paths import outbox_path
 
 if TYPE_CHECKING:
     from stockctl.config.loading import Configuration
     from stockctl.sources.base import Source
-    from stockctl.sources.market_hours import ChangingSource
+    from stockctl.sources.market_hours import SupportsSymbolChanges
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +36,9 @@ def symbol_reload(
 
     Whoever shows symbols is told by ``keep``. With ``given`` the command line named them, and they stay.
     """
-    from stockctl.sources.market_hours import changing
+    from stockctl.sources.market_hours import supports_symbol_changes
 
-    changeable = changing(source)
+    changeable = supports_symbol_changes(source)
     if changeable is None:
         return lambda: _log.info(
             "SIGHUP changes nothing: the source %s has no symbols to change.", source.name
@@ -50,7 +50,7 @@ def symbol_reload(
 
 class _Reload:
     def __init__(
-        self, ctx: typer.Context, source: "ChangingSource", keep: Callable[[Sequence[str]], None]
+        self, ctx: typer.Context, source: "SupportsSymbolChanges", keep: Callable[[Sequence[str]], None]
     ) -> None:
         self._ctx = ctx
         self._source = source
@@ -71,7 +71,7 @@ class _Reload:
         symbols = read.settings.symbols
         self._source.change_symbols(symbols)
         self._keep(symbols)
-        _log.info("Read the configuration again: %s.", counted(len(symbols), "symbol"))
+        _log.info("Read the configuration again: %s.", pluralize(len(symbols), "symbol"))
 
     def _read(self) -> "Configuration":
         """Return the configuration by the file that was read before, even if that has gone since."""
@@ -80,19 +80,19 @@ class _Reload:
 
 if TYPE_CHECKING:
     from stockctl.backends.base import Backend
-    from stockctl.cli.run.monitor import Watching
+    from stockctl.cli.run.monitor import RunMonitor
     from stockctl.config.schema import Settings
-    from stockctl.producer.producer import BufferedProducer, Producer
+    from stockctl.producer.producer import BufferedProducer, DirectProducer
     from stockctl.producer.stats import Totals
-    from stockctl.sources.price_store import PriceMemory
+    from stockctl.sources.price_store import SqlitePriceStore
 
 
-_AT_ONCE = "Stopped at once by a second signal"
+_STOPPED_AT_ONCE = "Stopped at once by a second signal"
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this module."""
-    app.command("stream")(guarded(stream))
+    app.command("stream")(handle_errors(stream))
 
 
 def stream(
@@ -129,7 +129,7 @@ def stream(
         ),
     ] = None,
     when_closed: Annotated[
-        WhenClosedPolicy | None,
+        MarketClosedPolicy | None,
         typer.Option(
             help="(live sources that follow hours) While the markets are closed.",
             show_default="wait, or as configured",
@@ -161,10 +161,10 @@ def stream(
     output: Output = Format.TABLE,
 ) -> None:
     """Send quotes through the pipeline; alerts go to stdout as they happen, all else to stderr."""
-    from stockctl.cli.run.monitor import Watching, Wishes
-    from stockctl.monitoring.periodic import Job
-    from stockctl.sources.price_store import PERIOD, PriceMemory
-    from stockctl.sources.registry import SourceOptions, choose_source
+    from stockctl.cli.run.monitor import MonitorOptions, RunMonitor
+    from stockctl.monitoring.periodic import PeriodicJob
+    from stockctl.sources.price_store import PERIOD, SqlitePriceStore
+    from stockctl.sources.registry import SourceOptions, create_source
 
     settings, backend = settings_and_backend(ctx)
     options = SourceOptions(
@@ -180,33 +180,33 @@ def stream(
         seed=seed,
         start=start,
     )
-    memory = PriceMemory(outbox_path(settings))
+    memory = SqlitePriceStore(outbox_path(settings))
     with activity() as tell:
-        chosen = choose_source(options, settings, tell, memory)
+        chosen = create_source(options, settings, tell, memory)
     if backend.prepare():
-        say(f"Made a new home in {backend.place}.")
-    wishes = Wishes(metrics_port, health_file, None if chosen.repeatable else outbox_path(settings))
-    jobs = [Job(PERIOD, memory.save)]
-    watching = Watching(chosen, None if quiet else AlertLines(output), wishes, jobs)
+        print_message(f"Made a new home in {backend.place}.")
+    wishes = MonitorOptions(metrics_port, health_file, None if chosen.repeatable else outbox_path(settings))
+    jobs = [PeriodicJob(PERIOD, memory.save)]
+    watching = RunMonitor(chosen, None if quiet else AlertLines(output), wishes, jobs)
     reload = symbol_reload(ctx, chosen, watching.watch.board.keep, given=symbols is not None)
-    code = _run(_Way(settings, backend, memory, limit, grace, reload), watching)
+    code = _run(_RunOptions(settings, backend, memory, limit, grace, reload), watching)
     if code:
         raise typer.Exit(code)
 
 
-class _Way(NamedTuple):
+class _RunOptions(NamedTuple):
     """Where quotes go, by what they are judged, how many and how long, and what SIGHUP does."""
 
     settings: "Settings"
     backend: "Backend"
-    memory: "PriceMemory"
+    memory: "SqlitePriceStore"
     limit: int
     grace: float
     reload: Callable[[], None]
 
 
-def _run(way: _Way, watching: "Watching") -> int:
-    from stockctl.sources.base import told_by
+def _run(way: _RunOptions, watching: "RunMonitor") -> int:
+    from stockctl.sources.base import source_status
 
     with (
         stop_signals() as signals,
@@ -220,75 +220,75 @@ def _run(way: _Way, watching: "Watching") -> int:
             with watching.following(producer):
                 producer.run(signals.stop)
         except StockctlError:
-            _tell_what_was_dropped(producer)
-            _tell_what_waits(producer)
+            _print_drops(producer)
+            _print_backlog(producer)
             raise
-        except StoppedAtOnce:
-            say(f"{_AT_ONCE}.")
-            _tell_what_waits(producer)
+        except ForcedStop:
+            print_message(f"{_STOPPED_AT_ONCE}.")
+            _print_backlog(producer)
             raise
-        summarize(producer.totals, told_by(watching.watch.source).left_out)
-        _tell_what_was_dropped(producer)
-        left = _tell_what_waits(producer)
+        summarize(producer.totals, source_status(watching.watch.source).left_out)
+        _print_drops(producer)
+        left = _print_backlog(producer)
     if signals.interrupted:
         return INTERRUPTED
     return FAILED if left and not signals.stop.is_set() else 0
 
 
-def _stop_at_once(producer: "Producer | BufferedProducer", watching: "Watching", number: int) -> None:
+def _stop_at_once(producer: "DirectProducer | BufferedProducer", watching: "RunMonitor", number: int) -> None:
     """End the process, whatever it does; the outbox is made for that."""
     try:
-        sent, waiting = counted(producer.totals.sent, "quote"), counted(producer.undelivered, "quote")
+        sent, waiting = pluralize(producer.totals.sent, "quote"), pluralize(producer.undelivered, "quote")
         told = f"{sent} sent, {waiting} in the outbox {producer.place}, which the next run sends first"
-        watching.break_off(f"{_AT_ONCE}; what waits is in the outbox", f"{_AT_ONCE}: {told}.")
+        watching.break_off(f"{_STOPPED_AT_ONCE}; what waits is in the outbox", f"{_STOPPED_AT_ONCE}: {told}.")
     finally:
         os._exit(exit_code(number))
 
 
 @contextmanager
-def _producer(way: _Way, watching: "Watching") -> "Iterator[Producer | BufferedProducer]":
-    from stockctl.producer.outbox.queue import opened
-    from stockctl.producer.producer import BufferedProducer, Producer
+def _producer(way: _RunOptions, watching: "RunMonitor") -> "Iterator[DirectProducer | BufferedProducer]":
+    from stockctl.producer.outbox.queue import open_outbox
+    from stockctl.producer.producer import BufferedProducer, DirectProducer
 
     source, open_stream = watching.watch.source, watching.watch.stream(way.backend.stream)
     if source.repeatable:
         with open_stream() as stream:
-            yield Producer(source, stream, limit=way.limit, observe=watching.observe, grace=way.grace)
+            yield DirectProducer(source, stream, limit=way.limit, observe=watching.observe, grace=way.grace)
         return
     settings = way.settings.stream
     path, size = outbox_path(way.settings), settings.outbox_mb << 20
-    with opened(path, limit=size, full=settings.outbox_full) as outbox, closing(way.memory):
+    with open_outbox(path, limit=size, full=settings.outbox_full) as outbox, closing(way.memory):
         yield BufferedProducer(
             source, open_stream, outbox, limit=way.limit, observe=watching.observe, grace=way.grace
         )
 
 
-def _tell_what_waits(producer: "Producer | BufferedProducer") -> int:
+def _print_backlog(producer: "DirectProducer | BufferedProducer") -> int:
     """Say what was not delivered, and return how many quotes and unreadable records that is."""
     quotes, rejections = producer.undelivered, producer.undelivered_rejections
     what = _quotes_and_rejections(quotes, rejections)
     if what and producer.place:
         doubted = producer.doubted
         perhaps = f" {doubted:,} of them may have arrived already." if doubted else ""
-        say(f"{what} in the outbox {producer.place}: the next run sends what waits first.{perhaps}")
+        print_message(f"{what} in the outbox {producer.place}: the next run sends what waits first.{perhaps}")
     elif what:
-        say(f"{what} in hand not delivered: run it again, what has arrived counts once.")
+        print_message(f"{what} in hand not delivered: run it again, what has arrived counts once.")
     return quotes + rejections
 
 
-def _tell_what_was_dropped(producer: "Producer | BufferedProducer") -> None:
+def _print_drops(producer: "DirectProducer | BufferedProducer") -> None:
     if what := _quotes_and_rejections(producer.dropped, producer.dropped_rejections):
-        say(f"{what} dropped for good, as the outbox was full (stream.outbox_full = drop-oldest).")
+        print_message(f"{what} dropped for good, as the outbox was full (stream.outbox_full = drop-oldest).")
 
 
 def _quotes_and_rejections(quotes: int, rejections: int) -> str:
     parts = [(quotes, "quote"), (rejections, "unreadable record")]
-    return " and ".join(counted(count, noun) for count, noun in parts if count)
+    return " and ".join(pluralize(count, noun) for count, noun in parts if count)
 
 
 def summarize(totals: "Totals", left_out: int | None = None) -> None:
     """Say what was done, in one line; ``left_out`` is how many quotes the source itself left out."""
-    parts = [f"{counted(totals.sent, 'quote')} sent"]
+    parts = [f"{pluralize(totals.sent, 'quote')} sent"]
     # Before anything is sent nobody knows whether it is stored here.
     kept_here = totals.kept_here and totals.sent > 0
     passed_on = not totals.kept_here and totals.sent > 0
@@ -303,5 +303,5 @@ def summarize(totals: "Totals", left_out: int | None = None) -> None:
     if totals.uncertain:
         parts.append(f"{totals.uncertain:,} perhaps twice")
     if kept_here:
-        parts.append(counted(totals.alerts, "alert"))
-    say(", ".join(parts) + ("; the pipeline goes on with them." if passed_on else "."))
+        parts.append(pluralize(totals.alerts, "alert"))
+    print_message(", ".join(parts) + ("; the pipeline goes on with them." if passed_on else "."))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from stockctl.cli.output import tables
 from stockctl.cli.output.tables import Column, Format, Row, data_console, write, write_csv
-from stockctl.cli.output.terminal import local_is_utc, local_text, safe, utc_text
+from stockctl.cli.output.terminal import escape_control, local_is_utc, local_text, utc_text
 from stockctl.errors import UsageError
 from stockctl.formatting import parse_since
 from stockctl.market.alert import Alert
@@ -38,9 +38,9 @@ def alert_rows(alerts: Sequence[Alert]) -> list[Row]:
 def alert_columns() -> list[Column]:
     """Return the columns of an alert table."""
     return [
-        *tables.moment(),
-        tables.coloured("KIND", "kind", {kind: style for kind, (_, style) in _MARKS.items()}),
-        tables.text("MESSAGE", "message"),
+        *tables.timestamp_cell(),
+        tables.colour_by_sign("KIND", "kind", {kind: style for kind, (_, style) in _MARKS.items()}),
+        tables.text_cell("MESSAGE", "message"),
     ]
 
 
@@ -69,7 +69,9 @@ class AlertLines:
         from rich.text import Text
 
         mark, style = _MARKS[alert.kind]
-        line = Text.assemble((_when(alert.timestamp), "dim"), " ", (f"{mark} {safe(alert.message)}", style))
+        line = Text.assemble(
+            (_when(alert.timestamp), "dim"), " ", (f"{mark} {escape_control(alert.message)}", style)
+        )
         self.console.print(line, soft_wrap=not self.console.is_terminal)
 
 

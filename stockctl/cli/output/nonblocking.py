@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from threading import Condition, Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from stockctl.cli.output.terminal import counted, lead_nowhere
+from stockctl.cli.output.terminal import pluralize, redirect_to_devnull
 from stockctl.errors import StockctlError
 
 MOST_BYTES = 1 << 20
@@ -21,13 +21,13 @@ CLOSING_SECONDS = 0.5
 """How long the end waits for a reader."""
 
 
-class _Piece(NamedTuple):
+class _Chunk(NamedTuple):
     data: bytes
     is_output: bool
     """Whether it is for standard output."""
 
 
-class Outlet:
+class NonBlockingWriter:
     """A thread that writes to a descriptor; whoever has something to write does not wait for it.
 
     Args:
@@ -43,7 +43,7 @@ class Outlet:
         self._lost = lost
         self._most_bytes = most_bytes
         self._changed = Condition()
-        self._pieces: deque[_Piece] = deque()
+        self._pieces: deque[_Chunk] = deque()
         self._bytes = 0
         self._failure: OSError | None = None
         self._closed = False
@@ -74,7 +74,7 @@ class Outlet:
         with self._changed:
             failure = self._failure
             if failure is None and self._bytes < 2 * self._most_bytes:
-                self._pieces.append(_Piece(data, is_output))
+                self._pieces.append(_Chunk(data, is_output))
                 self._bytes += len(data)
                 self._changed.notify_all()
             elif failure is None:
@@ -96,7 +96,7 @@ class Outlet:
             self._changed.notify_all()
         if not written:
             for descriptor in self._descriptors:
-                lead_nowhere(descriptor)
+                redirect_to_devnull(descriptor)
         return written
 
     def _run(self) -> None:
@@ -111,7 +111,7 @@ class Outlet:
                 self._bytes -= len(piece.data)
                 self._changed.notify_all()
 
-    def _next(self) -> _Piece | None:
+    def _next(self) -> _Chunk | None:
         with self._changed:
             while not self._pieces and not self._closed:
                 self._changed.wait()
@@ -140,7 +140,7 @@ def _write(descriptor: int, data: bytes) -> None:
 class _Text(io.TextIOBase):
     """Text for an outlet; what was written goes out with each flush, in one piece."""
 
-    def __init__(self, outlet: Outlet, original: TextIO, *, is_output: bool) -> None:
+    def __init__(self, outlet: NonBlockingWriter, original: TextIO, *, is_output: bool) -> None:
         self._outlet = outlet
         self._original = original
         self._is_output = is_output
@@ -170,7 +170,7 @@ class _Text(io.TextIOBase):
                 self._outlet.put(text.encode(self.encoding, "replace"), is_output=self._is_output)
 
 
-class Outlets:
+class NonBlockingStreams:
     """The outlets of standard output and error, which are one where both lead to the same place.
 
     Args:
@@ -184,8 +184,8 @@ class Outlets:
         """Why standard output cannot be written to any more, unless it was a terminal that has gone."""
         output, error = sys.stdout.fileno(), sys.stderr.fileno()
         self._one = os.path.samestat(os.fstat(output), os.fstat(error))
-        self.output = Outlet([output, error] if self._one else [output], self._lose)
-        self.error = self.output if self._one else Outlet([error], self._lose)
+        self.output = NonBlockingWriter([output, error] if self._one else [output], self._lose)
+        self.error = self.output if self._one else NonBlockingWriter([error], self._lose)
         self._texts = (
             _Text(self.output, sys.stdout, is_output=True),
             _Text(self.error, sys.stderr, is_output=False),
@@ -215,7 +215,7 @@ class Outlets:
 
 
 @contextmanager
-def outlets(stop: Callable[[], None]) -> Iterator[Outlets]:
+def open_nonblocking_streams(stop: Callable[[], None]) -> Iterator[NonBlockingStreams]:
     """Put outlets in front of standard output and error while the block runs.
 
     A standard error that cannot be written to is nothing to end a stream for. Standard output is: ``stop`` is
@@ -226,7 +226,7 @@ def outlets(stop: Callable[[], None]) -> Iterator[Outlets]:
         StockctlError: standard output cannot be written to for another reason.
     """
     sys.stdout.flush()
-    both = Outlets(stop)
+    both = NonBlockingStreams(stop)
     try:
         with both.in_front():
             yield both
@@ -248,15 +248,15 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class LiveAlerts:
-    """Writes alerts through ``outlets``; one thread writes, another one tells.
+class AlertWriter:
+    """Writes alerts through ``open_nonblocking_streams``; one thread writes, another one tells.
 
     Args:
         lines: writes them.
         outlets: what they go through.
     """
 
-    def __init__(self, lines: "AlertLines | None", outlets: Outlets) -> None:
+    def __init__(self, lines: "AlertLines | None", outlets: NonBlockingStreams) -> None:
         self._lines = lines
         self._outlets = outlets
         self._unshown = self._told = 0
@@ -273,7 +273,7 @@ class LiveAlerts:
     def tell(self) -> None:
         """Tell what was left out, if somebody reads again."""
         if refused := self._outlets.error.take_refused():
-            _log.warning("%s of this log not written: nobody read it.", counted(refused, "line"))
+            _log.warning("%s of this log not written: nobody read it.", pluralize(refused, "line"))
         if not self._outlets.output.full:
             self.tell_unshown()
 
@@ -283,5 +283,5 @@ class LiveAlerts:
         self._told += unshown
         if unshown:
             _log.warning(
-                "%s not shown: nobody read them; see 'stockctl alerts list'.", counted(unshown, "alert")
+                "%s not shown: nobody read them; see 'stockctl alerts list'.", pluralize(unshown, "alert")
             )

@@ -4,26 +4,34 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from stockctl.cli.output.tables import Cell
-from stockctl.formatting import briefly, in_words
+from stockctl.formatting import format_age, format_seconds
 from stockctl.market.timestamp import to_datetime
 from stockctl.monitoring.health import DELIVERY, HEALTH, SUBJECTS, is_bad
-from stockctl.monitoring.status_reader import DIED, FAILED, RUNNING, SILENT, STARTING, Figure, Sight
+from stockctl.monitoring.status_reader import (
+    DIED,
+    FAILED,
+    RUNNING,
+    SILENT,
+    STARTING,
+    MetricValue,
+    ProducerStatus,
+)
 
 _COUNTS = ("sent", "waiting", "retried", "refused", "throttled", "dropped", "left_out", "reconnects")
 _SHOWN_WHEN_ZERO = ("sent", "waiting", "reconnects")
 _REASONS = {DELIVERY: "reason", HEALTH: "hung"}
 
 
-def producer_facts(sight: Sight, now: datetime | None = None) -> list[tuple[str, Cell]]:
+def producer_rows(sight: ProducerStatus, now: datetime | None = None) -> list[tuple[str, Cell]]:
     """Return what there is to tell, with names; those after the first are set in from the left."""
     head = Cell(_head(sight), "" if sight.state in (RUNNING, STARTING) else "red")
     details = _details(sight, datetime.now(UTC) if now is None else now)
     return [("producer", head), *((f"  {name}", cell) for name, cell in details)]
 
 
-def _head(sight: Sight) -> str:
+def _head(sight: ProducerStatus) -> str:
     process = "a process" if sight.pid is None else f"process {sight.pid}"
-    ago = "" if sight.age is None else in_words(sight.age)
+    ago = "" if sight.age is None else format_age(sight.age)
     heads = {
         RUNNING: f"running, {process}",
         SILENT: f"silent: {process} lives, and has told nothing for {ago}; these figures are from then",
@@ -37,7 +45,7 @@ def _head(sight: Sight) -> str:
     )
 
 
-def _details(sight: Sight, now: datetime) -> Iterator[tuple[str, Cell]]:
+def _details(sight: ProducerStatus, now: datetime) -> Iterator[tuple[str, Cell]]:
     figures = sight.figures
     if "source" in figures:
         yield "source", Cell(str(figures["source"]))
@@ -50,13 +58,13 @@ def _details(sight: Sight, now: datetime) -> Iterator[tuple[str, Cell]]:
         if (count := figures.get(name)) or (count == 0 and name in _SHOWN_WHEN_ZERO):
             yield name.replace("_", " "), Cell(f"{count:,}")
     if "lag_p50" in figures and "lag_p99" in figures:
-        p50, p99 = (briefly(float(figures[name])) for name in ("lag_p50", "lag_p99"))
+        p50, p99 = (format_seconds(float(figures[name])) for name in ("lag_p50", "lag_p99"))
         yield "lag", Cell(f"p50 {p50}, p99 {p99}")
     if sight.state in (RUNNING, SILENT) and sight.age is not None:
-        yield "figures", Cell(f"{in_words(sight.age)} old")
+        yield "figures", Cell(f"{format_age(sight.age)} old")
 
 
-def _condition(subject: str, figures: Mapping[str, Figure], now: datetime) -> Cell:
+def _condition(subject: str, figures: Mapping[str, MetricValue], now: datetime) -> Cell:
     name = str(figures[subject])
     reason = figures.get(_REASONS.get(subject, ""))
     until = to_datetime(str(figures[f"{subject}_until"])) if f"{subject}_until" in figures else now
@@ -69,5 +77,5 @@ def _condition(subject: str, figures: Mapping[str, Figure], now: datetime) -> Ce
 
 def _moment(moment: datetime, now: datetime) -> str:
     seconds = (moment - now).total_seconds()
-    distance = f"in {in_words(seconds)}" if seconds > 0 else f"{in_words(-seconds)} ago"
+    distance = f"in {format_age(seconds)}" if seconds > 0 else f"{format_age(-seconds)} ago"
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC, {distance}"

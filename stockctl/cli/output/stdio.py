@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from stockctl.cli.output.terminal import complain, lead_nowhere
+from stockctl.cli.output.terminal import print_error, redirect_to_devnull
 
 _FAILED = 1
 _ERRORS = "replace"
@@ -78,7 +78,7 @@ def _output() -> TextIO:
 
 
 @contextmanager
-def end_of_output() -> Iterator[None]:
+def flush_output() -> Iterator[None]:
     """Run the program in the block; when standard output takes no more, end it by the contract's exit codes.
 
     They are 0 when its reader has gone and 1, with the reason on stderr, when it cannot be written; a program
@@ -95,17 +95,17 @@ def end_of_output() -> Iterator[None]:
             code = end.code
         sys.stdout.flush()
     except BrokenPipeError:
-        forget_stdout()
+        discard_stdout()
     except OutputFailed as error:
-        forget_stdout()
-        complain(f"error: Standard output cannot be written: {_reason(error)}.")
+        discard_stdout()
+        print_error(f"error: Standard output cannot be written: {_reason(error)}.")
         code = code or _FAILED
     sys.exit(code)
 
 
-def forget_stdout() -> None:
+def discard_stdout() -> None:
     """Point stdout at nothing, so that the interpreter's last flush does not fail as well."""
-    lead_nowhere(sys.stdout.fileno())
+    redirect_to_devnull(sys.stdout.fileno())
 
 
 def _reason(error: OSError) -> str:

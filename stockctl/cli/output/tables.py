@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from stockctl.cli.output.terminal import local_is_utc, local_text, safe, say, utc_text
-from stockctl.formatting import in_words
-from stockctl.market.alert import readable_price
-from stockctl.market.numbers import plain, to_json
+from stockctl.cli.output.terminal import escape_control, local_is_utc, local_text, print_message, utc_text
+from stockctl.formatting import format_age
+from stockctl.market.alert import format_price
+from stockctl.market.numbers import format_decimal, to_json
 from stockctl.market.timestamp import to_datetime
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _csv_cell(value: object) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        return plain(value)
+        return format_decimal(value)
     return to_json(value) if isinstance(value, Mapping | list | tuple) else value
 
 
@@ -101,7 +101,7 @@ def write_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
 
     console = data_console()
     cells = {column: [column.cell(row) for row in rows] for column in columns}
-    shown = _fitting(cells, console.width if console.is_terminal else None)
+    shown = _fit_columns(cells, console.width if console.is_terminal else None)
     roomy = not console.is_terminal or _width(shown, cells, folded=True) <= console.width
     table = Table(
         box=box.SIMPLE_HEAD if console.is_terminal else None,
@@ -112,18 +112,18 @@ def write_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
     )
     for column in shown:
         table.add_column(
-            Text(safe(column.header)),
+            Text(escape_control(column.header)),
             justify="right" if column.right else "left",
-            no_wrap=_stays(column),
+            no_wrap=_keeps_column(column),
         )
     for index in range(len(rows)):
         table.add_row(
-            *(Text(safe(cells[column][index].text), cells[column][index].style) for column in shown)
+            *(Text(escape_control(cells[column][index].text), cells[column][index].style) for column in shown)
         )
     _print(console, table)
     if len(shown) < len(columns):
         hidden = ", ".join(column.header for column in columns if column not in shown)
-        say(f"(narrow terminal: {hidden} not shown; -o json has all)")
+        print_message(f"(narrow terminal: {hidden} not shown; -o json has all)")
 
 
 def write_facts(facts: Sequence[tuple[str, Cell]]) -> None:
@@ -135,7 +135,7 @@ def write_facts(facts: Sequence[tuple[str, Cell]]) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, cell in facts:
-        table.add_row(f"{name}:", Text(safe(cell.text), cell.style))
+        table.add_row(f"{name}:", Text(escape_control(cell.text), cell.style))
     _print(data_console(), table)
 
 
@@ -149,7 +149,7 @@ def _print(console: "Console", table: "Table") -> None:
         write(line.rstrip())
 
 
-def _fitting(cells: Mapping[Column, Sequence[Cell]], width: int | None) -> list[Column]:
+def _fit_columns(cells: Mapping[Column, Sequence[Cell]], width: int | None) -> list[Column]:
     shown = list(cells)
     while width is not None and _width(shown, cells) > width:
         droppable = [column for column in shown if column.optional]
@@ -172,11 +172,13 @@ def _width(columns: Sequence[Column], cells: Mapping[Column, Sequence[Cell]], *,
 
 
 def _pieces(column: Column, cells: Sequence[Cell], *, folded: bool) -> list[str]:
-    lines = [column.header, *(safe(cell.text) for cell in cells)]
-    return [word for line in lines for word in line.split()] if folded and not _stays(column) else lines
+    lines = [column.header, *(escape_control(cell.text) for cell in cells)]
+    return (
+        [word for line in lines for word in line.split()] if folded and not _keeps_column(column) else lines
+    )
 
 
-def _stays(column: Column) -> bool:
+def _keeps_column(column: Column) -> bool:
     """Tell whether the cells of a column stay on one line."""
     return column.right or column.whole
 
@@ -189,33 +191,33 @@ def data_console() -> "Console":
     return Console(markup=False, emoji=False, highlight=False, width=width)
 
 
-NOTHING = Cell("–", "dim")
+EMPTY_CELL = Cell("–", "dim")
 _CENT = Decimal("0.01")
 
 
-def text(header: str, key: str, *, style: str = "", optional: bool = False) -> Column:
+def text_cell(header: str, key: str, *, style: str = "", optional: bool = False) -> Column:
     """Return a column of plain text."""
     return Column(
         header, lambda row: _cell(row[key], lambda value: Cell(str(value), style)), optional=optional
     )
 
 
-def price(header: str, key: str, *, optional: bool = False) -> Column:
+def price_cell(header: str, key: str, *, optional: bool = False) -> Column:
     """Return a column of prices, aligned."""
     return Column(
         header,
-        lambda row: _cell(row[key], lambda value: Cell(readable_price(_decimal(value)))),
+        lambda row: _cell(row[key], lambda value: Cell(format_price(_decimal(value)))),
         right=True,
         optional=optional,
     )
 
 
-def symbol() -> Column:
+def symbol_cell() -> Column:
     """Return the column of the symbol."""
-    return text("SYMBOL", "symbol", style="bold")._replace(whole=True)
+    return text_cell("SYMBOL", "symbol", style="bold")._replace(whole=True)
 
 
-def signed(header: str, key: str, *, optional: bool = False) -> Column:
+def signed_cell(header: str, key: str, *, optional: bool = False) -> Column:
     """Return a column of changes: signed, green above zero and red below."""
     return Column(
         header,
@@ -225,7 +227,7 @@ def signed(header: str, key: str, *, optional: bool = False) -> Column:
     )
 
 
-def moment(key: str = "timestamp", name: str = "TIME") -> list[Column]:
+def timestamp_cell(key: str = "timestamp", name: str = "TIME") -> list[Column]:
     """Return the columns of a moment: UTC, and beside it the time of this machine where that differs."""
     columns = [
         Column(
@@ -246,62 +248,62 @@ def moment(key: str = "timestamp", name: str = "TIME") -> list[Column]:
     return columns
 
 
-def age(key: str = "timestamp") -> Column:
+def age_cell(key: str = "timestamp") -> Column:
     """Return a column that tells how long ago a moment was."""
     present = datetime.now(UTC)
 
     def cell(value: object) -> Cell:
-        return Cell(in_words((present - to_datetime(str(value))).total_seconds()))
+        return Cell(format_age((present - to_datetime(str(value))).total_seconds()))
 
     return Column("AGE", lambda row: _cell(row[key], cell), right=True, optional=True)
 
 
-def trend() -> Column:
+def trend_cell() -> Column:
     """Return the column of the trend."""
     cells = {"up": Cell("▲ up", "green"), "down": Cell("▼ down", "red")}
-    return Column("TREND", lambda row: cells.get(str(row["trend"]), NOTHING), optional=True)
+    return Column("TREND", lambda row: cells.get(str(row["trend"]), EMPTY_CELL), optional=True)
 
 
 def quote_columns(short: int, long: int) -> list[Column]:
     """Return the columns of stored quotes."""
     return [
-        symbol(),
-        price("PRICE", "price"),
-        signed("CHANGE", "change", optional=True),
-        signed("CHANGE %", "change_percent"),
-        *moment(),
-        age(),
-        price(f"SMA-{short}", "sma_short", optional=True),
-        price(f"SMA-{long}", "sma_long", optional=True),
-        trend(),
+        symbol_cell(),
+        price_cell("PRICE", "price"),
+        signed_cell("CHANGE", "change", optional=True),
+        signed_cell("CHANGE %", "change_percent"),
+        *timestamp_cell(),
+        age_cell(),
+        price_cell(f"SMA-{short}", "sma_short", optional=True),
+        price_cell(f"SMA-{long}", "sma_long", optional=True),
+        trend_cell(),
     ]
 
 
 def mover_columns() -> list[Column]:
     """Return the columns of symbols ranked by their move."""
     return [
-        symbol(),
-        price("PRICE", "price"),
-        price("PREVIOUS CLOSE", "previous_close", optional=True),
-        signed("CHANGE", "price_change", optional=True),
-        signed("CHANGE %", "change_percent"),
-        *moment(),
+        symbol_cell(),
+        price_cell("PRICE", "price"),
+        price_cell("PREVIOUS CLOSE", "previous_close", optional=True),
+        signed_cell("CHANGE", "price_change", optional=True),
+        signed_cell("CHANGE %", "change_percent"),
+        *timestamp_cell(),
     ]
 
 
 def any_column(name: str, *, right: bool) -> Column:
     """Return a column of whatever a SQL query gave."""
-    return Column(name, lambda row: _cell(row[name], lambda value: Cell(_plainly(value))), right=right)
+    return Column(name, lambda row: _cell(row[name], lambda value: Cell(_plain_text(value))), right=right)
 
 
-def _plainly(value: object) -> str:
+def _plain_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
 
 
 def _cell(value: object, filled: Callable[[object], Cell]) -> Cell:
-    return NOTHING if value is None else filled(value)
+    return EMPTY_CELL if value is None else filled(value)
 
 
 def _signed(value: Decimal) -> Cell:
@@ -314,12 +316,12 @@ def _decimal(value: object) -> Decimal:
     return value if isinstance(value, Decimal) else Decimal(str(value))
 
 
-def coloured(header: str, key: str, styles: dict[str, str]) -> Column:
+def colour_by_sign(header: str, key: str, styles: dict[str, str]) -> Column:
     """Return a column of words that have a colour each."""
     return Column(header, lambda row: Cell(str(row[key]), styles.get(str(row[key]), "")))
 
 
-def listed(header: str, key: str) -> Column:
+def list_cell(header: str, key: str) -> Column:
     """Return a column of lists, an empty one meaning all."""
     return Column(header, lambda row: Cell(_joined(row[key])))
 

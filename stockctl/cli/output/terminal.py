@@ -17,7 +17,7 @@ from stockctl.market.timestamp import to_datetime
 _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
-def safe(text: str) -> str:
+def escape_control(text: str) -> str:
     """Return ``text`` with everything escaped that could move a cursor, hide or reorder characters."""
     if text.isascii() and text.isprintable():
         return text
@@ -29,15 +29,15 @@ def safe(text: str) -> str:
     )
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """Return a number with its noun, such as ``1 quote`` or ``2,500 quotes``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Say something that is no data, on stderr; when that cannot be written to, nobody is left to be told."""
     # One write, so that lines of two threads never run into each other.
-    _write(safe(text) + "\n")
+    _write(escape_control(text) + "\n")
 
 
 def _write(text: str) -> None:
@@ -46,22 +46,22 @@ def _write(text: str) -> None:
         sys.stderr.flush()
 
 
-def forget_lost_stderr() -> None:
+def drop_lost_stderr() -> None:
     """Have a stderr that cannot be written to lead nowhere, so that the last flush does not fail."""
     try:
         sys.stderr.flush()
     except OSError:
-        lead_nowhere(sys.stderr.fileno())
+        redirect_to_devnull(sys.stderr.fileno())
 
 
-def lead_nowhere(descriptor: int) -> None:
+def redirect_to_devnull(descriptor: int) -> None:
     """Have a descriptor lead nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Say what went wrong, in red on a terminal."""
     from rich.text import Text
 
@@ -70,7 +70,7 @@ def complain(text: str) -> None:
     console = Console(
         file=buffer, force_terminal=on_terminal or None, highlight=False, soft_wrap=not on_terminal
     )
-    console.print(Text(safe(text), style="red" if text.startswith("error") else ""))
+    console.print(Text(escape_control(text), style="red" if text.startswith("error") else ""))
     _write(buffer.getvalue())
 
 
@@ -80,7 +80,7 @@ class StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one message."""
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
-        say(prefix + record.getMessage())
+        print_message(prefix + record.getMessage())
 
 
 def set_up_logging(*, verbose: bool) -> None:
@@ -92,7 +92,7 @@ def set_up_logging(*, verbose: bool) -> None:
 
 
 @contextmanager
-def logging_by(handler: logging.Handler) -> Iterator[None]:
+def use_log_handler(handler: logging.Handler) -> Iterator[None]:
     """Have what the package logs handled by ``handler`` alone while the block runs."""
     logger = logging.getLogger("stockctl")
     before, logger.handlers = logger.handlers, [handler]

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from stockctl.cli.output.tables import Cell
-from stockctl.cli.output.terminal import safe
-from stockctl.formatting import briefly, in_words
-from stockctl.market.alert import readable_price
+from stockctl.cli.output.terminal import escape_control
+from stockctl.formatting import format_age, format_seconds
+from stockctl.market.alert import format_price
 from stockctl.market.timestamp import to_datetime
-from stockctl.monitoring.health import BREAKER, CONNECTION, DELIVERY, HEALTH, MARKET, Condition
-from stockctl.monitoring.metrics import Board, Figures, Line
+from stockctl.monitoring.health import BREAKER, CONNECTION, DELIVERY, HEALTH, MARKET, TrackedState
+from stockctl.monitoring.metrics import LatestQuotes, QuoteLine, RunMetrics
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 _HEADERS = ("SYMBOL", "PRICE", "CHANGE", "AGE", "COUNT")
 _GAP, _BLOCK_GAP = 2, 5
 _NARROWEST_BLOCK = 24
-_LEFT_FOR_ALERTS = 4
-_ROOMY = 16
+_ALERT_LINES = 4
+_TALL_TERMINAL_LINES = 16
 """Lines of a terminal from which on some are left for what scrolls by."""
 _REASON_LINES = 2
-AGES_EVERY = 5.0
+AGE_UPDATE_SECONDS = 5.0
 
 
 class View(NamedTuple):
     """What there is to draw, and how much room."""
 
-    board: Board
-    figures: Figures
-    conditions: Mapping[str, Condition]
+    board: LatestQuotes
+    figures: RunMetrics
+    conditions: Mapping[str, TrackedState]
     width: int
     height: int
     now: datetime
 
 
-class Easel:
+class LiveRenderer:
     """Makes pictures, and the same one again for a while when nothing but the time is another.
 
-    Then ages go on every ``AGES_EVERY`` seconds, so that a quiet night costs next to nothing.
+    Then ages go on every ``AGE_UPDATE_SECONDS`` seconds, so that a quiet night costs next to nothing.
     """
 
     def __init__(self) -> None:
@@ -50,20 +50,20 @@ class Easel:
         """Return the picture of ``view``."""
         before = self._view
         if before is None or self._picture is None or _differs(before, view):
-            self._view, self._picture = view, picture(view)
+            self._view, self._picture = view, render(view)
         return self._picture
 
 
 def _differs(before: View, view: View) -> bool:
     passed = (view.now - before.now).total_seconds()
-    return not 0 <= passed < AGES_EVERY or view._replace(now=before.now) != before
+    return not 0 <= passed < AGE_UPDATE_SECONDS or view._replace(now=before.now) != before
 
 
-def picture(view: View) -> "Text":
+def render(view: View) -> "Text":
     """Return the lines to show, none as wide as the terminal, and fewer than it is high."""
     from rich.text import Text
 
-    most = view.height - 1 - (_LEFT_FOR_ALERTS if view.height >= _ROOMY else 0)
+    most = view.height - 1 - (_ALERT_LINES if view.height >= _TALL_TERMINAL_LINES else 0)
     below = [*_conditions(view), *_totals(view)][: max(1, most)]
     lines = [*_grid(view, most - len(below)), *below]
     for line in lines:
@@ -103,14 +103,14 @@ def _header() -> list[Cell]:
     return [Cell(header) for header in _HEADERS]
 
 
-def _cells(line: Line, now: datetime) -> list[Cell]:
+def _cells(line: QuoteLine, now: datetime) -> list[Cell]:
     change = line.change_percent
     style = "" if not change else "green" if change > 0 else "red"
     return [
         Cell(line.symbol, "bold"),
-        Cell(readable_price(line.price)),
+        Cell(format_price(line.price)),
         Cell("–", "dim") if change is None else Cell(f"{change:+.2f} %", style),
-        Cell(in_words((now - to_datetime(line.timestamp)).total_seconds())),
+        Cell(format_age((now - to_datetime(line.timestamp)).total_seconds())),
         Cell(f"{line.quotes:,}", "dim"),
     ]
 
@@ -145,18 +145,18 @@ def _conditions(view: View) -> "list[Text]":
 
     lines = []
     for condition in view.conditions.values():
-        words = _words(condition, view.now)
+        words = _condition_text(condition, view.now)
         if condition.subject == DELIVERY:
             words = f"{view.figures.source}: {words}"
         style = "red" if condition.subject == HEALTH else "yellow" if condition.is_bad else "green"
-        lines += [Text(part, style) for part in _wrapped(safe(words), view.width - 1)]
+        lines += [Text(part, style) for part in _wrapped(escape_control(words), view.width - 1)]
     return lines
 
 
-def _words(condition: Condition, now: datetime) -> str:
+def _condition_text(condition: TrackedState, now: datetime) -> str:
     """Return a condition in words; none when it is not worth any."""
-    lasted = in_words((now - condition.since).total_seconds())
-    left = "" if condition.until is None else in_words((condition.until - now).total_seconds())
+    lasted = format_age((now - condition.since).total_seconds())
+    left = "" if condition.until is None else format_age((condition.until - now).total_seconds())
     words = {
         (DELIVERY, "delivering"): f"delivering for {lasted}",
         (DELIVERY, "waiting"): f"waiting for {lasted}: {condition.reason}",
@@ -189,31 +189,35 @@ def _totals(view: View) -> "list[Text]":
     return lines
 
 
-def _total_cells(figures: Figures) -> list[Cell]:
+def _total_cells(figures: RunMetrics) -> list[Cell]:
     delivery = figures.delivery
     refused = max(delivery.refused, figures.board.rejections)
     return [
         Cell(f"sent {delivery.sent:,}"),
-        _counted("waiting", delivery.waiting, ""),
-        _counted("retried", delivery.retried, ""),
-        _counted("refused", refused, "yellow"),
-        _counted("throttled", delivery.throttled, "yellow"),
-        *([_counted("dropped", delivery.dropped, "red")] if delivery.dropped else []),
-        *([_counted("perhaps twice", delivery.uncertain, "yellow")] if delivery.uncertain else []),
-        *([] if figures.told.reconnects is None else [_counted("reconnects", figures.told.reconnects, "")]),
-        _counted("alerts", figures.alerts, ""),
+        _count_cell("waiting", delivery.waiting, ""),
+        _count_cell("retried", delivery.retried, ""),
+        _count_cell("refused", refused, "yellow"),
+        _count_cell("throttled", delivery.throttled, "yellow"),
+        *([_count_cell("dropped", delivery.dropped, "red")] if delivery.dropped else []),
+        *([_count_cell("perhaps twice", delivery.uncertain, "yellow")] if delivery.uncertain else []),
+        *(
+            []
+            if figures.told.reconnects is None
+            else [_count_cell("reconnects", figures.told.reconnects, "")]
+        ),
+        _count_cell("alerts", figures.alerts, ""),
         Cell(f"lag p50 {_lag(delivery.lag_p50)}, p99 {_lag(delivery.lag_p99)}"),
     ]
 
 
-def _counted(name: str, count: int, style: str) -> Cell:
+def _count_cell(name: str, count: int, style: str) -> Cell:
     return Cell(f"{name} {count:,}", style if count else "dim")
 
 
 def _lag(seconds: float | None) -> str:
-    return "–" if seconds is None else briefly(seconds)
+    return "–" if seconds is None else format_seconds(seconds)
 
 
-def present() -> datetime:
+def current_time() -> datetime:
     """Return the time of day."""
     return datetime.now(UTC)

@@ -9,34 +9,34 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from stockctl.cli.output.nonblocking import LiveAlerts, Outlets, outlets
-from stockctl.cli.output.terminal import logging_by, say
+from stockctl.cli.output.nonblocking import AlertWriter, NonBlockingStreams, open_nonblocking_streams
+from stockctl.cli.output.terminal import print_message, use_log_handler
 from stockctl.cli.run.progress import Observe, progress
 from stockctl.errors import StockctlError
-from stockctl.monitoring.health import DELIVERY, Conditions, State
-from stockctl.monitoring.instrument import Watch
-from stockctl.monitoring.logfmt import Journal, JournalHandler
-from stockctl.monitoring.metrics import Figures, Producing, delivery_state
-from stockctl.monitoring.periodic import Job, Rounds
-from stockctl.monitoring.status_file import HEALTH_PERIOD, STATUS_PERIOD, HealthFile, StateFile
-from stockctl.monitoring.systemd import Supervisor
+from stockctl.monitoring.health import DELIVERY, State, StateTracker
+from stockctl.monitoring.instrument import RunInstrumentation
+from stockctl.monitoring.logfmt import LogfmtHandler, LogfmtLogger
+from stockctl.monitoring.metrics import MeasuredProducer, RunMetrics, delivery_state
+from stockctl.monitoring.periodic import PeriodicJob, PeriodicRunner
+from stockctl.monitoring.status_file import HEALTH_PERIOD, STATUS_PERIOD, HealthFile, StatusFile
+from stockctl.monitoring.systemd import SystemdNotifier
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from stockctl.cli.output.alerts import AlertLines
     from stockctl.cli.run.live_display import SharedConsole
-    from stockctl.pipeline.ports import Receipt
+    from stockctl.pipeline.ports import SendResult
     from stockctl.sources.base import Source
 
-LOOK_PERIOD = 1.0
+CHECK_PERIOD = 1.0
 """Seconds between two looks whether a condition has changed."""
-JOURNAL_PERIOD = 60.0
+LOG_PERIOD = 60.0
 
 _log = logging.getLogger(__name__)
 
 
-class Wishes(NamedTuple):
+class MonitorOptions(NamedTuple):
     """What was asked for."""
 
     metrics_port: int | None = None
@@ -45,7 +45,7 @@ class Wishes(NamedTuple):
     """Beside which to leave the figures for ``stockctl status``; None: nowhere."""
 
 
-class Watching:
+class RunMonitor:
     """Watches a run for whoever is there: a person, a log, a supervisor.
 
     Args:
@@ -56,19 +56,23 @@ class Watching:
     """
 
     def __init__(
-        self, source: "Source", lines: "AlertLines | None", wishes: Wishes, jobs: Sequence[Job] = ()
+        self,
+        source: "Source",
+        lines: "AlertLines | None",
+        wishes: MonitorOptions,
+        jobs: Sequence[PeriodicJob] = (),
     ) -> None:
-        self.watch = Watch(source)
+        self.watch = RunInstrumentation(source)
         self._lines = lines
         self._wishes = wishes
         self._jobs = jobs
-        self._conditions = Conditions()
+        self._conditions = StateTracker()
         self._observe: Observe = self._write
-        self._outlets: Outlets | None = None
-        self._alerts: LiveAlerts | None = None
+        self._outlets: NonBlockingStreams | None = None
+        self._alerts: AlertWriter | None = None
         self._breaking_off: list[Callable[[str], None]] = []
 
-    def observe(self, receipt: "Receipt") -> None:
+    def observe(self, receipt: "SendResult") -> None:
         """Take a receipt; to be called by the producer with each."""
         self._observe(receipt)
 
@@ -86,27 +90,27 @@ class Watching:
         if self.watch.source.repeatable:
             yield
             return
-        with outlets(stop) as self._outlets:
-            self._alerts = LiveAlerts(self._lines, self._outlets)
+        with open_nonblocking_streams(stop) as self._outlets:
+            self._alerts = AlertWriter(self._lines, self._outlets)
             yield
 
     def break_off(self, reason: str, last_words: str) -> None:
         """Leave the reason for ``status``, and the terminal with a few words, before a sudden end."""
         for leave in self._breaking_off:
             leave(reason)
-        say(last_words)
+        print_message(last_words)
         if self._outlets is not None:
             self._outlets.close()
 
     @contextmanager
-    def following(self, producer: Producing) -> Iterator[None]:
+    def following(self, producer: MeasuredProducer) -> Iterator[None]:
         """Show while the block runs what ``producer`` does.
 
         Raises:
             WatchingError: the metrics' port or the health file cannot be used.
         """
 
-        def figures() -> Figures:
+        def figures() -> RunMetrics:
             return self.watch.figures(producer)
 
         health = None if self._wishes.health_file is None else HealthFile(self._wishes.health_file)
@@ -114,7 +118,7 @@ class Watching:
             jobs += [*self._jobs, *self._shown(figures, producer, stack)]
             self._serve(figures, stack)
             jobs += [*self._supervised(figures, health, stack), *self._left_out(stack)]
-            rounds = Rounds(jobs)
+            rounds = PeriodicRunner(jobs)
             stack.callback(rounds.close)
             rounds.begin()
             yield
@@ -122,16 +126,16 @@ class Watching:
             health.remove()
 
     @contextmanager
-    def _told_to_status(self, figures: Callable[[], Figures]) -> Iterator[list[Job]]:
+    def _told_to_status(self, figures: Callable[[], RunMetrics]) -> Iterator[list[PeriodicJob]]:
         """Leave the figures where ``status`` finds them: at once, by the job given, and when a run fails."""
         if self._wishes.outbox is None:
             yield []
             return
-        state = StateFile(self._wishes.outbox)
+        state = StatusFile(self._wishes.outbox)
         state.write(figures())
         self._breaking_off.append(lambda reason: state.fail(figures(), reason))
         try:
-            yield [Job(STATUS_PERIOD, lambda: state.write(figures()))]
+            yield [PeriodicJob(STATUS_PERIOD, lambda: state.write(figures()))]
         except StockctlError as error:
             state.fail(figures(), error.message)
             raise
@@ -139,7 +143,7 @@ class Watching:
             self._breaking_off.clear()
         state.remove()
 
-    def _write(self, receipt: "Receipt") -> None:
+    def _write(self, receipt: "SendResult") -> None:
         if not receipt.alerts:
             return
         if self._alerts is not None:
@@ -147,25 +151,25 @@ class Watching:
         elif self._lines is not None:
             self._lines.write(receipt.alerts)
 
-    def _left_out(self, stack: ExitStack) -> list[Job]:
+    def _left_out(self, stack: ExitStack) -> list[PeriodicJob]:
         """Return what tells of what could not be shown, because nobody read."""
         if self._alerts is None:
             return []
         stack.callback(self._alerts.tell_unshown)
-        return [Job(LOOK_PERIOD, self._alerts.tell)]
+        return [PeriodicJob(CHECK_PERIOD, self._alerts.tell)]
 
-    def _serve(self, figures: Callable[[], Figures], stack: ExitStack) -> None:
+    def _serve(self, figures: Callable[[], RunMetrics], stack: ExitStack) -> None:
         if self._wishes.metrics_port is None:
             return
-        from stockctl.monitoring.prometheus import ADDRESS, served
+        from stockctl.monitoring.prometheus import ADDRESS, serve_metrics
 
-        port = stack.enter_context(served(figures, self._wishes.metrics_port))
+        port = stack.enter_context(serve_metrics(figures, self._wishes.metrics_port))
         _log.info("Metrics are at http://%s:%d/metrics.", ADDRESS, port)
 
     def _supervised(
-        self, figures: Callable[[], Figures], health: HealthFile | None, stack: ExitStack
-    ) -> list[Job]:
-        supervisor = Supervisor(os.environ)
+        self, figures: Callable[[], RunMetrics], health: HealthFile | None, stack: ExitStack
+    ) -> list[PeriodicJob]:
+        supervisor = SystemdNotifier(os.environ)
         if health is None and not supervisor.listens:
             return []
         if health is not None:
@@ -178,11 +182,13 @@ class Watching:
             if health is not None:
                 health.write(now)
             if now.verdict.healthy:
-                supervisor.alive(_in_short(now))
+                supervisor.alive(_summarize(now))
 
-        return [Job(HEALTH_PERIOD, report)]
+        return [PeriodicJob(HEALTH_PERIOD, report)]
 
-    def _shown(self, figures: Callable[[], Figures], producer: Producing, stack: ExitStack) -> list[Job]:
+    def _shown(
+        self, figures: Callable[[], RunMetrics], producer: MeasuredProducer, stack: ExitStack
+    ) -> list[PeriodicJob]:
         """Begin to show the figures where somebody sees them, and return what is to be done for it."""
         if self.watch.source.expected is not None and sys.stderr.isatty():
             self._observe = stack.enter_context(progress(self.watch.source, self._lines))
@@ -192,8 +198,10 @@ class Watching:
             return self._journaled(figures, producer, stack)
         return self._drawn(figures, console, stack)
 
-    def _journaled(self, figures: Callable[[], Figures], producer: Producing, stack: ExitStack) -> list[Job]:
-        journal, lock = Journal(say), Lock()
+    def _journaled(
+        self, figures: Callable[[], RunMetrics], producer: MeasuredProducer, stack: ExitStack
+    ) -> list[PeriodicJob]:
+        journal, lock = LogfmtLogger(print_message), Lock()
 
         def note(states: Mapping[str, State]) -> None:
             with lock:
@@ -205,28 +213,30 @@ class Watching:
 
         look()
         if not self.watch.source.repeatable and not sys.stderr.isatty():
-            handler = JournalHandler(journal, lambda: note({DELIVERY: delivery_state(producer.snapshot())}))
-            stack.enter_context(logging_by(handler))
+            handler = LogfmtHandler(journal, lambda: note({DELIVERY: delivery_state(producer.snapshot())}))
+            stack.enter_context(use_log_handler(handler))
         stack.callback(look)
-        return [Job(LOOK_PERIOD, look), Job(JOURNAL_PERIOD, lambda: journal.figures(figures()))]
+        return [PeriodicJob(CHECK_PERIOD, look), PeriodicJob(LOG_PERIOD, lambda: journal.figures(figures()))]
 
-    def _drawn(self, figures: Callable[[], Figures], console: "SharedConsole", stack: ExitStack) -> list[Job]:
+    def _drawn(
+        self, figures: Callable[[], RunMetrics], console: "SharedConsole", stack: ExitStack
+    ) -> list[PeriodicJob]:
         from stockctl.cli.run.live_display import PERIOD, LiveDisplay
-        from stockctl.cli.run.live_view import Easel, View, present
+        from stockctl.cli.run.live_view import LiveRenderer, View, current_time
 
         def draw(width: int, height: int) -> "Text":
             now = figures()
             self._conditions.update(now.states())
             return easel.picture(
-                View(self.watch.board, now, self._conditions.current, width, height, present())
+                View(self.watch.board, now, self._conditions.current, width, height, current_time())
             )
 
-        easel = Easel()
+        easel = LiveRenderer()
         display = LiveDisplay(console, draw, take_stdout=not console.stderr, ready=self._ready(console))
         self._breaking_off.append(lambda _: display.end())
         stack.callback(display.end)
         display.begin()
-        return [Job(PERIOD, display.refresh)]
+        return [PeriodicJob(PERIOD, display.refresh)]
 
     def _ready(self, console: "SharedConsole") -> Callable[[], bool]:
         """Return what tells whether a picture would be seen at once."""
@@ -253,7 +263,7 @@ def _terminal(lines: "AlertLines | None") -> "SharedConsole | None":
     return console
 
 
-def _in_short(figures: Figures) -> str:
+def _summarize(figures: RunMetrics) -> str:
     delivery = figures.delivery
     state = f"waiting ({delivery.fault})" if delivery.fault else "delivering"
     return f"{state}; {delivery.sent:,} sent, {delivery.waiting:,} wait"

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from stockctl.cli.output.terminal import safe
+from stockctl.cli.output.terminal import escape_control
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from stockctl.cli.output.alerts import AlertLines
-    from stockctl.pipeline.ports import Receipt
+    from stockctl.pipeline.ports import SendResult
     from stockctl.sources.base import Source
 
-Observe = Callable[["Receipt"], None]
+Observe = Callable[["SendResult"], None]
 
 
 @contextmanager
@@ -28,14 +28,14 @@ def activity() -> Iterator[Callable[[str], None]]:
     from stockctl.cli.output.terminal import Console
 
     with Console(stderr=True).status("") as status:
-        yield lambda text: status.update(Text(safe(text)))
+        yield lambda text: status.update(Text(escape_control(text)))
 
 
 @contextmanager
 def progress(source: "Source", lines: "AlertLines | None") -> Iterator[Observe]:
     """Give a function that takes each receipt: it writes the alerts and shows how far the source is."""
 
-    def write(receipt: "Receipt") -> None:
+    def write(receipt: "SendResult") -> None:
         if lines is not None and receipt.alerts:
             lines.write(receipt.alerts)
 
@@ -46,7 +46,7 @@ def progress(source: "Source", lines: "AlertLines | None") -> Iterator[Observe]:
         task = bar.add_task(source.name, total=None, alerts=0)
         alerts = 0
 
-        def show(receipt: "Receipt") -> None:
+        def show(receipt: "SendResult") -> None:
             nonlocal alerts
             write(receipt)
             alerts += len(receipt.alerts)

@@ -14,10 +14,10 @@ from threading import Event, Thread
 from types import FrameType
 
 _STDOUT, _STDERR = 1, 2
-_LONGEST_ERRAND = 1.0
+_TASK_SECONDS = 1.0
 
 
-class StoppedAtOnce(KeyboardInterrupt):
+class ForcedStop(KeyboardInterrupt):
     """A second signal; ``exit_code`` is that of a process which it has ended."""
 
     def __init__(self, number: int) -> None:
@@ -28,7 +28,7 @@ class StoppedAtOnce(KeyboardInterrupt):
 class StopSignals:
     """SIGINT and SIGTERM as a wish to stop after the batch in hand; a second one stops at once.
 
-    Without ``at_once`` that is a ``StoppedAtOnce`` in the main thread. ``at_once`` is to end the process;
+    Without ``at_once`` that is a ``ForcedStop`` in the main thread. ``at_once`` is to end the process;
     it is called in another thread with the number of the signal, and a third signal ends what it does.
     """
 
@@ -38,7 +38,7 @@ class StopSignals:
         """The number of the first signal; None before it."""
         self._forced = False
         self.at_once: Callable[[int], None] | None = None
-        self.errands = _Errands("stop-signals")
+        self.errands = SignalWorker("stop-signals")
 
     @property
     def interrupted(self) -> bool:
@@ -53,13 +53,13 @@ class StopSignals:
             return
         again, self._forced = self._forced, True
         if self.at_once is None:
-            raise StoppedAtOnce(number)
+            raise ForcedStop(number)
         if again:
             os._exit(exit_code(number))
         self.errands.ask(partial(self.at_once, number))
 
 
-class _Errands:
+class SignalWorker:
     """A thread that does one after the other what handlers ask for."""
 
     def __init__(self, name: str) -> None:
@@ -75,7 +75,7 @@ class _Errands:
     def close(self) -> None:
         """End, after the errand in hand if that takes no longer than a moment."""
         self._asked.put(None)
-        self._thread.join(_LONGEST_ERRAND)
+        self._thread.join(_TASK_SECONDS)
 
     def _run(self) -> None:
         while (errand := self._asked.get()) is not None:
@@ -111,7 +111,7 @@ def reload_signal(reload: Callable[[], None], signals: StopSignals) -> Iterator[
         yield
         return
     on_terminal = _any_terminal()
-    errands = _Errands("reload")
+    errands = SignalWorker("reload")
 
     def handle(number: int, frame: FrameType | None) -> None:
         if not on_terminal or _any_terminal():

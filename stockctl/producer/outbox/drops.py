@@ -12,7 +12,7 @@ from stockctl.producer.batching import Batch
 
 _log = logging.getLogger(__name__)
 
-EPISODE_SECONDS = 60.0
+RANGE_SECONDS = 60.0
 """Quotes dropped within this time of one another make one gap."""
 
 _NAMED = 5
@@ -21,7 +21,7 @@ _MARK = b'"timestamp":"'
 _TIMESTAMP = 24
 
 
-class Gap(NamedTuple):
+class DroppedRange(NamedTuple):
     """What was dropped and will never arrive."""
 
     first: str = ""
@@ -50,16 +50,16 @@ class Gap(NamedTuple):
         return f"{self.quotes:,} quotes of {self.named}{more} ({times})"
 
 
-class _Episode(NamedTuple):
+class _OpenRange(NamedTuple):
     """A gap that may still grow."""
 
     number: int
-    gap: Gap
+    gap: DroppedRange
     symbols: frozenset[str]
     last_drop: float
 
 
-class Gaps:
+class DropLog:
     """Writes down what is dropped, as one gap for each episode.
 
     Args:
@@ -70,7 +70,7 @@ class Gaps:
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float] = time.monotonic) -> None:
         self._connection = connection
         self._clock = clock
-        self._episode: _Episode | None = None
+        self._episode: _OpenRange | None = None
         self.dropped = 0
         """How many quotes were dropped since the start."""
         self.dropped_rejections = 0
@@ -96,39 +96,39 @@ class Gaps:
 
     def room(self) -> None:
         """Note that nothing had to be dropped; it ends the episode after a while."""
-        if self._episode is not None and self._clock() - self._episode.last_drop > EPISODE_SECONDS:
+        if self._episode is not None and self._clock() - self._episode.last_drop > RANGE_SECONDS:
             _log.warning("The outbox has room again. Dropped for good: %s.", self._episode.gap)
             self._episode = None
 
-    def _grown(self, batch: Batch) -> tuple[bool, _Episode]:
+    def _grown(self, batch: Batch) -> tuple[bool, _OpenRange]:
         """Return whether an episode begins, and the episode with ``batch`` in it."""
         now, before = self._clock(), self._episode
-        if before is None or now - before.last_drop > EPISODE_SECONDS:
+        if before is None or now - before.last_drop > RANGE_SECONDS:
             (newest,) = self._connection.execute("SELECT max(number) FROM gaps").fetchone()
-            return True, _with(_Episode((newest or 0) + 1, Gap(), frozenset(), now), batch, now)
+            return True, _with(_OpenRange((newest or 0) + 1, DroppedRange(), frozenset(), now), batch, now)
         return False, _with(before, batch, now)
 
-    def _write(self, episode: _Episode) -> None:
+    def _write(self, episode: _OpenRange) -> None:
         self._connection.execute("DELETE FROM gaps WHERE number <= ?", (episode.number - _KEPT,))
         self._connection.execute(
             "REPLACE INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (episode.number, *episode.gap)
         )
 
 
-def read_gaps(connection: sqlite3.Connection) -> list[Gap]:
+def read_drops(connection: sqlite3.Connection) -> list[DroppedRange]:
     """Return the gaps of an outbox, oldest first."""
     rows = connection.execute(
         "SELECT first, last, quotes, symbols, named, rejections, origins FROM gaps ORDER BY number"
     )
-    return [Gap(*row) for row in rows]
+    return [DroppedRange(*row) for row in rows]
 
 
-def _with(episode: _Episode, batch: Batch, now: float) -> _Episode:
+def _with(episode: _OpenRange, batch: Batch, now: float) -> _OpenRange:
     gap, symbols = episode.gap, episode.symbols.union(record.key for record in batch.records)
     times = [text for record in batch.records if (text := _timestamp(record.data))]
     times += [text for text in (gap.first, gap.last) if text]
     origins = {each.origin.partition(":")[0] for each in batch.rejections}.union(_split(gap.origins))
-    grown = Gap(
+    grown = DroppedRange(
         min(times, default=""),
         max(times, default=""),
         gap.quotes + len(batch.records),
@@ -137,7 +137,7 @@ def _with(episode: _Episode, batch: Batch, now: float) -> _Episode:
         gap.rejections + len(batch.rejections),
         ", ".join(heapq.nsmallest(_NAMED, origins)),
     )
-    return _Episode(episode.number, grown, symbols, now)
+    return _OpenRange(episode.number, grown, symbols, now)
 
 
 def _split(names: str) -> list[str]:

@@ -16,20 +16,20 @@ class OutboxError(StockctlError):
     """The outbox is in use, damaged, newer than this program, or cannot be written."""
 
 
-class PassingError(OutboxError):
+class RetryableError(OutboxError):
     """The outbox cannot be used now; it may be later."""
 
 
-class DiskFullError(PassingError):
+class DiskFullError(RetryableError):
     """There is no room for the outbox now."""
 
 
-class BusyError(PassingError):
+class BusyError(RetryableError):
     """Another process has locked the outbox."""
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """Raise what SQLite and the file system raise within as ``OutboxError``.
 
     Raises:
@@ -40,7 +40,7 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _of_sqlite(path, error) from error
+        raise _sqlite_error(path, error) from error
     except OSError as error:
         raise OutboxError(
             f"The outbox {path} cannot be used: {error.strerror or error}.",
@@ -48,7 +48,7 @@ def explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _of_sqlite(path: Path, error: sqlite3.Error) -> OutboxError:
+def _sqlite_error(path: Path, error: sqlite3.Error) -> OutboxError:
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if primary in _DAMAGED:
         return damaged(path, str(error))

@@ -15,7 +15,7 @@ AGE = 0.25
 _log = logging.getLogger(__name__)
 
 
-class Syncer:
+class FsyncThread:
     """A thread that syncs a file while quotes wait in it, and sleeps without a bound when nothing is put.
 
     Args:

@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from stockctl.producer.outbox.drops import Gap, read_gaps
-from stockctl.producer.outbox.errors import OutboxError, explained
-from stockctl.producer.outbox.lock import ProcessLock, holder
+from stockctl.producer.outbox.drops import DroppedRange, read_drops
+from stockctl.producer.outbox.errors import OutboxError, translate_errors
+from stockctl.producer.outbox.lock import ProcessLock, lock_holder
 from stockctl.producer.outbox.queue import LOCK_SUFFIX
-from stockctl.producer.outbox.store import content_of, reading
+from stockctl.producer.outbox.store import open_read_only, read_content
 
 _SHOWN = 5
 
 
-class Contents(NamedTuple):
+class OutboxSummary(NamedTuple):
     """What an outbox holds."""
 
     quotes: int
@@ -27,11 +27,11 @@ class Contents(NamedTuple):
     """In bytes."""
     oldest: datetime | None
     """When the oldest of what waits was taken from its source."""
-    gaps: tuple[Gap, ...]
+    gaps: tuple[DroppedRange, ...]
     """What was dropped, oldest first."""
 
 
-def contents(path: Path) -> Contents | None:
+def outbox_summary(path: Path) -> OutboxSummary | None:
     """Return what the outbox at ``path`` holds; None where there is none.
 
     Raises:
@@ -39,19 +39,19 @@ def contents(path: Path) -> Contents | None:
     """
     if not path.exists():
         return None
-    with reading(path) as connection:
-        found, gaps = content_of(connection), read_gaps(connection)
+    with open_read_only(path) as connection:
+        found, gaps = read_content(connection), read_drops(connection)
     oldest = None if found.oldest is None else datetime.fromtimestamp(found.oldest, UTC)
-    return Contents(found.quotes, found.rejections, found.size, oldest, tuple(gaps))
+    return OutboxSummary(found.quotes, found.rejections, found.size, oldest, tuple(gaps))
 
 
-def facts(path: Path) -> list[tuple[str, str | int]]:
+def outbox_facts(path: Path) -> list[tuple[str, str | int]]:
     """Return the same as named facts, in the order to show them; nothing where there is no outbox.
 
     Raises:
         OutboxError: it is damaged, not ours, or newer.
     """
-    found = contents(path)
+    found = outbox_summary(path)
     if found is None:
         return []
     since = "" if found.oldest is None else f", the oldest since {found.oldest:%Y-%m-%d %H:%M:%S} UTC"
@@ -65,12 +65,12 @@ def facts(path: Path) -> list[tuple[str, str | int]]:
     return shown
 
 
-def _waiting(found: Contents) -> str:
+def _waiting(found: OutboxSummary) -> str:
     unreadable = f" and {found.rejections:,} unreadable records" if found.rejections else ""
     return f"{found.quotes:,} quotes{unreadable}"
 
 
-_BESIDE = {
+_COMPANION_SUFFIXES = {
     ".prices": "the last prices of its producer",
     ".prices-journal": "the last prices of its producer",
     ".state.json": "figures of its producer",
@@ -83,7 +83,7 @@ _BESIDE = {
 """What an outbox consists of, by what follows its name, in the order to remove it."""
 
 
-class Idle(NamedTuple):
+class UnusedOutbox(NamedTuple):
     """An outbox that nobody uses."""
 
     path: Path
@@ -98,13 +98,13 @@ class Idle(NamedTuple):
         Raises:
             OutboxError: a file cannot be removed.
         """
-        with explained(self.path):
+        with translate_errors(self.path):
             for file, _ in self.files:
                 file.unlink(missing_ok=True)
 
 
 @contextmanager
-def idle(path: Path) -> Iterator[Idle | None]:
+def unused_outbox(path: Path) -> Iterator[UnusedOutbox | None]:
     """Give the outbox at ``path`` and keep producers from it meanwhile; None when there is nothing of it.
 
     Raises:
@@ -114,26 +114,28 @@ def idle(path: Path) -> Iterator[Idle | None]:
         yield None
         return
     lock = path.with_name(path.name + LOCK_SUFFIX)
-    if (used_by := holder(lock, path)) is not None:
+    if (used_by := lock_holder(lock, path)) is not None:
         raise OutboxError(
             f"The outbox {path} is in use by {f'process {used_by}' if used_by else 'another process'}.",
             "Stop that stream, then run the command again. Nothing was removed.",
         )
     held = ProcessLock(lock, path)
     try:
-        found = contents(path)
-        yield Idle(path, found.quotes if found else 0, _files(path))
+        found = outbox_summary(path)
+        yield UnusedOutbox(path, found.quotes if found else 0, _files(path))
     finally:
         held.release()
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:
-    with explained(path):
+    with translate_errors(path):
         if not path.parent.is_dir():
             return []
         partial = re.compile(re.escape(f".{path.name}.state.json.") + r"[0-9]+\.partial")
         begun = [
-            (file, _BESIDE[".state.json"]) for file in path.parent.iterdir() if partial.fullmatch(file.name)
+            (file, _COMPANION_SUFFIXES[".state.json"])
+            for file in path.parent.iterdir()
+            if partial.fullmatch(file.name)
         ]
-        named = [(path.with_name(path.name + ending), what) for ending, what in _BESIDE.items()]
+        named = [(path.with_name(path.name + ending), what) for ending, what in _COMPANION_SUFFIXES.items()]
         return [(file, what) for file, what in [*begun, *named] if file.is_file() and not file.is_symlink()]

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from stockctl.producer.outbox.errors import OutboxError, explained
+from stockctl.producer.outbox.errors import OutboxError, translate_errors
 
 if sys.platform == "win32":
     import msvcrt
@@ -60,7 +60,7 @@ class ProcessLock:
     """
 
     def __init__(self, path: Path, guarded: Path) -> None:
-        with explained(guarded):
+        with translate_errors(guarded):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
         if not _locked(descriptor):
             holder = _text(descriptor)
@@ -85,7 +85,7 @@ class ProcessLock:
             self._descriptor = None
 
 
-def holder(path: Path, guarded: Path) -> str | None:
+def lock_holder(path: Path, guarded: Path) -> str | None:
     """Return the process id of whoever holds the lock, empty when it is not known; None when nobody does.
 
     Args:
@@ -95,7 +95,7 @@ def holder(path: Path, guarded: Path) -> str | None:
     Raises:
         OutboxError: the lock cannot be looked at.
     """
-    with explained(guarded):
+    with translate_errors(guarded):
         try:
             descriptor = os.open(path, os.O_RDONLY | _FLAGS)
         except (FileNotFoundError, NotADirectoryError):

@@ -11,24 +11,24 @@ from typing import Literal, NamedTuple, TypeVar
 
 from stockctl.pipeline.ports import Record
 from stockctl.producer.batching import Batch
-from stockctl.producer.outbox.drops import Gaps
-from stockctl.producer.outbox.errors import PassingError, explained
-from stockctl.producer.outbox.fsync import Syncer
+from stockctl.producer.outbox.drops import DropLog
+from stockctl.producer.outbox.errors import RetryableError, translate_errors
+from stockctl.producer.outbox.fsync import FsyncThread
 from stockctl.producer.outbox.lock import ProcessLock
 from stockctl.producer.outbox.store import OutboxFile, Row
 
 T = TypeVar("T")
-Policy = Literal["block", "drop-oldest"]
+FullPolicy = Literal["block", "drop-oldest"]
 LOCK_SUFFIX = ".lock"
 
 _CACHED_BATCHES = 64
 _CACHED_BYTES = 8 << 20
-_GLANCE = 0.25
+_CHECK_SECONDS = 0.25
 
 _log = logging.getLogger(__name__)
 
 
-class Parcel(NamedTuple):
+class PendingBatch(NamedTuple):
     """Batches that lie one behind the other, taken out together to be delivered."""
 
     first: int
@@ -55,12 +55,12 @@ class Outbox:
         OutboxError: another process uses it, or it is damaged, newer, or cannot be written.
     """
 
-    def __init__(self, path: Path, *, limit: int, full: Policy = "block") -> None:
+    def __init__(self, path: Path, *, limit: int, full: FullPolicy = "block") -> None:
         # One file has one lock, by whatever links it is named.
         self.path = path = path.resolve()
         self._limit = limit
         self._full = full
-        with explained(path):
+        with translate_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = ProcessLock(path.with_name(path.name + LOCK_SUFFIX), path)
         try:
@@ -69,7 +69,7 @@ class Outbox:
             self._lock.release()
             raise
         self._changed = Condition()
-        self._gaps = Gaps(self._file.connection)
+        self._gaps = DropLog(self._file.connection)
         content = self._file.content()
         self._quotes, self._rejections, self._size = content.quotes, content.rejections, content.size
         self._next, self._newest = content.first, content.last
@@ -81,7 +81,7 @@ class Outbox:
         self._doubted_to = self._under_way = self._marked_earlier(content.first)
         self._begun, self._begun_earlier = 0, self._file.quotes_up_to(self._doubted_to)
         self._told_unmarked = False
-        self._syncer = Syncer(self._file, self._waits_since)
+        self._syncer = FsyncThread(self._file, self._waits_since)
 
     @property
     def waiting(self) -> int:
@@ -131,23 +131,23 @@ class Outbox:
             self._changed.notify_all()
         self._syncer.note()
 
-    def take(self, most: int, seconds: float) -> Parcel | None:
+    def take(self, most: int, seconds: float) -> PendingBatch | None:
         """Return what waits next, ``most`` records at most or one batch; None when nothing comes in time."""
         with self._changed:
             if not self._there() and not self._finished:
                 self._changed.wait(seconds)
             try:
                 return self._parcel(most) if self._there() else None
-            except PassingError:
-                self._changed.wait(min(seconds, _GLANCE))
+            except RetryableError:
+                self._changed.wait(min(seconds, _CHECK_SECONDS))
                 return None
 
-    def begin(self, parcel: Parcel) -> None:
+    def begin(self, parcel: PendingBatch) -> None:
         """Note in the file that ``parcel`` may arrive from now on, for the run after a kill to know."""
         self._begun = 0 if parcel.doubted else len(parcel.batch.records)
         self._mark(max(parcel.last, self._doubted_to))
 
-    def withdraw(self, parcel: Parcel) -> None:
+    def withdraw(self, parcel: PendingBatch) -> None:
         """Note that nothing of ``parcel`` has arrived since it was begun."""
         if not parcel.doubted:
             self._begun = 0
@@ -159,7 +159,7 @@ class Outbox:
                 return
             try:
                 self._file.note_under_way(last)
-            except PassingError as error:
+            except RetryableError as error:
                 if not self._told_unmarked:
                     _log.warning("%s What is sent again after a kill will not be told.", error.message)
                 self._told_unmarked = True
@@ -174,7 +174,7 @@ class Outbox:
             return 0
         return last
 
-    def settle(self, parcel: Parcel, left: Sequence[Record]) -> Parcel:
+    def settle(self, parcel: PendingBatch, left: Sequence[Record]) -> PendingBatch:
         """Note that all of ``parcel`` but ``left`` was delivered; return the parcel that remains.
 
         What cannot be noted now, on a full disk or as the file is locked, is noted later; what cannot be
@@ -195,14 +195,14 @@ class Outbox:
             self._size -= parcel.size - remains.size
             if not self._quotes and not self._rejections:
                 self._oldest = None
-                with suppress(PassingError):
+                with suppress(RetryableError):
                     self._file.shrink()
             self._changed.notify_all()
         if self._oldest is not None:
             self._syncer.note()
         return remains
 
-    def _noted(self, parcel: Parcel, left: Sequence[Record]) -> Parcel:
+    def _noted(self, parcel: PendingBatch, left: Sequence[Record]) -> PendingBatch:
         first = self._unnoted or parcel.first
         batch = parcel.batch._replace(records=left)
         try:
@@ -210,7 +210,7 @@ class Outbox:
                 row = self._file.replace(first, parcel.last, parcel.first, batch)
             else:
                 self._file.remove(first, parcel.last)
-        except PassingError:
+        except RetryableError:
             self._unnoted, self._unnoted_to = first, parcel.first - 1 if left else parcel.last
             return parcel._replace(batch=batch, size=parcel.size if left else 0)
         self._unnoted = 0
@@ -241,7 +241,7 @@ class Outbox:
             return
         try:
             self._file.remove(self._unnoted, self._unnoted_to)
-        except PassingError as error:
+        except RetryableError as error:
             _log.warning("%s What was delivered last is sent again by the next run.", error.message)
 
     def _there(self) -> bool:
@@ -270,7 +270,7 @@ class Outbox:
             f"{self._quotes:,}",
         )
         while not self._fits(batch) and not hurry():
-            self._changed.wait(_GLANCE)
+            self._changed.wait(_CHECK_SECONDS)
         if self._fits(batch):
             _log.info("The outbox has room again after %.0f s.", time.monotonic() - began)
 
@@ -305,19 +305,19 @@ class Outbox:
         while True:
             try:
                 written = write()
-            except PassingError as error:
+            except RetryableError as error:
                 if over():
                     raise
                 if not told:
                     _log.warning("%s The source waits.", error.message)
                     told = True
-                self._changed.wait(_GLANCE)
+                self._changed.wait(_CHECK_SECONDS)
             else:
                 if told:
                     _log.info("The outbox can be written again after %.0f s.", time.monotonic() - began)
                 return written
 
-    def _parcel(self, most: int) -> Parcel | None:
+    def _parcel(self, most: int) -> PendingBatch | None:
         row = self._row(self._next)
         if row is None:
             self._next = self._newest + 1
@@ -327,7 +327,7 @@ class Outbox:
         first, last, size = row.number, row.number, row.size
         doubted = first <= self._doubted_to
         if row.batch.rejections or row.batch.length >= most:
-            return Parcel(first, last, row.batch, size, doubted)
+            return PendingBatch(first, last, row.batch, size, doubted)
         records = list(row.batch.records)
         while self._there() and (more := self._row_at_hand(self._next)) is not None:
             if more.batch.rejections or len(records) + more.batch.length > most:
@@ -337,7 +337,7 @@ class Outbox:
             self._advance(more)
             records += more.batch.records
             last, size = more.number, size + more.size
-        return Parcel(first, last, Batch(records, (), row.batch.taken_at), size, doubted)
+        return PendingBatch(first, last, Batch(records, (), row.batch.taken_at), size, doubted)
 
     def _row(self, number: int) -> Row | None:
         return self._cache.get(number) or self._file.read(number)
@@ -345,7 +345,7 @@ class Outbox:
     def _row_at_hand(self, number: int) -> Row | None:
         try:
             return self._row(number)
-        except PassingError:
+        except RetryableError:
             return None
 
     def _advance(self, row: Row) -> None:
@@ -355,7 +355,7 @@ class Outbox:
 
 
 @contextmanager
-def opened(path: Path, *, limit: int, full: Policy = "block") -> Iterator[Outbox]:
+def open_outbox(path: Path, *, limit: int, full: FullPolicy = "block") -> Iterator[Outbox]:
     """Open an outbox for the time of a block.
 
     Raises:

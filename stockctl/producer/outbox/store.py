@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from stockctl.pipeline.ports import Record, Rejection
 from stockctl.producer.batching import Batch
-from stockctl.producer.outbox.errors import OutboxError, damaged, explained
+from stockctl.producer.outbox.errors import OutboxError, damaged, translate_errors
 
 _CRC = struct.Struct("<I")
 _HEAD = struct.Struct("<II")
@@ -120,7 +120,7 @@ class Row(NamedTuple):
     """When it was put, by a clock that never goes back; long ago when that is not known any more."""
 
 
-class Content(NamedTuple):
+class StoreContent(NamedTuple):
     """What waits in the file."""
 
     first: int
@@ -145,7 +145,7 @@ class OutboxFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with explained(path):
+        with translate_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if not os.path.lexists(path):
                 _create(path)
@@ -163,19 +163,19 @@ class OutboxFile:
 
     def close(self) -> None:
         """Close the file; what is in it is on the disk then."""
-        with explained(self.path):
+        with translate_errors(self.path):
             self.connection.close()
 
-    def content(self) -> Content:
+    def content(self) -> StoreContent:
         """Return what waits."""
-        with explained(self.path):
-            return content_of(self.connection)
+        with translate_errors(self.path):
+            return read_content(self.connection)
 
     def append(self, number: int, batch: Batch) -> Row:
         """Add a batch."""
         blob = pack(batch.records or batch.rejections)
         size = len(blob) + ROW_BYTES
-        with explained(self.path):
+        with translate_errors(self.path):
             self.connection.execute(
                 "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
                 (number, _kind(batch), batch.length, size, batch.taken_at, blob),
@@ -184,7 +184,7 @@ class OutboxFile:
 
     def read(self, number: int) -> Row | None:
         """Return the first batch from ``number`` on, or None."""
-        with explained(self.path):
+        with translate_errors(self.path):
             row = self.connection.execute(
                 "SELECT number, kind, bytes, taken_at, body FROM batches WHERE number >= ? "
                 "ORDER BY number LIMIT 1",
@@ -202,18 +202,18 @@ class OutboxFile:
 
     def under_way(self) -> int:
         """Return the number of the last batch whose delivery has begun."""
-        with explained(self.path):
+        with translate_errors(self.path):
             (last,) = self.connection.execute("SELECT last FROM under_way").fetchone()
         return int(last)
 
     def note_under_way(self, last: int) -> None:
         """Note that the delivery of the batches up to ``last``, and of no others, has begun."""
-        with explained(self.path):
+        with translate_errors(self.path):
             self.connection.execute("UPDATE under_way SET last = ?", (last,))
 
     def quotes_up_to(self, last: int) -> int:
         """Return how many quotes wait in the batches up to ``last``."""
-        with explained(self.path):
+        with translate_errors(self.path):
             (quotes,) = self.connection.execute(
                 "SELECT sum(items) FROM batches WHERE kind = ? AND number <= ?", (_RECORDS, last)
             ).fetchone()
@@ -221,7 +221,7 @@ class OutboxFile:
 
     def remove(self, first: int, last: int) -> None:
         """Take out the batches from ``first`` to ``last``."""
-        with explained(self.path):
+        with translate_errors(self.path):
             self.connection.execute("DELETE FROM batches WHERE number BETWEEN ? AND ?", (first, last))
 
     def replace(self, first: int, last: int, number: int, batch: Batch) -> Row:
@@ -233,7 +233,7 @@ class OutboxFile:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Have all of the block take place, or nothing."""
-        with explained(self.path):
+        with translate_errors(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -258,36 +258,36 @@ class OutboxFile:
 
     def shrink(self) -> None:
         """Give the disk back what an outage took, when nothing waits any more."""
-        with explained(self.path):
+        with translate_errors(self.path):
             if self.path.stat().st_size >= _LARGE_FILE:
                 self.connection.execute("VACUUM")
                 self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _check_whole(self) -> None:
-        if content_of(self.connection).first:
+        if read_content(self.connection).first:
             (found,) = self.connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 raise damaged(self.path, " ".join(str(found).split()))
 
 
-def content_of(connection: sqlite3.Connection) -> Content:
+def read_content(connection: sqlite3.Connection) -> StoreContent:
     """Return what waits in the file behind ``connection``."""
     first, last, oldest, size = connection.execute(
         "SELECT min(number), max(number), min(taken_at), sum(bytes) FROM batches"
     ).fetchone()
     items = dict(connection.execute("SELECT kind, sum(items) FROM batches GROUP BY kind"))
     quotes, rejections = items.get(_RECORDS, 0), items.get(_REJECTIONS, 0)
-    return Content(first or 0, last or 0, quotes, rejections, size or 0, oldest)
+    return StoreContent(first or 0, last or 0, quotes, rejections, size or 0, oldest)
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """Open an outbox for reading, whether a producer uses it or not.
 
     Raises:
         OutboxError: it is damaged, not ours, or newer.
     """
-    with explained(path), closing(_connect(path, "ro")) as connection:
+    with translate_errors(path), closing(_connect(path, "ro")) as connection:
         check_format(connection, path)
         yield connection
 

@@ -7,7 +7,7 @@ from threading import Event
 from typing import NamedTuple
 
 from stockctl.errors import SourceError
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 from stockctl.sources.formats.fields import Columns, Values, find_columns, require_columns
 from stockctl.sources.formats.files import FORMATS_HINT, MAX_ROW, Input, open_text, read_lines
 
@@ -30,7 +30,7 @@ class CsvRows:
         """Whether the file has no such column; known once the first row was read."""
         return self._columns is not None and not self._columns.has("previous_close")
 
-    def rows(self, stop: Event) -> Iterator[tuple[Values | Refusal, str]]:
+    def rows(self, stop: Event) -> Iterator[tuple[Values | InvalidQuote, str]]:
         """Yield the values of each row, or why it has none, with its text.
 
         Raises:
@@ -44,7 +44,7 @@ class CsvRows:
             self._columns = layout.columns
             pick = layout.columns.pick
             for cells, text in _records(lines, layout):
-                if isinstance(cells, Refusal):
+                if isinstance(cells, InvalidQuote):
                     yield cells, text
                 else:
                     cells.append("")
@@ -53,18 +53,18 @@ class CsvRows:
     def _read_header(self, first: str, lines: Iterator[str]) -> "_Layout":
         if not first:
             raise SourceError(f"{self._source.argument} is empty.", FORMATS_HINT)
-        header = first if _is_closed(first) else _gathered(first, lines)[0]
-        reasons: dict[int, Refusal] = {}
+        header = first if _is_closed(first) else _join_quoted(first, lines)[0]
+        reasons: dict[int, InvalidQuote] = {}
         for delimiter in _DELIMITERS:
             names = _parse(header, delimiter)
             try:
-                if isinstance(names, Refusal):
+                if isinstance(names, InvalidQuote):
                     raise names
                 columns = find_columns(names)
                 require_columns(columns, names)
                 return _Layout(delimiter, columns)
-            except Refusal as reason:
-                reasons.setdefault(0 if isinstance(names, Refusal) else len(names), reason)
+            except InvalidQuote as reason:
+                reasons.setdefault(0 if isinstance(names, InvalidQuote) else len(names), reason)
         raise SourceError(
             f"{self._source.argument} cannot be replayed: {reasons[max(reasons)]}.", FORMATS_HINT
         )
@@ -78,12 +78,12 @@ class _Layout(NamedTuple):
         return self.columns.pick([*cells, ""])
 
 
-def _records(lines: Iterator[str], layout: _Layout) -> Iterator[tuple[list[str] | Refusal, str]]:
+def _records(lines: Iterator[str], layout: _Layout) -> Iterator[tuple[list[str] | InvalidQuote, str]]:
     delimiter, width = layout.delimiter, layout.columns.width
     again: deque[str] = deque()
     while (line := again.popleft() if again else next(lines, None)) is not None:
         if len(line) > MAX_ROW:
-            yield Refusal(f"row is longer than {MAX_ROW} characters"), line
+            yield InvalidQuote(f"row is longer than {MAX_ROW} characters"), line
         elif '"' in line:
             yield _quoted_record(line, lines, again, layout)
         else:
@@ -91,32 +91,32 @@ def _records(lines: Iterator[str], layout: _Layout) -> Iterator[tuple[list[str] 
             if len(cells) == width:
                 yield cells, line
             elif line.strip():
-                yield _ragged(cells, width), line
+                yield _wrong_width(cells, width), line
 
 
 def _quoted_record(
     line: str, lines: Iterator[str], again: deque[str], layout: _Layout
-) -> tuple[list[str] | Refusal, str]:
+) -> tuple[list[str] | InvalidQuote, str]:
     """Return a record that begins with ``line``; lines that turn out not to belong to it go to ``again``."""
-    cells = _checked(line, layout)
-    if not isinstance(cells, Refusal) or _is_closed(line):
+    cells = _check_row(line, layout)
+    if not isinstance(cells, InvalidQuote) or _is_closed(line):
         return cells, line
-    text, taken = _gathered(line, _both(again, lines))
-    whole = _checked(text, layout)
+    text, taken = _join_quoted(line, _both_lines(again, lines))
+    whole = _check_row(text, layout)
     # No field has a line break in it: where one seems to, a quote was forgotten.
-    if not isinstance(whole, Refusal) and not any("\n" in value for value in layout.values(whole)):
+    if not isinstance(whole, InvalidQuote) and not any("\n" in value for value in layout.values(whole)):
         return whole, text
     again.extendleft(reversed(taken))
     return cells, line
 
 
-def _both(again: deque[str], lines: Iterator[str]) -> Iterator[str]:
+def _both_lines(again: deque[str], lines: Iterator[str]) -> Iterator[str]:
     while again:
         yield again.popleft()
     yield from lines
 
 
-def _gathered(first: str, lines: Iterator[str]) -> tuple[str, list[str]]:
+def _join_quoted(first: str, lines: Iterator[str]) -> tuple[str, list[str]]:
     """Return ``first`` joined with the lines up to the one that closes its quotes, and those lines."""
     taken: list[str] = []
     quotes, length = first.count('"'), len(first)
@@ -134,20 +134,20 @@ def _is_closed(text: str) -> bool:
     return text.count('"') % 2 == 0
 
 
-def _checked(text: str, layout: _Layout) -> list[str] | Refusal:
+def _check_row(text: str, layout: _Layout) -> list[str] | InvalidQuote:
     cells = _parse(text, layout.delimiter)
     width = layout.columns.width
-    return cells if isinstance(cells, Refusal) or len(cells) == width else _ragged(cells, width)
+    return cells if isinstance(cells, InvalidQuote) or len(cells) == width else _wrong_width(cells, width)
 
 
-def _parse(text: str, delimiter: str) -> list[str] | Refusal:
+def _parse(text: str, delimiter: str) -> list[str] | InvalidQuote:
     try:
         return next(csv.reader([text], delimiter=delimiter, strict=True))
     except csv.Error as error:
         if not _is_closed(text):
-            return Refusal("not CSV: a quoted cell is not closed")
-        return Refusal(f"not CSV: {error}")
+            return InvalidQuote("not CSV: a quoted cell is not closed")
+        return InvalidQuote(f"not CSV: {error}")
 
 
-def _ragged(cells: list[str], width: int) -> Refusal:
-    return Refusal(f"row has {len(cells)} cells where the header has {width}")
+def _wrong_width(cells: list[str], width: int) -> InvalidQuote:
+    return InvalidQuote(f"row has {len(cells)} cells where the header has {width}")

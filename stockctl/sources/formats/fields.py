@@ -10,16 +10,16 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from stockctl.errors import UsageError
-from stockctl.market.numbers import parse_number, parse_positive, plain
+from stockctl.market.numbers import format_decimal, parse_number, parse_positive
 from stockctl.market.quote import MAX_VOLUME
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import format_timestamp
-from stockctl.market.validation import Refusal, shown
+from stockctl.market.validation import InvalidQuote, truncate
 
 Values = Sequence[str]
 """The texts of one row in the order of ``FIELDS``; empty where the row says nothing."""
 
-Picker = Callable[[Sequence[str]], Values]
+ColumnPicker = Callable[[Sequence[str]], Values]
 """A function from a row's cells, with an empty one put behind them, to its values."""
 
 FIELDS = ("symbol", "timestamp", "price", "previous_close", "open", "high", "low", "volume")
@@ -45,7 +45,7 @@ class Columns(NamedTuple):
         return self.positions[FIELDS.index(field)] < self.width
 
     @property
-    def pick(self) -> Picker:
+    def pick(self) -> ColumnPicker:
         """What finds the fields in a row."""
         return itemgetter(*self.positions)
 
@@ -63,7 +63,7 @@ def find_columns(names: Sequence[str]) -> Columns:
     for position, name in enumerate(names):
         plain_name = name.strip().lower()
         if plain_name in known:
-            raise Refusal(f"column {shown(plain_name)} stands there twice")
+            raise InvalidQuote(f"column {truncate(plain_name)} stands there twice")
         if plain_name in _KNOWN:
             known[plain_name] = position
     width = len(names)
@@ -79,7 +79,7 @@ def require_columns(columns: Columns, names: Sequence[str]) -> None:
     """
     for field in _REQUIRED:
         if not columns.has(field):
-            raise Refusal(f"no {_choice(_NAMES[field])} among the columns {_listed(names)}")
+            raise InvalidQuote(f"no {_choice(_NAMES[field])} among the columns {_listed(names)}")
 
 
 def _choice(names: Sequence[str]) -> str:
@@ -88,7 +88,7 @@ def _choice(names: Sequence[str]) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     more = ", ..." if len(names) > _SHOWN_NAMES else ""
-    return (", ".join(shown(name) for name in names[:_SHOWN_NAMES]) or "(there are none)") + more
+    return (", ".join(truncate(name) for name in names[:_SHOWN_NAMES]) or "(there are none)") + more
 
 
 _CACHED_SYMBOLS = 1 << 16
@@ -99,7 +99,7 @@ _is_plain_positive = re.compile(r"(?=[0.]*[1-9])[0-9]{1,15}(?:\.[0-9]{1,6})?").f
 _is_plain_volume = re.compile(r"(?:[0-9]{1,18})?").fullmatch
 
 
-class RowCheck:
+class RowValidator:
     """Turns the values of a row into canonical ones, texts all the same.
 
     Args:
@@ -142,7 +142,7 @@ class RowCheck:
     def _read_symbol(self, text: str) -> str | None:
         text = text.strip()
         if not text:
-            raise Refusal("symbol is missing")
+            raise InvalidQuote("symbol is missing")
         symbol = parse_symbol(text)
         if self._wanted is None:
             return symbol
@@ -154,18 +154,18 @@ class RowCheck:
 
 def _price(text: str) -> str:
     if not text.strip():
-        raise Refusal("price is missing")
+        raise InvalidQuote("price is missing")
     return _optional(text, "price", parse_positive)
 
 
 def _optional(text: str, field: str, parse: Callable[[object, str], Decimal]) -> str:
     text = text.strip()
-    return plain(parse(_number(text, field), field)) if text else ""
+    return format_decimal(parse(_number(text, field), field)) if text else ""
 
 
 def _number(text: str, field: str) -> Decimal:
     if not _NUMBER.fullmatch(text):
-        raise Refusal(f"{field} {shown(text)} is not a number")
+        raise InvalidQuote(f"{field} {truncate(text)} is not a number")
     return Decimal(text)
 
 
@@ -176,19 +176,19 @@ def _volume(text: str) -> str:
     number = _number(text, "volume")
     # A column of whole numbers with gaps is often written as 1200.0 or 1.2e3.
     if not 0 <= number <= MAX_VOLUME or number != number.to_integral_value():
-        raise Refusal(f"volume {shown(text)} is not a whole number from 0 to 2**63 - 1")
+        raise InvalidQuote(f"volume {truncate(text)} is not a whole number from 0 to 2**63 - 1")
     return str(int(number))
 
 
 _CACHED_TIMESTAMPS = 1 << 15  # symbols share their times, and a file by symbol comes back to each of them
 _CLOSE = "16:00"
-_MOMENT = re.compile(
+_DATE_AND_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,12}))?)? ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
 
 
-def moment_reader(timezone: str) -> Callable[[str], str]:
+def timestamp_parser(timezone: str) -> Callable[[str], str]:
     """Return a function from a time as text to a canonical timestamp.
 
     It reads ISO 8601 dates and times with ``-`` and ``:``: ``2008-10-06``, which means 16:00 in
@@ -197,7 +197,7 @@ def moment_reader(timezone: str) -> Callable[[str], str]:
     is the earlier one; one that is skipped when they go forward counts on from before.
 
     Raises:
-        UsageError: there is no such time zone. The function itself raises ``Refusal``.
+        UsageError: there is no such time zone. The function itself raises ``InvalidQuote``.
     """
     zone = _zone(timezone)
 
@@ -213,28 +213,28 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise UsageError(
-            f"The time zone {shown(name)} is unknown.",
+            f"The time zone {truncate(name)} is unknown.",
             "Give a name of the IANA time zone database, such as America/New_York, Europe/Berlin or UTC.",
         ) from None
 
 
 def _timestamp(text: str, zone: ZoneInfo) -> str:
-    match = _MOMENT.fullmatch(text.strip().upper())
+    match = _DATE_AND_TIME.fullmatch(text.strip().upper())
     if match is None:
-        raise Refusal("timestamp is missing" if not text.strip() else _unlike(text))
+        raise InvalidQuote("timestamp is missing" if not text.strip() else _not_a_timestamp(text))
     day, minute, second, fraction, offset = match.groups()
     clock = f"{minute or _CLOSE}:{second or '00'}.{fraction or '':0<3.3}"
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}{offset or ''}")
     except ValueError:
-        raise Refusal(f"timestamp {shown(text)} is not in the calendar") from None
+        raise InvalidQuote(f"timestamp {truncate(text)} is not in the calendar") from None
     if moment.tzinfo is UTC:
         return f"{day}T{clock}Z"  # as most files have it; formatting would take most of the time
     return format_timestamp(moment if offset else moment.replace(tzinfo=zone))
 
 
-def _unlike(text: str) -> str:
+def _not_a_timestamp(text: str) -> str:
     return (
-        f"timestamp {shown(text)} is not an ISO 8601 time "
+        f"timestamp {truncate(text)} is not an ISO 8601 time "
         "such as 2008-10-06, 2008-10-06 15:59:30 or 2008-10-06T19:59:30.250Z"
     )

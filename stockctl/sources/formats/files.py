@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from stockctl.errors import SourceError, UsageError
 
 
-class Stopped(Exception):
+class ReadingStopped(Exception):
     """The stop event was set while files were being read or sorted; it never leaves the replay."""
 
 
@@ -29,7 +29,7 @@ _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _BLOCK = 1 << 18
-_PATIENCE = 0.2  # seconds between two looks at the stop event while standard input is silent
+_POLL_SECONDS = 0.2  # seconds between two looks at the stop event while standard input is silent
 
 
 ByteStream: TypeAlias = gzip.GzipFile | BufferedReader
@@ -92,7 +92,7 @@ def _check_regular(argument: str) -> None:
         )
 
 
-def fetch(argument: str, spool: Path, stop: Event) -> Input:
+def resolve_inputs(argument: str, spool: Path, stop: Event) -> Input:
     """Return where the bytes of ``argument`` are; standard input is first copied to ``spool``.
 
     Raises:
@@ -128,21 +128,21 @@ def standard_input(stop: Event) -> Iterator[bytes]:
 
 def _read_when_ready(descriptor: int, stop: Event) -> bytes:
     # A read of a silent pipe would not see that somebody wants to stop. Windows cannot wait for a pipe.
-    while os.name == "posix" and not select.select([descriptor], [], [], _PATIENCE)[0]:
+    while os.name == "posix" and not select.select([descriptor], [], [], _POLL_SECONDS)[0]:
         if stop.is_set():
-            raise Stopped
+            raise ReadingStopped
     if stop.is_set():
-        raise Stopped
+        raise ReadingStopped
     return os.read(descriptor, _BLOCK)
 
 
-def sniff(source: Input) -> Format:
+def detect_format(source: Input) -> Format:
     """Tell the format of a file by its first bytes; its name says nothing.
 
     Raises:
         SourceError: it is empty, cannot be read, or its first bytes tell that it is something else.
     """
-    with reading(source), _opened(source) as stream:
+    with reading_file(source), _opened(source) as stream:
         head = stream.read(_BLOCK)
     if not head:
         raise SourceError(f"{source.argument} is empty.", FORMATS_HINT)
@@ -174,7 +174,7 @@ def open_text(source: Input) -> Iterator[ByteStream]:
     Raises:
         SourceError: here or within the block, the file cannot be read or its compression is damaged.
     """
-    with reading(source), _opened(source) as stream:
+    with reading_file(source), _opened(source) as stream:
         yield stream
 
 
@@ -185,7 +185,7 @@ def _opened(source: Input) -> ByteStream:
 
 
 @contextmanager
-def reading(source: Input) -> Iterator[None]:
+def reading_file(source: Input) -> Iterator[None]:
     """Turn what goes wrong in reading a file within the block into a ``SourceError``."""
     try:
         yield
@@ -234,7 +234,7 @@ def _blocks(stream: ByteSource, stop: Event) -> Iterator[list[str]]:
     rest = stream.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
     while block := stream.read(_BLOCK):
         if stop.is_set():
-            raise Stopped
+            raise ReadingStopped
         ended, newline, rest = (rest + block).rpartition(b"\n")
         if newline:
             yield _split(ended)

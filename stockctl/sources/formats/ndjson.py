@@ -6,8 +6,8 @@ from threading import Event
 from typing import NoReturn
 
 from stockctl.errors import SourceError
-from stockctl.market.validation import Refusal
-from stockctl.sources.formats.fields import Picker, Values, find_columns, require_columns
+from stockctl.market.validation import InvalidQuote
+from stockctl.sources.formats.fields import ColumnPicker, Values, find_columns, require_columns
 from stockctl.sources.formats.files import FORMATS_HINT, MAX_ROW, Input, open_text, read_lines
 
 _MAX_SHAPES = 256  # of objects, by their names; a feed has a few
@@ -22,12 +22,12 @@ class ObjectReader:
     """
 
     def __init__(self) -> None:
-        self._shapes: dict[tuple[str, ...], Picker] = {}
+        self._shapes: dict[tuple[str, ...], ColumnPicker] = {}
         self.usable = False
         """Whether any object so far named symbol, time and price."""
         self.has_previous_close = False
         """Whether any object so far had that name."""
-        self.first_reason: Refusal | None = None
+        self.first_reason: InvalidQuote | None = None
         """Why the first line without a usable object had none."""
 
     def values(self, line: str) -> Values:
@@ -38,16 +38,16 @@ class ObjectReader:
         """
         try:
             return self._values(line)
-        except Refusal as reason:
+        except InvalidQuote as reason:
             self.first_reason = self.first_reason or reason
             raise
 
     def _values(self, line: str) -> Values:
         if len(line) > MAX_ROW:
-            raise Refusal(f"row is longer than {MAX_ROW} characters")
+            raise InvalidQuote(f"row is longer than {MAX_ROW} characters")
         pairs = _decode(line)
         if type(pairs) is not tuple:
-            raise Refusal("not a JSON object")
+            raise InvalidQuote("not a JSON object")
         names, cells = zip(*pairs, strict=True) if pairs else ((), ())
         pick = self._shapes.get(names) or self._learn(names)
         values = pick((*cells, ""))
@@ -55,12 +55,12 @@ class ObjectReader:
             values = _as_texts(values)
         return [value or "" for value in values]
 
-    def _learn(self, names: tuple[str, ...]) -> Picker:
+    def _learn(self, names: tuple[str, ...]) -> ColumnPicker:
         columns = find_columns(names)
         try:
             require_columns(columns, names)
             self.usable = True
-        except Refusal as reason:  # what this object lacks is told with its values
+        except InvalidQuote as reason:  # what this object lacks is told with its values
             self.first_reason = self.first_reason or reason
         self.has_previous_close |= columns.has("previous_close")
         if len(self._shapes) < _MAX_SHAPES:
@@ -71,18 +71,18 @@ class ObjectReader:
 def _as_texts(values: Sequence[object]) -> Values:
     """Return ``values`` with texts, which no check passes, in place of booleans, arrays and objects."""
     if type(values[0]) not in _TEXTS:
-        raise Refusal(f"symbol {_words(values[0])} is not text")
-    return ["" if value is None else _words(value) for value in values]
+        raise InvalidQuote(f"symbol {_list_words(values[0])} is not text")
+    return ["" if value is None else _list_words(value) for value in values]
 
 
-def _words(value: object) -> str:
+def _list_words(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else "[...]" if isinstance(value, list) else "{...}"
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise Refusal(f"{name} is not a JSON number")
+    raise InvalidQuote(f"{name} is not a JSON number")
 
 
 # Numbers stay the text they are; an object becomes a tuple of pairs, so that a name met twice is seen.
@@ -95,9 +95,9 @@ def _decode(line: str) -> object:
     try:
         return _decode_text(line)
     except json.JSONDecodeError as error:
-        raise Refusal(f"not JSON: {error.msg} at character {error.pos + 1}") from None
+        raise InvalidQuote(f"not JSON: {error.msg} at character {error.pos + 1}") from None
     except RecursionError:
-        raise Refusal("not a quote: nested too deeply") from None
+        raise InvalidQuote("not a quote: nested too deeply") from None
 
 
 class NdjsonRows:
@@ -112,7 +112,7 @@ class NdjsonRows:
         """Whether no object of the file has that name; known once the last row was read."""
         return not self._reader.has_previous_close
 
-    def rows(self, stop: Event) -> Iterator[tuple[Values | Refusal, str]]:
+    def rows(self, stop: Event) -> Iterator[tuple[Values | InvalidQuote, str]]:
         """Yield the values of each object, or why it has none, with the text of its line.
 
         Raises:
@@ -131,8 +131,8 @@ class NdjsonRows:
                 FORMATS_HINT,
             )
 
-    def _read(self, line: str) -> Values | Refusal:
+    def _read(self, line: str) -> Values | InvalidQuote:
         try:
             return self._reader.values(line)
-        except Refusal as reason:
+        except InvalidQuote as reason:
             return reason

@@ -9,9 +9,9 @@ from threading import Event
 import duckdb
 
 from stockctl.errors import SourceError
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 from stockctl.sources.formats.fields import Columns, Values, find_columns, require_columns
-from stockctl.sources.formats.files import FORMATS_HINT, Input, Stopped
+from stockctl.sources.formats.files import FORMATS_HINT, Input, ReadingStopped
 
 _THREADS = 2
 
@@ -75,7 +75,7 @@ class ParquetRows:
         """Whether the file has no such column; known once the first row was read."""
         return self._columns is not None and not self._columns.has("previous_close")
 
-    def rows(self, stop: Event) -> Iterator[tuple[Values | Refusal, None]]:
+    def rows(self, stop: Event) -> Iterator[tuple[Values | InvalidQuote, None]]:
         """Yield the values of each row, in the order of the file; there is no text.
 
         Raises:
@@ -87,7 +87,7 @@ class ParquetRows:
             result = database.execute(statement, [literal(self._link)])
             while rows := result.fetchmany(_FETCHED):
                 if stop.is_set():
-                    raise Stopped
+                    raise ReadingStopped
                 for row in rows:
                     yield row, None
 
@@ -99,7 +99,7 @@ class ParquetRows:
             own_names = self._names(database)
             self._columns = find_columns(own_names)
             require_columns(self._columns, own_names)
-        except Refusal as reason:
+        except InvalidQuote as reason:
             raise SourceError(
                 f"{self._source.argument} cannot be replayed: {reason}.", FORMATS_HINT
             ) from None

@@ -25,7 +25,7 @@ class _Session:
         self.previous_close = previous_close
 
 
-class PreviousCloses:
+class PreviousCloseTracker:
     """The last price of each symbol's latest earlier New York date.
 
     Rows have to pass in order of time, which is why one look at each is enough. Of rows with the same
@@ -65,7 +65,7 @@ def _end_of(day: str) -> str:
     return format_timestamp(midnight.replace(tzinfo=ZoneInfo(NEW_YORK)))
 
 
-class QuoteMaker:
+class QuoteBuilder:
     """Makes quotes of staged lines that pass in order.
 
     Args:
@@ -74,7 +74,7 @@ class QuoteMaker:
 
     def __init__(self, deriving: Collection[int]) -> None:
         self._deriving = deriving
-        self._closes = PreviousCloses()
+        self._closes = PreviousCloseTracker()
 
     def quotes(self, lines: Iterable[str]) -> list[Quote]:
         """Return the quotes of the next lines."""
@@ -105,7 +105,7 @@ class QuoteMaker:
 
 _LOG = logging.getLogger("stockctl.sources.replay")
 _LONGEST_WAIT = 3600.0  # seconds; an event cannot wait for ever
-_WORTH_SAYING = 60.0  # seconds
+_LOG_WAITS_FROM = 60.0  # seconds
 
 
 def check_speed(speed: float) -> None:
@@ -144,7 +144,7 @@ class Pacer:
     def wait_for(self, timestamp: str) -> bool:
         """Wait until ``timestamp`` is due; False means that ``stop`` came first."""
         rest = self._rest(timestamp)
-        if rest >= _WORTH_SAYING:
+        if rest >= _LOG_WAITS_FROM:
             _LOG.info("the next quotes, of %s, are due in %s", timestamp, _duration(rest))
         while rest > 0:
             if self._stop.wait(min(rest, _LONGEST_WAIT)):

@@ -14,22 +14,29 @@ from stockctl.errors import SourceError, UsageError
 from stockctl.market.quote import Quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import NEW_YORK
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 from stockctl.sources.base import Tick
 from stockctl.sources.formats.csv import CsvRows
-from stockctl.sources.formats.fields import RowCheck, moment_reader
-from stockctl.sources.formats.files import Format, Input, Stopped, check_arguments, fetch, sniff
+from stockctl.sources.formats.fields import RowValidator, timestamp_parser
+from stockctl.sources.formats.files import (
+    Format,
+    Input,
+    ReadingStopped,
+    check_arguments,
+    detect_format,
+    resolve_inputs,
+)
 from stockctl.sources.formats.ndjson import NdjsonRows
-from stockctl.sources.replay.playback import Pacer, QuoteMaker, check_speed, paced_ticks
-from stockctl.sources.replay.staging import LineSorter, RejectionSpill, RowSource, Staging, Workspace
+from stockctl.sources.replay.playback import Pacer, QuoteBuilder, check_speed, paced_ticks
+from stockctl.sources.replay.staging import LineSorter, RejectionFile, RowSource, Staging, Workspace
 
 _LOG = logging.getLogger("stockctl.sources.replay")
 
 
-class Prepared(NamedTuple):
+class LoadedRows(NamedTuple):
     """What is ready to be sent."""
 
-    spill: RejectionSpill
+    spill: RejectionFile
     rows: LineSorter
     """Staged lines."""
     quotes: int
@@ -38,7 +45,7 @@ class Prepared(NamedTuple):
     """The numbers of the files whose previous closes come from the session before."""
 
 
-class Preparation:
+class Loader:
     """Reads files into a private folder.
 
     Args:
@@ -49,14 +56,14 @@ class Preparation:
     """
 
     def __init__(
-        self, folder: Path, check: RowCheck, on_progress: Callable[[str], None], stop: Event
+        self, folder: Path, check: RowValidator, on_progress: Callable[[str], None], stop: Event
     ) -> None:
         self._folder = folder
         self._check = check
         self._on_progress = on_progress
         self._stop = stop
 
-    def run(self, files: Sequence[str]) -> Prepared:
+    def run(self, files: Sequence[str]) -> LoadedRows:
         """Read ``files``, one after the other.
 
         Raises:
@@ -65,28 +72,28 @@ class Preparation:
             OSError: the folder has no room.
         """
         sorter = LineSorter(self._folder, self._stop)
-        with closing(RejectionSpill(self._folder / "rejected.ndjson")) as spill:
+        with closing(RejectionFile(self._folder / "rejected.ndjson")) as spill:
             staging = Staging(sorter, spill, self._check, self._on_progress)
             sources = [self._stage(name, index, staging) for index, name in enumerate(files)]
         self._report(sources, staging, spill)
-        return Prepared(spill, sorter, staging.count, staging.deriving)
+        return LoadedRows(spill, sorter, staging.count, staging.deriving)
 
     def _stage(self, name: str, index: int, staging: Staging) -> Input:
-        source = fetch(name, self._folder / f"spooled-{index}", self._stop)
+        source = resolve_inputs(name, self._folder / f"spooled-{index}", self._stop)
         self._on_progress(f"reading {source.label}")
         if not staging.add(source, index, self._rows(source, index), self._stop):
             _LOG.warning("%s has no rows", source.label)
         return source
 
     def _rows(self, source: Input, index: int) -> RowSource:
-        found = sniff(source)
+        found = detect_format(source)
         if found is Format.PARQUET:
             from stockctl.sources.formats.parquet import ParquetRows
 
             return ParquetRows(source, self._folder, index)
         return NdjsonRows(source) if found is Format.NDJSON else CsvRows(source)
 
-    def _report(self, sources: Sequence[Input], staging: Staging, spill: RejectionSpill) -> None:
+    def _report(self, sources: Sequence[Input], staging: Staging, spill: RejectionFile) -> None:
         _LOG.info(
             "%d rows to replay; %d cannot be read, %d are of other symbols",
             staging.count,
@@ -150,12 +157,12 @@ class ReplaySource:
         check_speed(speed)
         self._files = tuple(files)
         self._symbols = None if symbols is None else frozenset(map(_wanted, symbols))
-        self._moment = moment_reader(timezone)
+        self._moment = timestamp_parser(timezone)
         self._speed = speed
-        self._on_progress = on_progress or _say_nothing
+        self._on_progress = on_progress or _ignore
         self._clock = clock
         self._folder: Workspace | None = None
-        self._prepared: Prepared | None = None
+        self._prepared: LoadedRows | None = None
         self.expected: int | None = None
 
     def __enter__(self) -> Self:
@@ -188,11 +195,11 @@ class ReplaySource:
         check_arguments(self._files)
         try:
             self._folder = Workspace()
-            check = RowCheck(self._symbols, self._moment)
-            preparation = Preparation(self._folder.path, check, self._on_progress, stop or Event())
+            check = RowValidator(self._symbols, self._moment)
+            preparation = Loader(self._folder.path, check, self._on_progress, stop or Event())
             self._prepared = preparation.run(self._files)
             self.expected = self._prepared.spill.count + self._prepared.quotes
-        except Stopped:
+        except ReadingStopped:
             _LOG.debug("stopped while files were being read")
         except OSError as error:
             raise SourceError(
@@ -223,7 +230,7 @@ class ReplaySource:
         finally:
             self.close()
 
-    def _all_ticks(self, prepared: Prepared, stop: Event) -> Generator[Tick, None, None]:
+    def _all_ticks(self, prepared: LoadedRows, stop: Event) -> Generator[Tick, None, None]:
         yield from prepared.spill.chunks(TICK_ITEMS)
         chunks = self._quotes(prepared)
         if self._speed:
@@ -232,8 +239,8 @@ class ReplaySource:
         else:
             yield from chunks
 
-    def _quotes(self, prepared: Prepared) -> Iterator[list[Quote]]:
-        maker = QuoteMaker(prepared.deriving)
+    def _quotes(self, prepared: LoadedRows) -> Iterator[list[Quote]]:
+        maker = QuoteBuilder(prepared.deriving)
         try:
             with closing(prepared.rows.lines()) as lines:
                 while quotes := maker.quotes(islice(lines, TICK_ITEMS)):
@@ -248,9 +255,9 @@ class ReplaySource:
 def _wanted(symbol: str) -> str:
     try:
         return parse_symbol(symbol)
-    except Refusal as reason:
+    except InvalidQuote as reason:
         raise UsageError(f"{reason}.", "Name symbols separated by commas, such as AAPL,MSFT.") from None
 
 
-def _say_nothing(_: str) -> None:
+def _ignore(_: str) -> None:
     """Take a word on the progress, for want of somebody to tell."""

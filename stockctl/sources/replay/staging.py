@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory, gettempdir
 from threading import Event
 from typing import Protocol
 
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.formats.fields import FIELDS, RowCheck, Values
-from stockctl.sources.formats.files import MAX_ROW, Input, Stopped
+from stockctl.sources.formats.fields import FIELDS, RowValidator, Values
+from stockctl.sources.formats.files import MAX_ROW, Input, ReadingStopped
 
 RUN_LINES = 50_000
 """Lines that are sorted in memory, some 10 MB of them."""
@@ -89,7 +89,7 @@ class LineSorter:
         with path.open("w", encoding="ascii", newline="\n") as file:
             while chunk := list(islice(rest, _COPIED)):
                 if self._stop.is_set():
-                    raise Stopped
+                    raise ReadingStopped
                 file.writelines(chunk)
         return path
 
@@ -99,7 +99,7 @@ class LineSorter:
             yield from merge(*opened, more)
 
 
-class RejectionSpill:
+class RejectionFile:
     """A file of rejections; all are put first, then read."""
 
     def __init__(self, path: Path) -> None:
@@ -141,7 +141,7 @@ class RowSource(Protocol):
     def lacks_previous_close(self) -> bool:
         """Whether the file has no such column; known once all rows were read."""
 
-    def rows(self, stop: Event) -> Iterator[tuple[Values | Refusal, str | None]]:
+    def rows(self, stop: Event) -> Iterator[tuple[Values | InvalidQuote, str | None]]:
         """Yield each row's values, or why it has none, and its text where the file is text."""
 
 
@@ -160,7 +160,11 @@ class Staging:
     """
 
     def __init__(
-        self, sorter: LineSorter, spill: RejectionSpill, check: RowCheck, on_progress: Callable[[str], None]
+        self,
+        sorter: LineSorter,
+        spill: RejectionFile,
+        check: RowValidator,
+        on_progress: Callable[[str], None],
     ) -> None:
         self._sorter = sorter
         self._spill = spill
@@ -187,10 +191,10 @@ class Staging:
             if not number % _PROGRESS_ROWS:
                 self._on_progress(f"reading {source.label}: {number:,} rows")
             try:
-                if isinstance(values, Refusal):
+                if isinstance(values, InvalidQuote):
                     raise values
                 checked = check(values)
-            except Refusal as reason:
+            except InvalidQuote as reason:
                 self._spill.put(_rejection(values, text, f"replay:{source.label}#{number}", str(reason)))
                 continue
             if checked is None:
@@ -204,7 +208,7 @@ class Staging:
         return number
 
 
-def _rejection(values: Values | Refusal, text: str | None, origin: str, reason: str) -> Rejection:
+def _rejection(values: Values | InvalidQuote, text: str | None, origin: str, reason: str) -> Rejection:
     if text is None:
         return Rejection(_as_json(values), origin, reason)
     data = text[:MAX_ROW].encode("utf-8", "surrogateescape")
@@ -215,8 +219,8 @@ def _rejection(values: Values | Refusal, text: str | None, origin: str, reason: 
     return Rejection(data, origin, reason)
 
 
-def _as_json(values: Values | Refusal) -> bytes:
-    fields = {} if isinstance(values, Refusal) else dict(zip(FIELDS, values, strict=True))
+def _as_json(values: Values | InvalidQuote) -> bytes:
+    fields = {} if isinstance(values, InvalidQuote) else dict(zip(FIELDS, values, strict=True))
     return json.dumps({field: value for field, value in fields.items() if value}).encode("ascii")
 
 
@@ -240,7 +244,7 @@ class Workspace:
     """
 
     def __init__(self) -> None:
-        sweep()
+        remove_abandoned()
         self._folder = TemporaryDirectory(prefix=PREFIX)
         self.path = Path(self._folder.name)
         begun = self.path / f"{_LOCK}.begun"
@@ -258,7 +262,7 @@ class Workspace:
             os.close(self._lock)
 
 
-def sweep() -> None:
+def remove_abandoned() -> None:
     """Remove the folders of this user's replays that were killed; what cannot be removed is told of."""
     if sys.platform == "win32":
         return

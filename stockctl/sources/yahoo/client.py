@@ -10,9 +10,15 @@ from threading import Event, Lock, local
 from typing import Any
 
 from stockctl.errors import SourceError
-from stockctl.formatting import one_line
-from stockctl.sources.yahoo.errors import Malformed, RateLimited, Withheld, YahooFault, fault_of
-from stockctl.sources.yahoo.throttle import Breaker, RateLimiter, seconds_of
+from stockctl.formatting import escape_line
+from stockctl.sources.yahoo.errors import (
+    CircuitOpen,
+    MalformedResponse,
+    RateLimited,
+    YahooError,
+    classify_error,
+)
+from stockctl.sources.yahoo.throttle import CircuitBreaker, RateLimiter, parse_retry_after
 
 _LIMITED = 429
 
@@ -50,10 +56,10 @@ class YahooSession:
         """
         try:
             return self._data.get_raw_json(url, params=params, timeout=timeout)
-        except YahooFault:
+        except YahooError:
             raise
         except self._faults as error:
-            raise fault_of(error, str(getattr(self._data, "_crumb", ""))) from error
+            raise classify_error(error, str(getattr(self._data, "_crumb", ""))) from error
 
     def close(self) -> None:
         """Forget the cookie, and close the connection."""
@@ -67,13 +73,13 @@ class YahooSession:
             self.sent += 1
             response = request(*args, **kwargs)
             if response.status_code == _LIMITED:
-                raise RateLimited(seconds_of(response.headers.get("Retry-After"), datetime.now(UTC)))
+                raise RateLimited(parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC)))
             return response
 
         return gated
 
 
-class _Cookies(local):
+class _CookieCache(local):
     """The cookie of each thread's session, in the place of the SQLite file that yfinance keeps it in.
 
     yfinance looks the cookie up for every request, so it must be kept somewhere; in a file, threads that
@@ -98,7 +104,7 @@ class _Cookies(local):
         self._kept.clear()
 
 
-_cookies = _Cookies()
+_cookies = _CookieCache()
 
 
 def load() -> tuple[Any, tuple[type[Exception], ...]]:
@@ -128,7 +134,7 @@ def _load() -> tuple[Any, tuple[type[Exception], ...]]:
             f"yfinance {yfinance.__version__} has no YfData.get_raw_json, which reads many quotes at once.",
             "Install a release that stockctl was made for: pip install 'yfinance>=1.0,<2'.",
         )
-    _quieten()
+    _redirect_logs()
     yfinance.set_tz_cache_location(_private_folder().name)
     _keep_cookies()
     # What yfinance does with an answer that it did not expect is a fault of that answer.
@@ -158,20 +164,20 @@ def _private_folder() -> "TemporaryDirectory[str]":
         ) from error
 
 
-class _Relay(logging.Handler):
+class _LogRelay(logging.Handler):
     """Passes on what yfinance logs as detail, on one line: the warnings that count are ours."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _log.debug("%s: %s", record.name, one_line(record.getMessage()))
+        _log.debug("%s: %s", record.name, escape_line(record.getMessage()))
 
 
-def _quieten() -> None:
+def _redirect_logs() -> None:
     for name in ("yfinance", "peewee"):
         logger = logging.getLogger(name)
         # Below WARNING they log cookies and crumbs, which are as good as passwords.
         logger.setLevel(logging.WARNING)
         logger.propagate = False
-        logger.handlers = [_Relay()]
+        logger.handlers = [_LogRelay()]
 
 
 URL = "https://query1.finance.yahoo.com/v7/finance/quote"
@@ -189,8 +195,8 @@ class YahooClient:
         limiter: decides when; without it nothing is held back.
     """
 
-    def __init__(self, breaker: Breaker | None = None, limiter: RateLimiter | None = None) -> None:
-        self.breaker = Breaker() if breaker is None else breaker
+    def __init__(self, breaker: CircuitBreaker | None = None, limiter: RateLimiter | None = None) -> None:
+        self.breaker = CircuitBreaker() if breaker is None else breaker
         self.limiter = limiter
         self._of_thread = local()
 
@@ -198,7 +204,7 @@ class YahooClient:
         """Return what Yahoo says of the symbols, unread and in any order; unknown ones are left out.
 
         Raises:
-            YahooFault: there is no answer, or none that holds results; ``Withheld`` when nobody asked.
+            YahooFault: there is no answer, or none that holds results; ``CircuitOpen`` when nobody asked.
             SourceError: yfinance is absent, broken, or too new.
             Stopped: ``stop`` was set while the request waited for its turn.
         """
@@ -214,7 +220,7 @@ class YahooClient:
         before = session.sent
         try:
             return _results(session.get(URL, params, TIMEOUT))
-        except Withheld:
+        except CircuitOpen:
             raise
         except RateLimited:
             # Now and then it is the cookie that is limited, and a new one is not.
@@ -240,10 +246,12 @@ def _results(answer: object) -> list[object]:
     """
     response = answer.get("quoteResponse") if isinstance(answer, dict) else None
     if not isinstance(response, dict):
-        raise Malformed("it has no quoteResponse")
+        raise MalformedResponse("it has no quoteResponse")
     if error := response.get("error"):
-        raise Malformed(f"it reports {error.get('description') if isinstance(error, dict) else error}")
+        raise MalformedResponse(
+            f"it reports {error.get('description') if isinstance(error, dict) else error}"
+        )
     results = response.get("result")
     if not isinstance(results, list):
-        raise Malformed("it has no list of results")
+        raise MalformedResponse("it has no list of results")
     return results

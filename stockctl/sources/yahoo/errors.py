@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 from urllib.request import getproxies
 
-from stockctl.formatting import named, one_line
+from stockctl.formatting import escape_line, join_symbols
 
 SPELLING = (
     "Check the spelling; Yahoo writes BRK-B for a class of shares, VOD.L for another exchange, ^GSPC for "
@@ -13,7 +13,7 @@ SPELLING = (
 )
 
 
-class YahooFault(Exception):
+class YahooError(Exception):
     """A poll failed: ``what`` happened, what it ``means``, and a ``hint`` for whoever will not wait."""
 
     means: ClassVar[str]
@@ -24,7 +24,7 @@ class YahooFault(Exception):
         self.what = what
 
 
-class RateLimited(YahooFault):
+class RateLimited(YahooError):
     """Yahoo counts the requests of an address and has had enough of them."""
 
     means = "No quotes come until the limit is lifted, which may take minutes or hours"
@@ -41,13 +41,13 @@ class RateLimited(YahooFault):
         """Seconds that Yahoo asks to wait; None when it does not say."""
 
 
-class Withheld(RateLimited):
+class CircuitOpen(RateLimited):
     """A request was not sent, so that Yahoo is left alone for a while."""
 
     says = "Yahoo is left alone after too many requests (HTTP 429)"
 
 
-class Refused(YahooFault):
+class AccessDenied(YahooError):
     """Yahoo does not serve this address or this session."""
 
     means = "Yahoo blocks some networks and outdated clients; the symbols are not at fault"
@@ -60,7 +60,7 @@ class Refused(YahooFault):
         super().__init__(f"Yahoo refuses the request (HTTP {status})")
 
 
-class Unreachable(YahooFault):
+class Unreachable(YahooError):
     """There is no way to Yahoo."""
 
     means = "The network, a proxy or a name server is in the way; nothing is known about the symbols"
@@ -69,11 +69,11 @@ class Unreachable(YahooFault):
     cause: ClassVar[str] = ""
 
     def __init__(self, reason: str) -> None:
-        what = f"{self.cause} ({one_line(reason)})" if self.cause else one_line(reason)
+        what = f"{self.cause} ({escape_line(reason)})" if self.cause else escape_line(reason)
         super().__init__(f"Yahoo cannot be reached: {what}")
 
 
-class NameFault(Unreachable):
+class NameResolutionError(Unreachable):
     """No name server gives the address of Yahoo."""
 
     cause = "its name cannot be found"
@@ -84,7 +84,7 @@ class NameFault(Unreachable):
     )
 
 
-class ProxyFault(Unreachable):
+class ProxyError(Unreachable):
     """A proxy cannot be reached, or does not let requests through."""
 
     cause = "the proxy does not let us through"
@@ -92,7 +92,7 @@ class ProxyFault(Unreachable):
     hint = "Check the proxy settings (HTTPS_PROXY, NO_PROXY), and whether the proxy allows finance.yahoo.com."
 
 
-class TlsFault(Unreachable):
+class TlsError(Unreachable):
     """The other side cannot prove that it is Yahoo."""
 
     cause = "no secure connection (TLS)"
@@ -110,7 +110,7 @@ class TimedOut(Unreachable):
     means = "The network or Yahoo is slow or cut off; nothing is known about the symbols"
 
 
-class ServerFault(YahooFault):
+class ServerError(YahooError):
     """Yahoo's own server failed."""
 
     means = "Such faults of Yahoo pass by themselves as a rule"
@@ -120,37 +120,37 @@ class ServerFault(YahooFault):
         super().__init__(f"Yahoo's server failed (HTTP {status})")
 
 
-class Malformed(YahooFault):
+class MalformedResponse(YahooError):
     """Yahoo answered, and the answer is not what it should be."""
 
     means = "Either a passing fault, or Yahoo has changed its answers"
     hint = "Run the command again later; if it stays so, update yfinance (pip install --upgrade yfinance)."
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"Yahoo's answer cannot be understood: {one_line(reason)}")
+        super().__init__(f"Yahoo's answer cannot be understood: {escape_line(reason)}")
 
 
-class NoQuotes(YahooFault):
+class NoQuotes(YahooError):
     """A sound answer in which no symbol has a quote."""
 
     means = "Yahoo does not know them, or has nothing to say just now"
     hint = SPELLING
 
     def __init__(self, symbols: Sequence[str]) -> None:
-        super().__init__(f"Yahoo answers, but has no quote for {named(symbols)}")
+        super().__init__(f"Yahoo answers, but has no quote for {join_symbols(symbols)}")
 
 
-_NAME_FAULTS = ("NameResolutionError", "Failed to resolve", "Name or service not known")
+_NAME_RESOLUTION_CODES = ("NameResolutionError", "Failed to resolve", "Name or service not known")
 # By the names of their classes, which curl_cffi and requests share; the first that fits counts.
-_NETWORK_FAULTS: tuple[tuple[str, type[Unreachable]], ...] = (
-    ("ProxyError", ProxyFault),
-    ("DNSError", NameFault),
-    ("SSLError", TlsFault),
+_NETWORK_CODES: tuple[tuple[str, type[Unreachable]], ...] = (
+    ("ProxyError", ProxyError),
+    ("DNSError", NameResolutionError),
+    ("SSLError", TlsError),
     ("Timeout", TimedOut),
 )
 
 
-def fault_of(error: Exception, crumb: str = "") -> YahooFault:
+def classify_error(error: Exception, crumb: str = "") -> YahooError:
     """Return the fault that an exception stands for; ``crumb`` is what yfinance takes for its crumb."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     # Limited as early as at the crumb, yfinance takes the refusal for one, and is told 401 for that.
@@ -160,28 +160,28 @@ def fault_of(error: Exception, crumb: str = "") -> YahooFault:
     # A parser's error first: in requests it is a network error as well.
     if isinstance(error, json.JSONDecodeError):
         reason = f"it is not JSON ({error.msg} at character {error.pos})" if error.doc else "it is empty"
-        return Malformed(reason)
+        return MalformedResponse(reason)
     if isinstance(status, int) and status >= 400:
-        return ServerFault(status) if status < 600 and status >= 500 else Refused(status)
+        return ServerError(status) if status < 600 and status >= 500 else AccessDenied(status)
     # Without curl_cffi, yfinance stumbles while it handles a network error.
     network = next((each for each in (error, error.__context__) if isinstance(each, OSError)), None)
     if network is not None:
         return _unreachable(network)
-    return Malformed(f"yfinance stumbles over it ({type(error).__name__}: {error})")
+    return MalformedResponse(f"yfinance stumbles over it ({type(error).__name__}: {error})")
 
 
 def _unreachable(error: OSError) -> Unreachable:
     reason = _network_reason(error)
     names = {each.__name__ for each in type(error).__mro__}
-    if any(text in str(error) for text in _NAME_FAULTS) and "ProxyError" not in names:
-        return NameFault(reason)
-    for name, fault in _NETWORK_FAULTS:
+    if any(text in str(error) for text in _NAME_RESOLUTION_CODES) and "ProxyError" not in names:
+        return NameResolutionError(reason)
+    for name, fault in _NETWORK_CODES:
         if name in names:
             return fault(reason)
     # Behind a proxy, nothing but the proxy is connected to.
     behind_one = "Could not connect" in reason and getproxies().get("https")
     if "CONNECT tunnel failed" in reason or ("ConnectionError" in names and behind_one):
-        return ProxyFault(reason)
+        return ProxyError(reason)
     return Unreachable(reason)
 
 

@@ -13,7 +13,7 @@ from stockctl.market.plausibility import Doubt
 from stockctl.market.quote import MAX_VOLUME, Quote, make_quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import format_timestamp
-from stockctl.market.validation import Refusal, shown
+from stockctl.market.validation import InvalidQuote, truncate
 from stockctl.pipeline.ports import Rejection
 
 _KEPT_DIGITS = 9
@@ -28,9 +28,9 @@ def price_of(value: object) -> Decimal:
         Refusal: it is missing, no number, not finite, or not above zero.
     """
     if value is None:
-        raise Refusal("price is missing")
+        raise InvalidQuote("price is missing")
     if isinstance(value, float):
-        value = without_noise(value) if math.isfinite(value) else Decimal(value)
+        value = denoise_float32(value) if math.isfinite(value) else Decimal(value)
     return parse_positive(value, "price")
 
 
@@ -38,7 +38,7 @@ def known_price(value: object) -> Decimal | None:
     """Return a price, or None for what is none: Yahoo writes 0, NaN or nothing for unknown."""
     try:
         return price_of(value)
-    except Refusal:
+    except InvalidQuote:
         return None
 
 
@@ -52,7 +52,7 @@ def volume_of(value: object) -> int | None:
     return value if type(value) is int and 0 < value <= MAX_VOLUME else None
 
 
-def without_noise(value: float) -> Decimal:
+def denoise_float32(value: float) -> Decimal:
     """Return the decimal that a finite ``value`` was before it passed through a 32-bit float.
 
     187.44 comes back as 187.4400024414. A number of more than nine significant digits that agrees with a
@@ -63,17 +63,17 @@ def without_noise(value: float) -> Decimal:
     """
     exact = Decimal(repr(value))
     shown = len(exact.normalize().as_tuple().digits)
-    single = _as_single(value)
+    single = _as_float32(value)
     if shown <= _KEPT_DIGITS or float(f"{single:.{shown}g}") != value:
         return exact
     return next(
         Decimal(text)
         for text in (f"{single:.{digits}g}" for digits in range(_SURE_DIGITS, _KEPT_DIGITS + 1))
-        if _as_single(float(text)) == single
+        if _as_float32(float(text)) == single
     )
 
 
-def _as_single(value: float) -> float:
+def _as_float32(value: float) -> float:
     """Return the 32-bit float nearest to ``value``; infinity when it is beyond their range."""
     try:
         single: float = _SINGLE.unpack(_SINGLE.pack(value))[0]
@@ -93,11 +93,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CALENDAR_END = 253_402_300_800  # year 10000, in seconds since 1970
 
 
-class _Ahead(Refusal):
+class _Ahead(InvalidQuote):
     """A time lies further ahead than any clock is wrong."""
 
 
-class Finding(NamedTuple):
+class ParsedResult(NamedTuple):
     """What one result comes to: a quote, a rejection, or neither when its price has no known time."""
 
     symbol: str | None
@@ -118,7 +118,7 @@ class Finding(NamedTuple):
         return self.quote is None and self.rejection is None
 
 
-def read_result(result: object, now: datetime) -> Finding:
+def parse_result(result: object, now: datetime) -> ParsedResult:
     """Return what a result, received at ``now``, comes to."""
     fields: Mapping[str, object] = result if isinstance(result, dict) else {}
     time = fields.get("regularMarketTime")
@@ -128,11 +128,13 @@ def read_result(result: object, now: datetime) -> Finding:
         symbol = _symbol(result)
         timestamp = market_time(time, now)
         quote = None if timestamp is None else _quote(symbol, timestamp, fields, format_timestamp(now))
-    except Refusal as reason:
+    except InvalidQuote as reason:
         doubt = Doubt.FUTURE if isinstance(reason, _Ahead) else Doubt.UNREADABLE
-        return Finding(symbol, None, rejected(symbol, result, str(reason)), time, closed, doubt=doubt)
+        return ParsedResult(
+            symbol, None, rejection_of(symbol, result, str(reason)), time, closed, doubt=doubt
+        )
     odd_close = quote is not None and quote.previous_close is None and _previous_close(fields) is not None
-    return Finding(symbol, quote, None, time, closed, odd_close)
+    return ParsedResult(symbol, quote, None, time, closed, odd_close)
 
 
 def market_time(value: object, now: datetime) -> str | None:
@@ -144,18 +146,18 @@ def market_time(value: object, now: datetime) -> str | None:
     if value is None or value == 0:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _CALENDAR_END:
-        raise Refusal(f"regularMarketTime {shown(value)} is not a time in seconds since 1970")
+        raise InvalidQuote(f"regularMarketTime {truncate(value)} is not a time in seconds since 1970")
     moment = _EPOCH + timedelta(milliseconds=int(value * 1000))
     if moment > now + MAX_FUTURE:
-        raise _Ahead(f"regularMarketTime {shown(value)} lies in the future")
+        raise _Ahead(f"regularMarketTime {truncate(value)} lies in the future")
     return format_timestamp(moment)
 
 
 def _symbol(result: object) -> str:
     if not isinstance(result, dict):
-        raise Refusal(f"a result is an object, not {shown(result)}")
+        raise InvalidQuote(f"a result is an object, not {truncate(result)}")
     if (symbol := result.get("symbol")) is None:
-        raise Refusal("symbol is missing")
+        raise InvalidQuote("symbol is missing")
     return parse_symbol(symbol)
 
 
@@ -182,7 +184,7 @@ def _previous_close(fields: Mapping[str, object]) -> Decimal | None:
     return known_price(fields.get("regularMarketPreviousClose"))
 
 
-def rejected(symbol: str | None, result: object, reason: str) -> Rejection:
+def rejection_of(symbol: str | None, result: object, reason: str) -> Rejection:
     """Return the rejection of a result, with its bytes."""
     data = json.dumps(result, separators=(",", ":")).encode()
     return Rejection(data, SOURCE if symbol is None else f"{SOURCE}:{symbol}", reason)

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from stockctl.sources.yahoo.client import YahooClient
-from stockctl.sources.yahoo.errors import NoQuotes, RateLimited, Withheld, YahooFault
-from stockctl.sources.yahoo.throttle import State
-from stockctl.sources.yahoo.tracker import News, Watch
-from stockctl.sources.yahoo.workers import Caller
+from stockctl.sources.yahoo.errors import CircuitOpen, NoQuotes, RateLimited, YahooError
+from stockctl.sources.yahoo.throttle import BreakerState
+from stockctl.sources.yahoo.tracker import PollDelta, QuoteTracker
+from stockctl.sources.yahoo.workers import RequestPool
 
 LONGEST_LIST = 6000
 """Characters of a URL that the symbols may take: servers and proxies accept 8,000 in all."""
@@ -20,7 +20,7 @@ LONGEST_LIST = 6000
 _COMMA = len(quote(",", safe=""))
 
 
-def split(symbols: Iterable[str]) -> list[list[str]]:
+def split_symbols(symbols: Iterable[str]) -> list[list[str]]:
     """Return the symbols, in order, in as few lists as fit into a URL each; 500 and more fit into one."""
     lists: list[list[str]] = []
     room = 0
@@ -34,7 +34,7 @@ def split(symbols: Iterable[str]) -> list[list[str]]:
     return lists
 
 
-RAREST = 3600.0
+LONGEST_PAUSE_POLLS = 3600.0
 """Seconds between two requests for an unknown symbol, in the end."""
 
 
@@ -46,14 +46,14 @@ class Request(NamedTuple):
     """None of them has ever had a quote: an empty answer is to be expected."""
 
 
-class _Rest(NamedTuple):
+class _Pause(NamedTuple):
     """How long an unknown symbol is left out, and until when."""
 
     wait: float
     until: float
 
 
-class Roster:
+class SymbolSchedule:
     """Divides symbols among requests.
 
     A symbol that has no result in a sound answer, and never had one, is unknown: it is asked for in
@@ -72,14 +72,14 @@ class Roster:
         symbols: Sequence[str],
         *,
         interval: float,
-        rarest: float = RAREST,
+        rarest: float = LONGEST_PAUSE_POLLS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rarest = rarest
         self._first = min(2 * interval, rarest)
         self._clock = clock
         self._known: set[str] = set()
-        self._unknown: dict[str, _Rest] = {}
+        self._unknown: dict[str, _Pause] = {}
         self.change(symbols)
 
     @property
@@ -99,7 +99,7 @@ class Roster:
         """Return what to ask for now: each symbol once, unless it is unknown and rests."""
         now = self._clock()
         due = [symbol for symbol, rest in self._unknown.items() if rest.until <= now]
-        return [*self._regular, *(Request(symbols, unknown=True) for symbols in split(due))]
+        return [*self._regular, *(Request(symbols, unknown=True) for symbols in split_symbols(due))]
 
     def note(self, asked: Collection[str], missing: Collection[str]) -> None:
         """Learn from sound answers which of the symbols asked for had no result."""
@@ -116,26 +116,26 @@ class Roster:
     def _let_rest(self, symbol: str) -> None:
         rest = self._unknown.get(symbol)
         wait = self._first if rest is None else min(rest.wait * 2, self._rarest)
-        self._unknown[symbol] = _Rest(wait, self._clock() + wait)
+        self._unknown[symbol] = _Pause(wait, self._clock() + wait)
 
     def _divide(self) -> None:
         asked = [symbol for symbol in self._symbols if symbol not in self._unknown]
-        self._regular = [Request(symbols) for symbols in split(asked)]
+        self._regular = [Request(symbols) for symbols in split_symbols(asked)]
 
 
-PATIENCE = 5.0
+MISSING_POLLS = 5.0
 """Seconds after which answers that are there do not wait for the others of their poll."""
 
-NOTHING = News((), (), {})
+NOTHING = PollDelta((), (), {})
 
 Results = list[object]
 
 
-class Outcome(NamedTuple):
+class PollResult(NamedTuple):
     """What a poll, or a part of one, brought, and what it did not."""
 
-    news: News = NOTHING
-    fault: YahooFault | None = None
+    news: PollDelta = NOTHING
+    fault: YahooError | None = None
     """What went wrong: the limit if there was one, or else the first of all faults."""
     unasked: Sequence[str] = ()
     """The symbols of the requests that failed."""
@@ -159,14 +159,14 @@ class Poller:
     """
 
     def __init__(
-        self, client: YahooClient, roster: Roster, watch: Watch, clock: Callable[[], datetime]
+        self, client: YahooClient, roster: SymbolSchedule, watch: QuoteTracker, clock: Callable[[], datetime]
     ) -> None:
         self._client = client
         self._roster = roster
         self._watch = watch
         self._clock = clock
 
-    def poll(self, caller: Caller[Results], stop: Event) -> Iterator[Outcome]:
+    def poll(self, caller: RequestPool[Results], stop: Event) -> Iterator[PollResult]:
         """Ask once for all that is due, and yield what it brought; what comes late comes in parts.
 
         Faults and empty answers are in the last part, which there is always.
@@ -176,7 +176,7 @@ class Poller:
             SourceError: yfinance is unfit.
         """
         requests = self._roster.requests()
-        rest: list[tuple[Request, Results | YahooFault]] = []
+        rest: list[tuple[Request, Results | YahooError]] = []
         parts = 0
         for answers in self._ask(requests, caller, stop):
             full = [(requests[place], answer) for place, answer in answers.items() if _has_results(answer)]
@@ -185,24 +185,24 @@ class Poller:
             ]
             if full:
                 parts += 1
-                yield Outcome(self._take(full))
+                yield PollResult(self._take(full))
         yield self._conclude(rest, answered=parts > 0)
 
     def _ask(
-        self, requests: Sequence[Request], caller: Caller[Results], stop: Event
-    ) -> Iterator[dict[int, Results | YahooFault]]:
+        self, requests: Sequence[Request], caller: RequestPool[Results], stop: Event
+    ) -> Iterator[dict[int, Results | YahooError]]:
         """Yield answers by place; after a limit the first decides whether the others are sent."""
         ask = [partial(self._client.quotes, request.symbols, stop) for request in requests]
-        alone = 0 if self._client.breaker.state is State.CLOSED else 1
+        alone = 0 if self._client.breaker.state is BreakerState.CLOSED else 1
         for answers in caller.answers(ask[:alone], stop):
             yield answers
             if any(isinstance(answer, RateLimited) for answer in answers.values()):
-                yield dict.fromkeys(range(alone, len(ask)), Withheld())
+                yield dict.fromkeys(range(alone, len(ask)), CircuitOpen())
                 return
-        for answers in caller.answers(ask[alone:], stop, PATIENCE):
+        for answers in caller.answers(ask[alone:], stop, MISSING_POLLS):
             yield {place + alone: answer for place, answer in answers.items()}
 
-    def _take(self, answers: Sequence[tuple[Request, Results | YahooFault]]) -> News:
+    def _take(self, answers: Sequence[tuple[Request, Results | YahooError]]) -> PollDelta:
         """Learn from sound answers, and return what is new in them."""
         results = [result for _, answer in answers if isinstance(answer, list) for result in answer]
         asked = [symbol for request, _ in answers for symbol in request.symbols]
@@ -210,34 +210,36 @@ class Poller:
         self._roster.note(asked, news.missing)
         return news
 
-    def _conclude(self, rest: Sequence[tuple[Request, Results | YahooFault]], *, answered: bool) -> Outcome:
+    def _conclude(
+        self, rest: Sequence[tuple[Request, Results | YahooError]], *, answered: bool
+    ) -> PollResult:
         """Return what requests without a result mean.
 
         Empty answers are sound beside others that are not, or to what is unknown; otherwise Yahoo has
         nothing to say just now, and that proves nothing.
         """
-        faults = [answer for _, answer in rest if isinstance(answer, YahooFault)]
-        empty = [(request, answer) for request, answer in rest if not isinstance(answer, YahooFault)]
+        faults = [answer for _, answer in rest if isinstance(answer, YahooError)]
+        empty = [(request, answer) for request, answer in rest if not isinstance(answer, YahooError)]
         fault = min(faults, key=_rank, default=None)
         sound = answered or (fault is None and all(request.unknown for request, _ in empty))
         if sound:
             news = self._take(empty) if empty else NOTHING
-            unasked = [request for request, answer in rest if isinstance(answer, YahooFault)]
-            return Outcome(news, fault, _symbols(unasked), is_partial=fault is not None)
+            unasked = [request for request, answer in rest if isinstance(answer, YahooError)]
+            return PollResult(news, fault, _symbols(unasked), is_partial=fault is not None)
         asked = _symbols([request for request, _ in rest])
-        return Outcome(NOTHING, fault or NoQuotes(asked), asked)
+        return PollResult(NOTHING, fault or NoQuotes(asked), asked)
 
 
 def _symbols(requests: Sequence[Request]) -> list[str]:
     return [symbol for request in requests for symbol in request.symbols]
 
 
-def _has_results(answer: Results | YahooFault) -> bool:
+def _has_results(answer: Results | YahooError) -> bool:
     return isinstance(answer, list) and bool(answer)
 
 
-def _rank(fault: YahooFault) -> int:
+def _rank(fault: YahooError) -> int:
     """Return 0 for the fault that matters the most."""
-    if isinstance(fault, Withheld):
+    if isinstance(fault, CircuitOpen):
         return 1
     return 0 if isinstance(fault, RateLimited) else 2

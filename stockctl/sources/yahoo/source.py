@@ -9,22 +9,22 @@ from random import Random
 from threading import Event
 
 from stockctl.errors import SourceError, UsageError
-from stockctl.formatting import named
-from stockctl.market.plausibility import Plausibility
-from stockctl.retry import FaultBackoff
-from stockctl.sources.base import Tick, Told, check_interval, wanted
+from stockctl.formatting import join_symbols
+from stockctl.market.plausibility import PlausibilityChecker
+from stockctl.retry import DoublingBackoff
+from stockctl.sources.base import SourceStatus, Tick, canonical_symbols, check_interval
 from stockctl.sources.yahoo.client import YahooClient
-from stockctl.sources.yahoo.errors import RateLimited, YahooFault
+from stockctl.sources.yahoo.errors import RateLimited, YahooError
 from stockctl.sources.yahoo.parser import SOURCE
-from stockctl.sources.yahoo.poller import RAREST, Outcome, Poller, Results, Roster
-from stockctl.sources.yahoo.throttle import LONGEST_WAIT, Breaker, RateLimiter
-from stockctl.sources.yahoo.tracker import News, Watch
-from stockctl.sources.yahoo.workers import Caller, Stopped
+from stockctl.sources.yahoo.poller import LONGEST_PAUSE_POLLS, Poller, PollResult, Results, SymbolSchedule
+from stockctl.sources.yahoo.throttle import LONGEST_WAIT, CircuitBreaker, RateLimiter
+from stockctl.sources.yahoo.tracker import PollDelta, QuoteTracker
+from stockctl.sources.yahoo.workers import PollStopped, RequestPool
 
 _log = logging.getLogger(__name__)
 
 
-class Course:
+class PollLog:
     """Remembers what was said of the polls before."""
 
     def __init__(self) -> None:
@@ -32,14 +32,14 @@ class Course:
         """Polls in a row after which Yahoo had to be left alone."""
         self._partial: str | None = None
 
-    def waits(self, fault: YahooFault, seconds: float) -> None:
+    def waits(self, fault: YahooError, seconds: float) -> None:
         """Say why the next poll comes ``seconds`` later."""
         self.failed += 1
         _log.warning(
             "%s. %s. Next try in %.3g s (%d failed in a row).", fault.what, fault.means, seconds, self.failed
         )
 
-    def goes_on(self, outcome: Outcome) -> None:
+    def goes_on(self, outcome: PollResult) -> None:
         """Say that polls succeed again, or in part."""
         if self.failed:
             _log.info("Yahoo answers again after %d failed polls.", self.failed)
@@ -51,18 +51,22 @@ class Course:
                 "%s. %s. This holds of %s, asked for again at the next poll; the others go on.",
                 fault.what,
                 fault.means,
-                named(outcome.unasked),
+                join_symbols(outcome.unasked),
             )
         if fault is None and before is not None:
             _log.info("Yahoo answers for all symbols again.")
 
 
-def tell_change(before: list[str], after: list[str]) -> None:
+def log_symbol_change(before: list[str], after: list[str]) -> None:
     """Say which symbols are asked for that were not, and the other way round."""
     old, new = frozenset(before), frozenset(after)
     added = [symbol for symbol in after if symbol not in old]
     removed = [symbol for symbol in before if symbol not in new]
-    _log.info("Symbols changed: %s added, %s removed.", named(added) or "none", named(removed) or "none")
+    _log.info(
+        "Symbols changed: %s added, %s removed.",
+        join_symbols(added) or "none",
+        join_symbols(removed) or "none",
+    )
 
 
 PARALLEL = 4
@@ -70,7 +74,7 @@ PARALLEL = 4
 ONCE_TRIES = 3
 ONCE_WAIT = 0.5
 """Seconds of the first wait when a single poll fails, or the interval if that is less."""
-ONCE_PATIENCE = 10.0
+ONCE_TIMEOUT = 10.0
 """Seconds that a single poll waits for its next try at most."""
 POLITE_INTERVAL = 5.0
 
@@ -115,14 +119,14 @@ class YahooSource:
         interval: float = 30.0,
         once: bool = False,
         parallel: int = PARALLEL,
-        breaker: Breaker | None = None,
+        breaker: CircuitBreaker | None = None,
         limiter: RateLimiter | None = None,
-        plausibility: Plausibility | None = None,
-        rarest: float = RAREST,
+        plausibility: PlausibilityChecker | None = None,
+        rarest: float = LONGEST_PAUSE_POLLS,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: Random | None = None,
     ) -> None:
-        self._symbols = wanted(symbols)
+        self._symbols = canonical_symbols(symbols)
         check_interval(interval)
         _check_parallel(parallel)
         self._interval = interval
@@ -130,20 +134,20 @@ class YahooSource:
         self._parallel = parallel
         self._rng = Random() if rng is None else rng  # noqa: S311 - jitter is no secret
         self._first_wait = min(ONCE_WAIT, interval) if once else interval
-        self.breaker = Breaker(self._first_wait, rng=self._rng) if breaker is None else breaker
+        self.breaker = CircuitBreaker(self._first_wait, rng=self._rng) if breaker is None else breaker
         self._limiter = limiter
-        self._roster = Roster(self._symbols, interval=interval, rarest=rarest)
-        self._watch = Watch(self._symbols, plausibility)
+        self._roster = SymbolSchedule(self._symbols, interval=interval, rarest=rarest)
+        self._watch = QuoteTracker(self._symbols, plausibility)
         self._poller = Poller(YahooClient(self.breaker, limiter), self._roster, self._watch, clock)
         self._wanted = self._symbols
         self._quotes = 0
         self._unread: dict[str, str] = {}
-        self._course = Course()
+        self._course = PollLog()
 
-    def told(self) -> Told:
+    def told(self) -> SourceStatus:
         """Return how it stands with the breaker, and the doubts; any thread may ask."""
         state, until, _ = self.breaker.view()
-        return Told(breaker=state, breaker_until=until, doubts=self._watch.plausibility.counts)
+        return SourceStatus(breaker=state, breaker_until=until, doubts=self._watch.plausibility.counts)
 
     @property
     def unknown(self) -> Sequence[str]:
@@ -157,7 +161,7 @@ class YahooSource:
             UsageError: there is none.
             Refusal: one has characters that no symbol has; nothing is changed.
         """
-        self._wanted = wanted(symbols)
+        self._wanted = canonical_symbols(symbols)
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield what is new at each poll.
@@ -165,11 +169,11 @@ class YahooSource:
         Raises:
             SourceError: ``once`` was asked for and no symbol could be read, or yfinance is unfit.
         """
-        caller: Caller[Results] = Caller(self._parallel)
+        caller: RequestPool[Results] = RequestPool(self._parallel)
         self._announce()
         try:
             yield from self._single(caller, stop) if self._once else self._endless(caller, stop)
-        except Stopped:
+        except PollStopped:
             return
         finally:
             caller.close()
@@ -178,7 +182,7 @@ class YahooSource:
         how_often = "once" if self._once else f"every {self._interval:g} s"
         count = len(self._roster.requests())
         requests = "one request" if count == 1 else f"{count} requests a poll"
-        _log.info("Asking Yahoo for %s %s, in %s.", named(self._symbols), how_often, requests)
+        _log.info("Asking Yahoo for %s %s, in %s.", join_symbols(self._symbols), how_often, requests)
         if self._once:
             return
         if self._interval < POLITE_INTERVAL:
@@ -191,8 +195,8 @@ class YahooSource:
                 self._interval,
             )
 
-    def _endless(self, caller: Caller[Results], stop: Event) -> Iterator[Tick]:
-        backoff = FaultBackoff(self._first_wait, LONGEST_WAIT, self._rng)
+    def _endless(self, caller: RequestPool[Results], stop: Event) -> Iterator[Tick]:
+        backoff = DoublingBackoff(self._first_wait, LONGEST_WAIT, self._rng)
         due = time.monotonic()
         while not stop.wait(max(0.0, due - time.monotonic())):
             self._take_change()
@@ -204,26 +208,28 @@ class YahooSource:
             self._course.goes_on(outcome)
             due = next_start(due, self._interval, time.monotonic())
 
-    def _single(self, caller: Caller[Results], stop: Event) -> Iterator[Tick]:
-        backoff = FaultBackoff(self._first_wait, LONGEST_WAIT, self._rng)
+    def _single(self, caller: RequestPool[Results], stop: Event) -> Iterator[Tick]:
+        backoff = DoublingBackoff(self._first_wait, LONGEST_WAIT, self._rng)
         while True:
             before = self._quotes
             outcome = yield from self._poll(caller, stop)
             fault = outcome.fault
             if self._quotes > before:
-                _admit(fault)
+                _check_usable(fault)
                 return
             if fault is None:
                 reasons = [f"{symbol} ({reason})" for symbol, reason in self._unread.items()]
-                raise SourceError(f"Yahoo answers, but no price can be used: {named(reasons)}.", _UNUSABLE)
+                raise SourceError(
+                    f"Yahoo answers, but no price can be used: {join_symbols(reasons)}.", _UNUSABLE
+                )
             if self._course.failed == ONCE_TRIES - 1:
-                raise _given_up(fault)
+                raise _no_answer(fault)
             if stop.wait(self._rest(fault, backoff)):
                 return
 
-    def _poll(self, caller: Caller[Results], stop: Event) -> Generator[Tick, None, Outcome]:
+    def _poll(self, caller: RequestPool[Results], stop: Event) -> Generator[Tick, None, PollResult]:
         """Yield what a poll brings, and return how it ended."""
-        outcome = Outcome()
+        outcome = PollResult()
         self._unread = {}
         for outcome in self._poller.poll(caller, stop):
             self._unread |= outcome.news.unread
@@ -236,17 +242,17 @@ class YahooSource:
             return
         self._roster.change(self._symbols)
         self._watch.change(self._symbols)
-        tell_change(before, self._symbols)
+        log_symbol_change(before, self._symbols)
 
-    def _rest(self, fault: YahooFault, backoff: FaultBackoff) -> float:
+    def _rest(self, fault: YahooError, backoff: DoublingBackoff) -> float:
         """Return the seconds to wait after a fault, having said why.
 
         Raises:
             SourceError: a single poll would have to wait for longer than anybody does.
         """
         wait = self._limit_left() if isinstance(fault, RateLimited) else backoff.wait()
-        if self._once and wait > ONCE_PATIENCE:
-            raise _given_up(fault)
+        if self._once and wait > ONCE_TIMEOUT:
+            raise _no_answer(fault)
         self._course.waits(fault, wait)
         return wait
 
@@ -254,10 +260,10 @@ class YahooSource:
         """Return the seconds until Yahoo may be asked; not 0 while the request of another is to find out."""
         return self.breaker.left or self._first_wait
 
-    def _told(self, news: News) -> Iterator[Tick]:
+    def _told(self, news: PollDelta) -> Iterator[Tick]:
         """Yield news as a tick, if there is any, having mentioned the first."""
         if news.quotes and not self._quotes:
-            _log.info("First quotes: %s.", named([quote.symbol for quote in news.quotes]))
+            _log.info("First quotes: %s.", join_symbols([quote.symbol for quote in news.quotes]))
         self._quotes += len(news.quotes)
         _log.debug("New quotes: %d, and %d in all.", len(news.quotes), self._quotes)
         if news.quotes or news.rejections:
@@ -269,13 +275,13 @@ def _check_parallel(requests: int) -> None:
         raise UsageError(f"There cannot be {requests} requests at once.", f"Try {PARALLEL}.")
 
 
-def _admit(fault: YahooFault | None) -> None:
+def _check_usable(fault: YahooError | None) -> None:
     """Say that a poll which brought quotes lacks some all the same."""
     if fault is not None:
         _log.warning("%s. %s. The rest of the symbols was not read.", fault.what, fault.means)
 
 
-def _given_up(fault: YahooFault) -> SourceError:
+def _no_answer(fault: YahooError) -> SourceError:
     error = SourceError(f"{fault.what}. {fault.means}.", fault.hint)
     error.__cause__ = fault
     return error

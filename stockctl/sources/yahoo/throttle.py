@@ -11,9 +11,9 @@ from random import Random
 from threading import Event, Lock
 from typing import NamedTuple
 
-from stockctl.retry import FaultBackoff
-from stockctl.sources.yahoo.errors import RateLimited, Withheld
-from stockctl.sources.yahoo.workers import Stopped
+from stockctl.retry import DoublingBackoff
+from stockctl.sources.yahoo.errors import CircuitOpen, RateLimited
+from stockctl.sources.yahoo.workers import PollStopped
 
 LONGEST_WAIT = 300.0
 """Seconds that Yahoo is left alone at most, unless it asks for more itself."""
@@ -22,7 +22,7 @@ LONGEST_REQUEST = 3600.0
 _SPREAD = 1.1
 
 
-class State(StrEnum):
+class BreakerState(StrEnum):
     """What a breaker does with a request: let it go, withhold it, or let one go to see."""
 
     CLOSED = "closed"
@@ -33,14 +33,14 @@ class State(StrEnum):
 class BreakerView(NamedTuple):
     """A breaker at one moment, for whoever shows it."""
 
-    state: State
+    state: BreakerState
     until: datetime | None
     """When Yahoo may be asked again; None while the breaker is closed."""
     limits: int
     """How many times Yahoo has set a limit so far."""
 
 
-class Breaker:
+class CircuitBreaker:
     """A circuit breaker on HTTP 429, to be shared by all that ask Yahoo.
 
     It opens at a 429 and withholds every request until a wait is over, which doubles each time, with
@@ -66,7 +66,7 @@ class Breaker:
         today: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._rng = Random() if rng is None else rng  # noqa: S311 - jitter is no secret
-        self._backoff = FaultBackoff(first, cap, self._rng)
+        self._backoff = DoublingBackoff(first, cap, self._rng)
         self._clock = clock
         self._today = today
         self._lock = Lock()
@@ -76,7 +76,7 @@ class Breaker:
         self._limits = 0
 
     @property
-    def state(self) -> State:
+    def state(self) -> BreakerState:
         """What it does with a request now."""
         return self.view().state
 
@@ -95,9 +95,9 @@ class Breaker:
         """Return state, time and count of this moment."""
         with self._lock:
             if self._opens_at is None:
-                state = State.CLOSED
+                state = BreakerState.CLOSED
             else:
-                state = State.OPEN if self._left() > 0 else State.HALF_OPEN
+                state = BreakerState.OPEN if self._left() > 0 else BreakerState.HALF_OPEN
             return BreakerView(state, self._until, self._limits)
 
     def check(self) -> None:
@@ -108,7 +108,7 @@ class Breaker:
         """
         with self._lock:
             if self._left() > 0:
-                raise Withheld
+                raise CircuitOpen
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -122,7 +122,7 @@ class Breaker:
         try:
             yield
             answered = True
-        except Withheld:
+        except CircuitOpen:
             raise
         except RateLimited as fault:
             self.limited(fault.retry_after)
@@ -151,7 +151,7 @@ class Breaker:
             if self._opens_at is None:
                 return None
             if self._probe is not None or self._left() > 0:
-                raise Withheld
+                raise CircuitOpen
             self._probe = object()
             return self._probe
 
@@ -211,13 +211,13 @@ class RateLimiter:
             Stopped: ``stop`` was set first.
         """
         if stop.wait(self.take()):
-            raise Stopped
+            raise PollStopped
 
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
-def seconds_of(header: object, now: datetime) -> float | None:
+def parse_retry_after(header: object, now: datetime) -> float | None:
     """Return the seconds that a ``Retry-After`` header asks to wait at ``now``, or None for none.
 
     It holds a number of seconds or a date of HTTP; a date that is over, and what is neither, is none.

@@ -6,17 +6,17 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from stockctl.formatting import named
-from stockctl.market.plausibility import Action, Doubt, Plausibility
+from stockctl.formatting import join_symbols
+from stockctl.market.plausibility import Action, Doubt, PlausibilityChecker
 from stockctl.market.quote import Quote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.yahoo.errors import SPELLING
-from stockctl.sources.yahoo.parser import Finding, read_result, rejected
+from stockctl.sources.yahoo.parser import ParsedResult, parse_result, rejection_of
 
 _log = logging.getLogger(__name__)
 
 
-class Remark(NamedTuple):
+class Notice(NamedTuple):
     """A sentence about symbols (``%s``), the level to say it at, and what to say when it is over, if any."""
 
     level: int
@@ -24,51 +24,51 @@ class Remark(NamedTuple):
     ends: str | None = None
 
 
-MISSING = Remark(
+MISSING = Notice(
     logging.WARNING,
     f"Yahoo has no quote for %s, and is asked for it again ever more rarely, hourly in the end. {SPELLING}",
     "Yahoo has a quote for %s now.",
 )
-VANISHED = Remark(
+VANISHED = Notice(
     logging.WARNING,
     "Yahoo has no quote for %s any more, and is asked for it again at every poll.",
     "Yahoo has a quote for %s again.",
 )
-TIMELESS = Remark(
+TIMELESS = Notice(
     logging.WARNING,
     "Yahoo does not say since when %s has its price; it may be old, so it is not sent.",
     "Yahoo says again since when %s has its price.",
 )
-BACKWARDS = Remark(
+BACKWARDS = Notice(
     logging.WARNING,
     "Yahoo goes back in time with %s: the quote is older than the one sent before, so it is not sent.",
 )
-ODD_CLOSE = Remark(
+ODD_CLOSE = Notice(
     logging.WARNING,
     "Yahoo's previous close of %s is out of all proportion to the price, and left out.",
 )
-CLOSED = Remark(
+CLOSED = Notice(
     logging.INFO,
     "The market of %s is not in its regular session: prices rest until it opens, polling goes on.",
     "The market of %s is open.",
 )
 
 
-class Remarks:
+class Notices:
     """Knows which remarks hold of which symbols."""
 
     def __init__(self) -> None:
-        self._holding: defaultdict[Remark, set[str]] = defaultdict(set)
+        self._holding: defaultdict[Notice, set[str]] = defaultdict(set)
 
-    def note(self, remark: Remark, holds_of: Collection[object], among: Collection[str]) -> None:
+    def note(self, remark: Notice, holds_of: Collection[object], among: Collection[str]) -> None:
         """Take down that, ``among`` these symbols, the remark holds of those, and say what has changed."""
         before = self._holding[remark]
         begun = [symbol for symbol in among if symbol in holds_of and symbol not in before]
         ended = [symbol for symbol in among if symbol in before and symbol not in holds_of]
         if begun:
-            _log.log(remark.level, remark.begins, named(begun))
+            _log.log(remark.level, remark.begins, join_symbols(begun))
         if ended and remark.ends is not None:
-            _log.info(remark.ends, named(ended))
+            _log.info(remark.ends, join_symbols(ended))
         before.difference_update(ended)
         before.update(begun)
 
@@ -81,7 +81,7 @@ class Remarks:
 _SHOWN_REJECTIONS = 3
 
 
-class News(NamedTuple):
+class PollDelta(NamedTuple):
     """What a poll brought that none before it did, and why some symbols gave no quote at all."""
 
     quotes: Sequence[Quote]
@@ -91,7 +91,7 @@ class News(NamedTuple):
     """Symbols that were asked for, and of which the answer has no result."""
 
 
-class Watch:
+class QuoteTracker:
     """Remembers what was sent, refused and said of each symbol.
 
     Args:
@@ -99,13 +99,13 @@ class Watch:
         plausibility: judges the quotes that are not known yet.
     """
 
-    def __init__(self, symbols: Collection[str], plausibility: Plausibility | None = None) -> None:
-        self.plausibility = Plausibility() if plausibility is None else plausibility
+    def __init__(self, symbols: Collection[str], plausibility: PlausibilityChecker | None = None) -> None:
+        self.plausibility = PlausibilityChecker() if plausibility is None else plausibility
         self._symbols = frozenset(symbols)
         self._answered: set[str] = set()
         self._sent: dict[str, str] = {}
         self._refused: set[tuple[object, str]] = set()
-        self._remarks = Remarks()
+        self._remarks = Notices()
         self.backwards = 0
         """How many quotes were older than one of their symbol that was sent before."""
 
@@ -117,22 +117,22 @@ class Watch:
         self._sent = {symbol: time for symbol, time in self._sent.items() if symbol in self._symbols}
         self._refused = {key for key in self._refused if key[0] is None or key[0] in self._symbols}
 
-    def take(self, results: Iterable[object], asked: Collection[str], now: datetime) -> News:
+    def take(self, results: Iterable[object], asked: Collection[str], now: datetime) -> PollDelta:
         """Return the news in ``results``, the answer that came at ``now`` for the symbols ``asked``."""
         older: set[str] = set()
         findings = []
         for result in results:
-            finding = read_result(result, now)
+            finding = parse_result(result, now)
             if self._is_ours(finding):
                 findings.append(self._judged(finding, result, older, now))
         self.backwards += len(older)
         quotes = [finding.quote for finding in findings if finding.quote is not None]
         missing = set(asked) - {finding.symbol for finding in findings}
-        unread = _unread(findings, asked)
+        unread = _unreadable(findings, asked)
         self._say(findings, older, asked, missing)
-        return News(self._newer(quotes, older), self._new_rejections(findings), unread, missing)
+        return PollDelta(self._newer(quotes, older), self._new_rejections(findings), unread, missing)
 
-    def _judged(self, finding: Finding, result: object, older: set[str], now: datetime) -> Finding:
+    def _judged(self, finding: ParsedResult, result: object, older: set[str], now: datetime) -> ParsedResult:
         """Return a finding without its quote if that cannot be true; note its symbol in ``older`` if late."""
         quote = finding.quote
         if quote is None or quote.timestamp == self._sent.get(quote.symbol):
@@ -141,13 +141,13 @@ class Watch:
         if verdict.doubt is Doubt.RESCALED:
             _log.warning("%s: %s.", quote.symbol, verdict.reason)
         if verdict.action is Action.REFUSE:
-            rejection = rejected(quote.symbol, result, verdict.reason)
+            rejection = rejection_of(quote.symbol, result, verdict.reason)
             return finding._replace(quote=None, rejection=rejection)
         if verdict.action is Action.DROP:
             older.add(quote.symbol)
         return finding
 
-    def _is_ours(self, finding: Finding) -> bool:
+    def _is_ours(self, finding: ParsedResult) -> bool:
         if finding.symbol is None or finding.symbol in self._symbols:
             return True
         _log.debug("Yahoo answers for %s, which was not asked for.", finding.symbol)
@@ -161,12 +161,12 @@ class Watch:
                 newer.append(quote)
         return newer
 
-    def _new_rejections(self, findings: Sequence[Finding]) -> list[Rejection]:
+    def _new_rejections(self, findings: Sequence[ParsedResult]) -> list[Rejection]:
         """Return the rejections, without what the poll before had wrong in the same way.
 
         Other fields of a result (bid, ask) change all the time, and are no reason to reject it again.
         """
-        refused: dict[tuple[object, str], Finding] = {}
+        refused: dict[tuple[object, str], ParsedResult] = {}
         for finding in findings:
             if (rejection := finding.rejection) is not None:
                 what = rejection.data if finding.symbol is None else (finding.time, rejection.reason)
@@ -178,12 +178,12 @@ class Watch:
             if finding.doubt is not None:
                 self.plausibility.count(finding.doubt)
         rejections = [finding.rejection for finding in fresh if finding.rejection is not None]
-        _tell(rejections)
+        _log_rejections(rejections)
         return rejections
 
     def _say(
         self,
-        findings: Sequence[Finding],
+        findings: Sequence[ParsedResult],
         older: Collection[str],
         asked: Collection[str],
         missing: Collection[str],
@@ -193,7 +193,7 @@ class Watch:
         self._remarks.note(MISSING, set(missing) - vanished, asked)
         self._remarks.note(VANISHED, vanished, asked)
         self._answered.update(answered)
-        holds: dict[Remark, Collection[object]] = {
+        holds: dict[Notice, Collection[object]] = {
             TIMELESS: {finding.symbol for finding in findings if finding.is_timeless},
             BACKWARDS: older,
             ODD_CLOSE: {finding.symbol for finding in findings if finding.odd_close},
@@ -203,7 +203,7 @@ class Watch:
             self._remarks.note(remark, symbols, answered)
 
 
-def _unread(findings: Sequence[Finding], asked: Collection[str]) -> dict[str, str]:
+def _unreadable(findings: Sequence[ParsedResult], asked: Collection[str]) -> dict[str, str]:
     reasons = dict.fromkeys(asked, "unknown to Yahoo")
     for finding in findings:
         if finding.rejection is not None:
@@ -215,7 +215,7 @@ def _unread(findings: Sequence[Finding], asked: Collection[str]) -> dict[str, st
     return reasons
 
 
-def _tell(rejections: Sequence[Rejection]) -> None:
+def _log_rejections(rejections: Sequence[Rejection]) -> None:
     if not rejections:
         return
     shown = "; ".join(f"{one.origin}, {one.reason}" for one in rejections[:_SHOWN_REJECTIONS])

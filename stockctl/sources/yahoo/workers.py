@@ -10,18 +10,18 @@ from threading import Event, Thread
 from typing import Generic, TypeVar
 
 from stockctl.errors import SourceError
-from stockctl.sources.yahoo.errors import YahooFault
+from stockctl.sources.yahoo.errors import YahooError
 
 _LOOK = 0.1
 
 Answer = TypeVar("Answer")
 
 
-class Stopped(Exception):
+class PollStopped(Exception):
     """The call was left alone, because the program is to end."""
 
 
-class Caller(Generic[Answer]):
+class RequestPool(Generic[Answer]):
     """A few threads for all calls, so that a session keeps its connection from call to call.
 
     A request may take longer than a person who pressed Ctrl-C is willing to wait; the threads are
@@ -43,11 +43,11 @@ class Caller(Generic[Answer]):
             Stopped: ``stop`` was set first.
         """
         [answer] = self.call_all([function], stop)
-        if isinstance(answer, YahooFault):
+        if isinstance(answer, YahooError):
             raise answer
         return answer
 
-    def call_all(self, functions: Sequence[Callable[[], Answer]], stop: Event) -> list[Answer | YahooFault]:
+    def call_all(self, functions: Sequence[Callable[[], Answer]], stop: Event) -> list[Answer | YahooError]:
         """Return what each function returns, or the fault of Yahoo's that it raises; in their order.
 
         Raises:
@@ -61,7 +61,7 @@ class Caller(Generic[Answer]):
 
     def answers(
         self, functions: Sequence[Callable[[], Answer]], stop: Event, patience: float = math.inf
-    ) -> Iterator[dict[int, Answer | YahooFault]]:
+    ) -> Iterator[dict[int, Answer | YahooError]]:
         """Yield what ``call_all`` returns, by place: all at once, or as it comes after ``patience`` seconds.
 
         So one that hangs does not hold up the others for longer. Raises what ``call_all`` raises.
@@ -98,17 +98,17 @@ class Caller(Generic[Answer]):
             function, future = task
             try:
                 future.set_result(function())
-            except (YahooFault, SourceError, Stopped) as fault:
+            except (YahooError, SourceError, PollStopped) as fault:
                 future.set_exception(fault)
 
     def _check(self, stop: Event) -> None:
         if stop.is_set():
-            raise Stopped
+            raise PollStopped
         if not all(thread.is_alive() for thread in self._threads):
             raise RuntimeError("the thread that asks Yahoo has died")
 
-    def _outcome(self, future: Future[Answer]) -> Answer | YahooFault:
+    def _outcome(self, future: Future[Answer]) -> Answer | YahooError:
         try:
             return future.result()
-        except YahooFault as fault:
+        except YahooError as fault:
             return fault

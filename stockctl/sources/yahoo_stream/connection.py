@@ -6,13 +6,19 @@ from threading import Event
 from time import monotonic
 from typing import NamedTuple
 
-from stockctl.formatting import named
-from stockctl.retry import FaultBackoff
-from stockctl.sources.yahoo_stream.context import Kit
-from stockctl.sources.yahoo_stream.fallback import Fallback
-from stockctl.sources.yahoo_stream.protocol import Yahoo, load, requests
-from stockctl.sources.yahoo_stream.reader import Reader, Unusable
-from stockctl.sources.yahoo_stream.websocket import FAULTS, Connection, is_limit, open_connection, why
+from stockctl.formatting import join_symbols
+from stockctl.retry import DoublingBackoff
+from stockctl.sources.yahoo_stream.context import SharedContext
+from stockctl.sources.yahoo_stream.fallback import FallbackPoller
+from stockctl.sources.yahoo_stream.protocol import StreamProtocol, load, subscribe_messages
+from stockctl.sources.yahoo_stream.reader import MessageReader, ProtocolError
+from stockctl.sources.yahoo_stream.websocket import (
+    FAULTS,
+    Connection,
+    describe_error,
+    is_limit,
+    open_connection,
+)
 
 
 class Watchdog:
@@ -52,7 +58,7 @@ class Watchdog:
 _log = logging.getLogger(__name__)
 
 
-class Pace(NamedTuple):
+class ConnectionTimeouts(NamedTuple):
     """Times of the connection, in seconds."""
 
     opening: float = 10.0
@@ -66,7 +72,7 @@ class Pace(NamedTuple):
     """Before a new connection, at least and at most."""
 
 
-class Supervisor:
+class ConnectionManager:
     """Keeps the connection in ``work``, which is to run in a thread of its own.
 
     Args:
@@ -80,10 +86,10 @@ class Supervisor:
     def __init__(
         self,
         symbols: Callable[[], Sequence[str]],
-        reader: Reader,
-        fallback: Fallback,
-        kit: Kit,
-        pace: Pace,
+        reader: MessageReader,
+        fallback: FallbackPoller,
+        kit: SharedContext,
+        pace: ConnectionTimeouts,
     ) -> None:
         self._symbols = symbols
         self._reader = reader
@@ -91,7 +97,7 @@ class Supervisor:
         self._kit = kit
         self._counters = kit.counters
         self._pace = pace
-        self._backoff = FaultBackoff(pace.first_wait, pace.longest_wait, kit.rng)
+        self._backoff = DoublingBackoff(pace.first_wait, pace.longest_wait, kit.rng)
         self._watchdog = Watchdog(pace.silence)
         self._closed = Event()
         self._connection: Connection | None = None
@@ -127,7 +133,7 @@ class Supervisor:
             self._tell_lost(reason, wait)
             self._closed.wait(wait)
 
-    def _connect(self, yahoo: Yahoo) -> str:
+    def _connect(self, yahoo: StreamProtocol) -> str:
         """Make a connection, use it as long as it lasts, and return why it ended."""
         try:
             with open_connection(yahoo.url, self._pace.opening) as connection:
@@ -138,12 +144,12 @@ class Supervisor:
         except FAULTS as error:
             if is_limit(error):
                 self._kit.breaker.limited()
-            return why(error)
-        except Unusable as error:
+            return describe_error(error)
+        except ProtocolError as error:
             return str(error)
         return "The live connection to Yahoo was closed here"
 
-    def _listen(self, connection: Connection, yahoo: Yahoo) -> None:
+    def _listen(self, connection: Connection, yahoo: StreamProtocol) -> None:
         """Read until the connection fails or is closed here, asleep while nothing comes."""
         self._watchdog.begin(monotonic())
         heartbeat = monotonic() + self._pace.heartbeat
@@ -166,30 +172,30 @@ class Supervisor:
     def _watch(self) -> None:
         is_open = self._kit.hours.any_open(self._subscribed, self._kit.clock())
         if (silent := self._watchdog.alarm(monotonic(), is_open)) is not None:
-            raise Unusable(
+            raise ProtocolError(
                 f"Yahoo's live connection has been silent for {silent:.3g} s while a market is open"
             )
 
     def _subscribe(self, connection: Connection) -> None:
         self._subscribed = self._symbols()
         self._wanted = frozenset(self._subscribed)
-        for request in requests("subscribe", self._subscribed):
+        for request in subscribe_messages("subscribe", self._subscribed):
             connection.send(request)
 
     def _change(self, connection: Connection) -> None:
         before = self._subscribed
         self._subscribe(connection)
-        for request in requests("unsubscribe", [one for one in before if one not in self._wanted]):
+        for request in subscribe_messages("unsubscribe", [one for one in before if one not in self._wanted]):
             connection.send(request)
         self._fallback.catch_up(self._subscribed)
-        _log.info("Live quotes of %s from now on.", named(self._subscribed))
+        _log.info("Live quotes of %s from now on.", join_symbols(self._subscribed))
 
     def _tell_up(self) -> None:
         self._counters.connections += 1
         self._counters.connected = True
         self._up_since = monotonic()
         again = " again" if self._counters.connections > 1 else ""
-        _log.info("Live quotes of %s%s.", named(self._subscribed), again)
+        _log.info("Live quotes of %s%s.", join_symbols(self._subscribed), again)
         self._told = ""
         self._fallback.catch_up(self._subscribed)
 

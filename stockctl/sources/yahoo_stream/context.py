@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from stockctl.sources.calendars import Hours
-from stockctl.sources.yahoo.throttle import Breaker, RateLimiter
+from stockctl.sources.calendars import MarketHours
+from stockctl.sources.yahoo.throttle import CircuitBreaker, RateLimiter
 
 
 @dataclass
@@ -52,15 +52,15 @@ class Counters:
 
 
 @dataclass(frozen=True)
-class Kit:
+class SharedContext:
     """Handed to each part when it is made."""
 
     counters: Counters
-    breaker: Breaker
+    breaker: CircuitBreaker
     """Decides whether Yahoo may be asked."""
     limiter: RateLimiter | None
     """Decides how often; None holds nothing back."""
-    hours: Hours
+    hours: MarketHours
     """When silence is a fault, and which quotes are of a regular session."""
     clock: Callable[[], datetime]
     """The time of day."""

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from stockctl.errors import SourceError
 from stockctl.sources.base import Tick
 from stockctl.sources.yahoo.source import YahooSource
-from stockctl.sources.yahoo_stream.context import Kit
+from stockctl.sources.yahoo_stream.context import SharedContext
 
 _log = logging.getLogger(__name__)
 
 
-class _Order(NamedTuple):
+class _PollOrder(NamedTuple):
     """What to poll, and what ends it."""
 
     symbols: Sequence[str]
@@ -23,7 +23,7 @@ class _Order(NamedTuple):
     end: Event
 
 
-class Fallback:
+class FallbackPoller:
     """Runs the polling source in ``work``, which is to run in a thread of its own.
 
     A new order ends the one before.
@@ -34,12 +34,12 @@ class Fallback:
         interval: seconds between polls while the connection is down.
     """
 
-    def __init__(self, deliver: Callable[[Tick], None], kit: Kit, interval: float) -> None:
+    def __init__(self, deliver: Callable[[Tick], None], kit: SharedContext, interval: float) -> None:
         self._deliver = deliver
         self._kit = kit
         self._interval = interval
-        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
-        self._current: _Order | None = None
+        self._orders: SimpleQueue[_PollOrder | None] = SimpleQueue()
+        self._current: _PollOrder | None = None
         self._steady: tuple[Sequence[str], YahooSource] | None = None
 
     def begin(self, symbols: Sequence[str]) -> None:
@@ -76,10 +76,10 @@ class Fallback:
     def _order(self, symbols: Sequence[str], *, once: bool) -> None:
         if self._current is not None:
             self._current.end.set()
-        self._current = _Order(symbols, once, Event())
+        self._current = _PollOrder(symbols, once, Event())
         self._orders.put(self._current)
 
-    def _source(self, order: _Order) -> YahooSource:
+    def _source(self, order: _PollOrder) -> YahooSource:
         """Return a source; the one for an outage is kept, so that it does not say the same every time."""
         if order.once:
             return self._make(order)
@@ -87,7 +87,7 @@ class Fallback:
             self._steady = order.symbols, self._make(order)
         return self._steady[1]
 
-    def _make(self, order: _Order) -> YahooSource:
+    def _make(self, order: _PollOrder) -> YahooSource:
         return YahooSource(
             order.symbols,
             interval=self._interval,

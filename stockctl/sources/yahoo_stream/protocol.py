@@ -14,7 +14,7 @@ from stockctl.errors import SourceError
 from stockctl.market.quote import Quote, make_quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import format_timestamp
-from stockctl.market.validation import Refusal, shown
+from stockctl.market.validation import InvalidQuote, truncate
 from stockctl.sources.yahoo.parser import MAX_FUTURE, MAX_RATIO, SOURCE, known_price, price_of, volume_of
 
 _REGULAR_SESSION = 1
@@ -41,7 +41,7 @@ class Pricing(Protocol):
     day_volume: int
 
 
-class Heard(NamedTuple):
+class ParsedMessage(NamedTuple):
     """What a message comes to; there is no quote when nobody says since when the price holds."""
 
     symbol: str
@@ -50,7 +50,7 @@ class Heard(NamedTuple):
     """Whether Yahoo says that the price is of the regular session."""
 
 
-def read_pricing(pricing: Pricing, now: datetime) -> Heard:
+def parse_pricing(pricing: Pricing, now: datetime) -> ParsedMessage:
     """Return what a message that came at ``now`` says.
 
     Raises:
@@ -61,7 +61,7 @@ def read_pricing(pricing: Pricing, now: datetime) -> Heard:
     regular = pricing.market_hours == _REGULAR_SESSION
     price = price_of(pricing.price)
     if timestamp is None:
-        return Heard(symbol, None, regular)
+        return ParsedMessage(symbol, None, regular)
     close = _previous_close(pricing)
     quote = make_quote(
         {
@@ -77,7 +77,7 @@ def read_pricing(pricing: Pricing, now: datetime) -> Heard:
             "observed_at": format_timestamp(now),
         }
     )
-    return Heard(symbol, quote, regular)
+    return ParsedMessage(symbol, quote, regular)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -90,10 +90,10 @@ def _timestamp(value: int, now: datetime) -> str | None:
     if value == 0:
         return None
     if not 0 < value < _CALENDAR_END:
-        raise Refusal(f"time {value} is not a time in milliseconds since 1970")
+        raise InvalidQuote(f"time {value} is not a time in milliseconds since 1970")
     moment = _EPOCH + timedelta(milliseconds=value)
     if moment > now + MAX_FUTURE:
-        raise Refusal(f"time {value} lies in the future")
+        raise InvalidQuote(f"time {value} lies in the future")
     return format_timestamp(moment)
 
 
@@ -123,10 +123,10 @@ def close_before(price: float, change: float) -> Decimal:
 
 _SYMBOLS_A_MESSAGE = 1000
 """At most; yfinance sends all in one message, which servers refuse beyond 64 KiB."""
-_UNFIT = "Install a release that stockctl was made for: pip install 'yfinance>=1.0,<2'."
+_UNSUITABLE_VERSION = "Install a release that stockctl was made for: pip install 'yfinance>=1.0,<2'."
 
 
-class Yahoo(NamedTuple):
+class StreamProtocol(NamedTuple):
     """What yfinance knows of Yahoo's streaming server."""
 
     url: str
@@ -134,7 +134,7 @@ class Yahoo(NamedTuple):
 
 
 @cache
-def load() -> Yahoo:
+def load() -> StreamProtocol:
     """Return what yfinance knows; the first call imports it, which takes a second.
 
     Raises:
@@ -145,23 +145,25 @@ def load() -> Yahoo:
         from yfinance import AsyncWebSocket
         from yfinance.pricing_pb2 import PricingData
     except ImportError as error:
-        raise SourceError(f"yfinance cannot be loaded, or does not stream: {error}.", _UNFIT) from error
+        raise SourceError(
+            f"yfinance cannot be loaded, or does not stream: {error}.", _UNSUITABLE_VERSION
+        ) from error
     url = getattr(AsyncWebSocket(verbose=False), "url", None)
     missing = Pricing.__annotations__.keys() - PricingData.DESCRIPTOR.fields_by_name.keys()
     if not isinstance(url, str) or missing:
-        raise SourceError("This release of yfinance streams in another way.", _UNFIT)
+        raise SourceError("This release of yfinance streams in another way.", _UNSUITABLE_VERSION)
 
     def decode(data: bytes) -> Pricing:
         try:
             pricing: Pricing = PricingData.FromString(data)
         except google.protobuf.message.DecodeError as error:
-            raise Refusal(f"not a PricingData message: {error}") from None
+            raise InvalidQuote(f"not a PricingData message: {error}") from None
         return pricing
 
-    return Yahoo(url, decode)
+    return StreamProtocol(url, decode)
 
 
-def read_message(message: str | bytes, decode: Callable[[bytes], Pricing]) -> Pricing:
+def parse_message(message: str | bytes, decode: Callable[[bytes], Pricing]) -> Pricing:
     """Return the pricing data in a message: base64 of a protobuf, in a JSON object.
 
     Raises:
@@ -170,21 +172,21 @@ def read_message(message: str | bytes, decode: Callable[[bytes], Pricing]) -> Pr
     try:
         value = json.loads(message)
     except ValueError as error:
-        raise Refusal(f"not JSON: {error}") from None
+        raise InvalidQuote(f"not JSON: {error}") from None
     except RecursionError:
-        raise Refusal("not a message: nested too deeply") from None
+        raise InvalidQuote("not a message: nested too deeply") from None
     packed = value.get("message") if isinstance(value, dict) else None
     if not isinstance(packed, str) or not packed:
-        raise Refusal(f"a message is an object with a text in it, not {shown(value)}")
+        raise InvalidQuote(f"a message is an object with a text in it, not {truncate(value)}")
     try:
         return decode(base64.b64decode(packed, validate=True))
     except (binascii.Error, ValueError) as error:
-        if isinstance(error, Refusal):
+        if isinstance(error, InvalidQuote):
             raise
-        raise Refusal(f"not base64: {error}") from None
+        raise InvalidQuote(f"not base64: {error}") from None
 
 
-def requests(verb: str, symbols: Collection[str]) -> Iterator[str]:
+def subscribe_messages(verb: str, symbols: Collection[str]) -> Iterator[str]:
     """Yield the messages that ``subscribe`` or ``unsubscribe`` symbols."""
     listed = list(symbols)
     for start in range(0, len(listed), _SYMBOLS_A_MESSAGE):

@@ -5,13 +5,13 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from stockctl.market.plausibility import Action, Doubt, Plausibility
+from stockctl.market.plausibility import Action, Doubt, PlausibilityChecker
 from stockctl.market.quote import Quote, encode_quote
 from stockctl.market.timestamp import to_datetime
-from stockctl.market.validation import Refusal, shown
+from stockctl.market.validation import InvalidQuote, truncate
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.yahoo_stream.context import Counters, Kit
-from stockctl.sources.yahoo_stream.protocol import Pricing, read_message, read_pricing
+from stockctl.sources.yahoo_stream.context import Counters, SharedContext
+from stockctl.sources.yahoo_stream.protocol import Pricing, parse_message, parse_pricing
 
 ORIGIN = "yahoo-live"
 """Where rejections of the live source come from."""
@@ -28,7 +28,7 @@ class Arrival(NamedTuple):
     polled: bool
 
 
-class Newest:
+class QuoteMerger:
     """Remembers the newest quote of each symbol that was handed on, and judges what is new.
 
     Polled times are cut to the second. So a quote of the connection with the price and the second of one
@@ -39,7 +39,9 @@ class Newest:
         plausibility: judges the quotes of both sides together.
     """
 
-    def __init__(self, counters: Counters, plausibility: Plausibility, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, counters: Counters, plausibility: PlausibilityChecker, clock: Callable[[], datetime]
+    ) -> None:
         self._counters = counters
         self._plausibility = plausibility
         self._clock = clock
@@ -105,11 +107,11 @@ MAX_BAD_FRAMES = 100
 """Bad messages in a row after which the connection is given up: polling may fare better."""
 
 
-class Unusable(Exception):
+class ProtocolError(Exception):
     """The connection stands, and is of no use; the text is why."""
 
 
-class Reader:
+class MessageReader:
     """Understands message by message.
 
     Args:
@@ -118,7 +120,7 @@ class Reader:
             regular one is one all the same.
     """
 
-    def __init__(self, deliver: Callable[[Sequence[Quote | Rejection]], None], kit: Kit) -> None:
+    def __init__(self, deliver: Callable[[Sequence[Quote | Rejection]], None], kit: SharedContext) -> None:
         self._deliver = deliver
         self._kit = kit
         self._counters = kit.counters
@@ -134,8 +136,8 @@ class Reader:
         """
         self._counters.frames += 1
         try:
-            pricing = read_message(message, decode)
-        except Refusal as reason:
+            pricing = parse_message(message, decode)
+        except InvalidQuote as reason:
             self._reject_frame(message, str(reason))
             return False
         self._bad_in_a_row = 0
@@ -144,12 +146,12 @@ class Reader:
             return True
         try:
             self._take(pricing)
-        except Refusal as reason:
+        except InvalidQuote as reason:
             self._reject_quote(pricing.id, message, str(reason))
         return True
 
     def _take(self, pricing: Pricing) -> None:
-        heard = read_pricing(pricing, self._kit.clock())
+        heard = parse_pricing(pricing, self._kit.clock())
         self._refusals.pop(pricing.id, None)
         if heard.quote is None:
             self._counters.timeless += 1
@@ -177,7 +179,7 @@ class Reader:
         self._deliver([_rejection(message, reason)])
         if self._bad_in_a_row >= MAX_BAD_FRAMES:
             self._bad_in_a_row = 0
-            raise Unusable(f"Yahoo's live messages cannot be understood: {reason}")
+            raise ProtocolError(f"Yahoo's live messages cannot be understood: {reason}")
 
     def _reject_quote(self, symbol: str, message: str | bytes, reason: str) -> None:
         """Reject a quote, unless the one of its symbol before was rejected for the same reason."""
@@ -185,7 +187,7 @@ class Reader:
         if self._refusals.get(symbol) == reason:
             return
         self._refusals[symbol] = reason
-        _log.warning("A live quote of Yahoo goes to quarantine: %s, %s.", shown(symbol), reason)
+        _log.warning("A live quote of Yahoo goes to quarantine: %s, %s.", truncate(symbol), reason)
         self._deliver([_rejection(message, reason)])
 
 

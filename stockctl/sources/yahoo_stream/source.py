@@ -7,26 +7,26 @@ from threading import Condition, Event, Thread
 from typing import Generic, TypeVar
 
 from stockctl.errors import SourceError, StockctlError
-from stockctl.market.plausibility import Doubt, Plausibility
+from stockctl.market.plausibility import Doubt, PlausibilityChecker
 from stockctl.market.quote import Quote
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.base import Tick, Told, check_interval, wanted
-from stockctl.sources.calendars import Hours
+from stockctl.sources.base import SourceStatus, Tick, canonical_symbols, check_interval
+from stockctl.sources.calendars import MarketHours
 from stockctl.sources.yahoo.parser import SOURCE
-from stockctl.sources.yahoo.throttle import Breaker, RateLimiter
-from stockctl.sources.yahoo_stream.connection import Pace, Supervisor
-from stockctl.sources.yahoo_stream.context import Counters, Kit
-from stockctl.sources.yahoo_stream.fallback import Fallback
-from stockctl.sources.yahoo_stream.reader import Arrival, Newest, Reader
+from stockctl.sources.yahoo.throttle import CircuitBreaker, RateLimiter
+from stockctl.sources.yahoo_stream.connection import ConnectionManager, ConnectionTimeouts
+from stockctl.sources.yahoo_stream.context import Counters, SharedContext
+from stockctl.sources.yahoo_stream.fallback import FallbackPoller
+from stockctl.sources.yahoo_stream.reader import Arrival, MessageReader, QuoteMerger
 
 ItemT = TypeVar("ItemT")
 
 
-class Closed(Exception):
+class QueueClosed(Exception):
     """Nobody reads any more."""
 
 
-class Inbox(Generic[ItemT]):
+class BoundedQueue(Generic[ItemT]):
     """A bounded queue that is emptied at one go.
 
     A writer waits while ``limit`` items or more are there, which slows the connection down in turn.
@@ -48,7 +48,7 @@ class Inbox(Generic[ItemT]):
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._items) < self._limit)
             if self._closed:
-                raise Closed
+                raise QueueClosed
             self._items.extend(items)
             self._changed.notify_all()
 
@@ -65,7 +65,7 @@ class Inbox(Generic[ItemT]):
                 items, self._items = self._items, []
                 self._changed.notify_all()
                 return items
-            raise self._error or Closed
+            raise self._error or QueueClosed
 
     def rest(self) -> list[ItemT]:
         """Close it, and return what is left."""
@@ -82,17 +82,17 @@ class Inbox(Generic[ItemT]):
             self._changed.notify_all()
 
 
-INBOX_LIMIT = 50_000
+QUEUE_LIMIT = 50_000
 """Quotes that may wait for the reader before the connection is slowed down."""
-LOOK = 0.5
+POLL_SECONDS = 0.5
 """Seconds between two looks at ``stop`` while nothing arrives."""
-_FAREWELL = 0.5
+_CLOSE_SECONDS = 0.5
 """Seconds to wait for a thread that is to end; one that is held up by the network is left alone."""
 
 Item = Arrival | Rejection
 
 
-class YahooLiveSource:
+class YahooStreamSource:
     """Quotes of Yahoo's live connection, and of polls as long as it is down.
 
     ``ticks`` may run again after it ended, and goes on where it left off.
@@ -123,30 +123,30 @@ class YahooLiveSource:
         symbols: Sequence[str],
         *,
         interval: float = 30.0,
-        hours: Hours | None = None,
-        breaker: Breaker | None = None,
+        hours: MarketHours | None = None,
+        breaker: CircuitBreaker | None = None,
         limiter: RateLimiter | None = None,
-        plausibility: Plausibility | None = None,
-        pace: Pace | None = None,
+        plausibility: PlausibilityChecker | None = None,
+        pace: ConnectionTimeouts | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: Random | None = None,
     ) -> None:
         check_interval(interval)
         rng = Random() if rng is None else rng  # noqa: S311 - jitter is no secret
-        self._symbols = tuple(wanted(symbols))
+        self._symbols = tuple(canonical_symbols(symbols))
         self._interval = interval
-        self._pace = Pace() if pace is None else pace
+        self._pace = ConnectionTimeouts() if pace is None else pace
         self.counters = Counters()
-        self.breaker = Breaker(interval, rng=rng) if breaker is None else breaker
-        hours = Hours() if hours is None else hours
-        self._kit = Kit(self.counters, self.breaker, limiter, hours, clock, rng)
-        self._plausibility = Plausibility() if plausibility is None else plausibility
-        self._newest = Newest(self.counters, self._plausibility, clock)
+        self.breaker = CircuitBreaker(interval, rng=rng) if breaker is None else breaker
+        hours = MarketHours() if hours is None else hours
+        self._kit = SharedContext(self.counters, self.breaker, limiter, hours, clock, rng)
+        self._plausibility = PlausibilityChecker() if plausibility is None else plausibility
+        self._newest = QuoteMerger(self.counters, self._plausibility, clock)
 
-    def told(self) -> Told:
+    def told(self) -> SourceStatus:
         """Return how it stands with breaker and connection, and the doubts; any thread may ask."""
         state, until, _ = self.breaker.view()
-        return Told(
+        return SourceStatus(
             breaker=state,
             breaker_until=until,
             connected=self.counters.connected,
@@ -163,7 +163,7 @@ class YahooLiveSource:
             UsageError: there is no symbol.
             Refusal: one has characters that no symbol has; nothing is changed.
         """
-        self._symbols = tuple(wanted(symbols))
+        self._symbols = tuple(canonical_symbols(symbols))
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield what is new, as it comes; after ``stop`` what has come already, once.
@@ -173,10 +173,12 @@ class YahooLiveSource:
         """
         if stop.is_set():
             return
-        inbox: Inbox[Item] = Inbox(INBOX_LIMIT)
-        fallback = Fallback(lambda tick: inbox.put(_arrivals(tick, polled=True)), self._kit, self._interval)
-        reader = Reader(lambda tick: inbox.put(_arrivals(tick, polled=False)), self._kit)
-        supervisor = Supervisor(lambda: self._symbols, reader, fallback, self._kit, self._pace)
+        inbox: BoundedQueue[Item] = BoundedQueue(QUEUE_LIMIT)
+        fallback = FallbackPoller(
+            lambda tick: inbox.put(_arrivals(tick, polled=True)), self._kit, self._interval
+        )
+        reader = MessageReader(lambda tick: inbox.put(_arrivals(tick, polled=False)), self._kit)
+        supervisor = ConnectionManager(lambda: self._symbols, reader, fallback, self._kit, self._pace)
         threads = [
             Thread(target=_run, args=(work, inbox), name=f"stockctl-yahoo-{name}", daemon=True)
             for name, work in (("polls", fallback.work), ("live", supervisor.work))
@@ -190,13 +192,13 @@ class YahooLiveSource:
             fallback.close()
             supervisor.close()
             for thread in threads:
-                thread.join(_FAREWELL)
+                thread.join(_CLOSE_SECONDS)
 
-    def _read(self, inbox: Inbox[Item], stop: Event) -> Iterator[Tick]:
+    def _read(self, inbox: BoundedQueue[Item], stop: Event) -> Iterator[Tick]:
         while not stop.is_set():
             try:
-                items = inbox.take(LOOK)
-            except Closed:
+                items = inbox.take(POLL_SECONDS)
+            except QueueClosed:
                 raise RuntimeError("a thread of the live source has died") from None
             yield from self._tick(items)
         # What has been received is not there to be asked for again.
@@ -217,13 +219,13 @@ def _arrivals(tick: Tick, *, polled: bool) -> list[Item]:
     return [item if isinstance(item, Rejection) else Arrival(item, polled) for item in tick]
 
 
-def _run(work: Callable[[], None], inbox: Inbox[Item]) -> None:
+def _run(work: Callable[[], None], inbox: BoundedQueue[Item]) -> None:
     """Do a thread's work; what it fails with, the reader of the inbox learns."""
     try:
         work()
     except SourceError as error:
         inbox.close(error)
-    except Closed:
+    except QueueClosed:
         return
     finally:
         inbox.close()

@@ -18,7 +18,7 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from stockctl.formatting import one_line
+from stockctl.formatting import escape_line
 
 
 class ProxySetting(Exception):
@@ -102,7 +102,7 @@ async def _opened(url: str, seconds: float) -> ClientConnection:
         raise ProxySetting(str(error)) from error
 
 
-_CLEAN = 1000
+_NORMAL_CLOSE_CODES = 1000
 _TOO_MANY = 429
 
 
@@ -111,7 +111,7 @@ def is_limit(error: Exception) -> bool:
     return isinstance(error, InvalidStatus) and error.response.status_code == _TOO_MANY
 
 
-def why(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return what happened to the connection, as the beginning of a sentence."""
     if isinstance(error, ConnectionClosed):
         return _closed(error)
@@ -120,19 +120,19 @@ def why(error: Exception) -> str:
     if isinstance(error, ProxySetting):
         return (
             "Yahoo's live quotes cannot be reached by the proxy that is set (HTTPS_PROXY, SOCKS_PROXY or "
-            f"WSS_PROXY): {one_line(str(error))}. Correct or unset it, and start again"
+            f"WSS_PROXY): {escape_line(str(error))}. Correct or unset it, and start again"
         )
     if isinstance(error, InvalidProxyStatus):
         return f"The proxy refuses the way to Yahoo's live quotes (HTTP {error.response.status_code})"
     if isinstance(error, ProxyError):
-        return f"The proxy does not let Yahoo's live quotes through: {one_line(str(error))}"
+        return f"The proxy does not let Yahoo's live quotes through: {escape_line(str(error))}"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"Somebody else answers for Yahoo's live quotes (TLS): {one_line(error.verify_message)}"
+        return f"Somebody else answers for Yahoo's live quotes (TLS): {escape_line(error.verify_message)}"
     if isinstance(error, socket.gaierror):
-        return f"No name server knows the host of Yahoo's live quotes: {one_line(str(error))}"
+        return f"No name server knows the host of Yahoo's live quotes: {escape_line(str(error))}"
     if isinstance(error, TimeoutError):
         return "Yahoo's live quotes do not answer in time"
-    return f"Yahoo's live quotes cannot be reached: {one_line(str(error) or type(error).__name__)}"
+    return f"Yahoo's live quotes cannot be reached: {escape_line(str(error) or type(error).__name__)}"
 
 
 def _refused(status: int) -> str:
@@ -146,8 +146,8 @@ def _refused(status: int) -> str:
 def _closed(error: ConnectionClosed) -> str:
     if error.rcvd is None:
         return "The live connection to Yahoo broke"
-    if error.rcvd.code == _CLEAN:
+    if error.rcvd.code == _NORMAL_CLOSE_CODES:
         return "Yahoo closed the live connection"
-    return f"Yahoo closed the live connection ({error.rcvd.code} {one_line(error.rcvd.reason)})".replace(
+    return f"Yahoo closed the live connection ({error.rcvd.code} {escape_line(error.rcvd.reason)})".replace(
         " )", ")"
     )

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from stockctl.backends.aws.athena import AthenaWarehouse, Scan, written
+from stockctl.backends.aws.athena import AthenaWarehouse, Scan, sql_literal
 from stockctl.backends.aws.client import Connection
 from stockctl.errors import AwsError, QueryError, StockctlError
 from stockctl.pipeline.ports import SqlResult
 from stockctl.sql.athena import to_athena
-from stockctl.sql.catalog import canned
+from stockctl.sql.catalog import canned_query
 from stockctl.sql.check import check_query
 from support.aws.athena_server import QUERY_ID, StandIn, athena, connect, fault
 from support.aws.loopback_server import nobody
@@ -78,7 +78,7 @@ def test_the_canned_query_takes_its_parameters() -> None:
     """top-movers holds three places in a WHERE, and the values go there in order."""
     stand_in = StandIn()
 
-    ask(stand_in, canned("top-movers").sql, ("percent", "both", 20))
+    ask(stand_in, canned_query("top-movers").sql, ("percent", "both", 20))
 
     [request] = stand_in.asked("StartQueryExecution")
     assert request["QueryString"].count("?") == 3
@@ -132,14 +132,14 @@ def test_the_number_of_values_has_to_be_right(parameters: tuple[object, ...]) ->
 )
 def test_values_are_written_as_athena_reads_them(value: object, text: str) -> None:
     """Texts in quotes, whole numbers and decimals plain, floats with an exponent."""
-    assert written(value) == text
+    assert sql_literal(value) == text
 
 
 @pytest.mark.parametrize("value", [float("nan"), Decimal("Infinity"), object(), "x" * 1023])
 def test_values_that_cannot_be_parameters_are_refused(value: object) -> None:
     """What has no literal, or one that is longer than Athena takes, is refused with words."""
     with pytest.raises(QueryError, match="parameter"):
-        written(value)
+        sql_literal(value)
 
 
 def test_results_are_values_as_json_knows_them() -> None:

@@ -11,7 +11,7 @@ from botocore import exceptions as botocore_faults
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stockctl.backends.aws.client import Connection
-from stockctl.backends.aws.errors import explained
+from stockctl.backends.aws.errors import translate_errors
 from stockctl.errors import AwsError
 from support.aws.loopback_server import Answer, json_error, loopback, nobody, s3_error
 from support.aws.moto_account import CREDENTIALS
@@ -54,7 +54,7 @@ def told(ask: Callable[[Connection], Any], answer: Answer) -> AwsError:
     """Return what a person is told when ``answer`` comes to what is asked."""
     with loopback(lambda _: answer) as server:
         connection = Connection(endpoint_url=server.url, attempts=1)
-        with pytest.raises(AwsError) as raised, explained():
+        with pytest.raises(AwsError) as raised, translate_errors():
             ask(connection)
     assert raised.value.exit_code == 1
     assert "\n" not in raised.value.message
@@ -238,7 +238,7 @@ def test_an_answer_that_is_no_aws_is_told_in_one_line():
 
 def ask_of(**arguments: Any) -> AwsError:
     """Return what a person is told when a call cannot even be made."""
-    with pytest.raises(AwsError) as raised, explained():
+    with pytest.raises(AwsError) as raised, translate_errors():
         query(Connection(**arguments, attempts=1))
     assert "\n" not in raised.value.message
     assert isinstance(raised.value.__cause__, BotoCoreError)
@@ -376,7 +376,7 @@ def test_a_connection_that_breaks_off():
 )  # fmt: skip
 def test_what_keeps_aws_from_being_asked(fault: BotoCoreError, message: str, hint: str | None):
     """One line, without signature or password, and a way out where there is one."""
-    with pytest.raises(AwsError) as raised, explained():
+    with pytest.raises(AwsError) as raised, translate_errors():
         raise fault
     assert raised.value.message.startswith(message)
     assert "\n" not in raised.value.message
@@ -387,5 +387,5 @@ def test_what_keeps_aws_from_being_asked(fault: BotoCoreError, message: str, hin
 
 def test_what_is_no_fault_of_aws_is_left_alone():
     """A bug stays a bug."""
-    with pytest.raises(ZeroDivisionError), explained():
+    with pytest.raises(ZeroDivisionError), translate_errors():
         raise ZeroDivisionError

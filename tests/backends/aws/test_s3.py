@@ -12,7 +12,7 @@ from botocore.stub import ANY, Stubber
 
 from stockctl.backends.aws.client import Connection
 from stockctl.backends.aws.parallel import Parallel
-from stockctl.backends.aws.s3 import OnceBucket, S3Archive, S3Quarantine
+from stockctl.backends.aws.s3 import S3Archive, S3Quarantine, WriteOnceBucket
 from stockctl.pipeline.ports import RawObject, Rejection
 from stockctl.retry import Backoff
 from support.aws.call_log import noted_calls
@@ -26,12 +26,12 @@ EXPECTED = {
 
 
 @pytest.fixture
-def bucket(connection: Connection, parallel: Parallel, backoff: Backoff) -> OnceBucket:
+def bucket(connection: Connection, parallel: Parallel, backoff: Backoff) -> WriteOnceBucket:
     """The data bucket, its owner known."""
-    return OnceBucket(connection.client("s3"), BUCKET, ACCOUNT, parallel, backoff)
+    return WriteOnceBucket(connection.client("s3"), BUCKET, ACCOUNT, parallel, backoff)
 
 
-def test_the_layout_is_the_one_of_the_files(bucket: OnceBucket, connection: Connection):
+def test_the_layout_is_the_one_of_the_files(bucket: WriteOnceBucket, connection: Connection):
     """raw-data, symbol, moment without colons; JSON by its type."""
     S3Archive(bucket).put([RawObject("^VIX", TIME, b"{}"), RawObject("EURUSD=X", TIME, b"{ }")])
     s3 = connection.client("s3")
@@ -44,7 +44,9 @@ def test_the_layout_is_the_one_of_the_files(bucket: OnceBucket, connection: Conn
     assert (head["ContentType"], head["ContentLength"]) == ("application/json", 3)
 
 
-def test_a_quarantined_record_says_where_it_came_from_and_why(bucket: OnceBucket, connection: Connection):
+def test_a_quarantined_record_says_where_it_came_from_and_why(
+    bucket: WriteOnceBucket, connection: Connection
+):
     """One JSON document under the SHA-256 of origin and bytes, however often it is put."""
     rejection = Rejection(b"\xff\x00", "shardId-0:1", "not UTF-8 text")
     S3Quarantine(bucket).put([rejection, rejection])
@@ -60,7 +62,7 @@ def test_a_quarantined_record_says_where_it_came_from_and_why(bucket: OnceBucket
     }
 
 
-def test_every_write_is_conditional_and_names_the_owner(bucket: OnceBucket, connection: Connection):
+def test_every_write_is_conditional_and_names_the_owner(bucket: WriteOnceBucket, connection: Connection):
     """A bucket that somebody else took over is never written to, an object never replaced."""
     with noted_calls(connection.client("s3")) as calls:
         S3Archive(bucket).put([RawObject("AAPL", TIME, b"1")])
@@ -73,14 +75,14 @@ def test_every_write_is_conditional_and_names_the_owner(bucket: OnceBucket, conn
 
 def test_an_unknown_owner_is_not_named(connection: Connection, parallel: Parallel, backoff: Backoff):
     """Without an account number the parameter is left out."""
-    bucket = OnceBucket(connection.client("s3"), BUCKET, None, parallel, backoff)
+    bucket = WriteOnceBucket(connection.client("s3"), BUCKET, None, parallel, backoff)
     with noted_calls(connection.client("s3")) as calls:
         S3Archive(bucket).put([RawObject("AAPL", TIME, b"1")])
     assert "ExpectedBucketOwner" not in calls[0].parameters
 
 
 def test_a_key_that_is_taken_is_done(
-    bucket: OnceBucket, connection: Connection, scripted: Callable[[Any], Stubber]
+    bucket: WriteOnceBucket, connection: Connection, scripted: Callable[[Any], Stubber]
 ):
     """Answer 412 means that the object is there: no second try, no error."""
     script = scripted(connection.client("s3"))
@@ -92,7 +94,7 @@ def test_a_key_that_is_taken_is_done(
 
 
 def test_a_key_that_is_fought_for_is_tried_again(
-    bucket: OnceBucket, connection: Connection, pauses: list[float], scripted: Callable[[Any], Stubber]
+    bucket: WriteOnceBucket, connection: Connection, pauses: list[float], scripted: Callable[[Any], Stubber]
 ):
     """Answer 409 means that another write of the key is under way: wait, and see who won."""
     script = scripted(connection.client("s3"))
@@ -105,7 +107,7 @@ def test_a_key_that_is_fought_for_is_tried_again(
 
 
 def test_a_fight_without_end_is_a_failure(
-    bucket: OnceBucket, connection: Connection, pauses: list[float], scripted: Callable[[Any], Stubber]
+    bucket: WriteOnceBucket, connection: Connection, pauses: list[float], scripted: Callable[[Any], Stubber]
 ):
     """After a bounded number of tries the conflict is raised: the object may not be there."""
     script = scripted(connection.client("s3"))
@@ -120,7 +122,7 @@ def test_a_fight_without_end_is_a_failure(
 @pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket", "InternalError"])
 def test_any_other_failure_is_raised_at_once(
     code: str,
-    bucket: OnceBucket,
+    bucket: WriteOnceBucket,
     connection: Connection,
     pauses: list[float],
     scripted: Callable[[Any], Stubber],

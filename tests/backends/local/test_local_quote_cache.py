@@ -8,9 +8,9 @@ import pytest
 from contract.contract_quotes import precedent, stored_quote
 
 from stockctl.backends.local.database import Database
-from stockctl.backends.local.quotes import RecentQuotes, RememberedTable, SqliteQuoteTable
+from stockctl.backends.local.quotes import CachedQuoteTable, RecentQuoteCache, SqliteQuoteTable
 from stockctl.errors import HomeError
-from stockctl.market.quote import StoredQuote
+from stockctl.market.quote import EnrichedQuote
 from support.local_home import open_stream, records
 
 WINDOW = 3
@@ -30,14 +30,14 @@ def database(path: Path) -> Iterator[Database]:
         yield opened
 
 
-def newest(recent: RecentQuotes, database: Database, *symbols: str) -> dict[str, list[int]]:
+def newest(recent: RecentQuoteCache, database: Database, *symbols: str) -> dict[str, list[int]]:
     """Return the prices of the newest quotes, asked for in a transaction of their own."""
     with recent.kept(), database.transaction() as connection:
         found = recent.table(connection).newest(symbols, WINDOW)
     return {symbol: [int(item.price) for item in items] for symbol, items in found.items()}
 
 
-def insert(recent: RecentQuotes, database: Database, *quotes: StoredQuote) -> None:
+def insert(recent: RecentQuoteCache, database: Database, *quotes: EnrichedQuote) -> None:
     """Store quotes by way of the memory."""
     with recent.kept(), database.transaction() as connection:
         recent.table(connection).insert(quotes)
@@ -71,7 +71,7 @@ def test_a_symbol_is_read_once(tmp_path: Path):
 
 def test_what_was_stored_is_remembered_as_the_table_has_it(database: Database):
     """In order of time, no more than the window, and the same as a read."""
-    recent = RecentQuotes(WINDOW)
+    recent = RecentQuoteCache(WINDOW)
     assert newest(recent, database, "AAPL") == {}
     insert(recent, database, *(stored_quote(minute=minute, trend="up") for minute in range(5)))
     with recent.kept(), database.transaction() as connection:
@@ -82,7 +82,7 @@ def test_what_was_stored_is_remembered_as_the_table_has_it(database: Database):
 
 def test_another_number_of_quotes_is_read(database: Database):
     """Only the window is remembered."""
-    recent = RecentQuotes(WINDOW)
+    recent = RecentQuoteCache(WINDOW)
     insert(recent, database, *(stored_quote(minute=minute) for minute in range(5)))
     assert newest(recent, database, "AAPL") == {"AAPL": [102, 103, 104]}
     with recent.kept(), database.transaction() as connection:
@@ -91,7 +91,7 @@ def test_another_number_of_quotes_is_read(database: Database):
 
 def test_what_others_wrote_is_seen(database: Database, path: Path):
     """A commit of another connection makes all be read again."""
-    recent = RecentQuotes(WINDOW)
+    recent = RecentQuoteCache(WINDOW)
     insert(recent, database, stored_quote(minute=1))
     assert newest(recent, database, "AAPL") == {"AAPL": [101]}
     with closing(Database(path)) as other, other.transaction() as connection:
@@ -101,7 +101,7 @@ def test_what_others_wrote_is_seen(database: Database, path: Path):
 
 def test_a_late_quote_is_read_where_it_belongs(database: Database):
     """It lies before the newest one that is remembered."""
-    recent = RecentQuotes(WINDOW)
+    recent = RecentQuoteCache(WINDOW)
     insert(recent, database, stored_quote(minute=5))
     assert newest(recent, database, "AAPL") == {"AAPL": [105]}
     insert(recent, database, stored_quote(minute=2))
@@ -110,7 +110,7 @@ def test_a_late_quote_is_read_where_it_belongs(database: Database):
 
 def test_what_was_rolled_back_is_forgotten(database: Database):
     """A quote whose transaction failed was never stored."""
-    recent = RecentQuotes(WINDOW)
+    recent = RecentQuoteCache(WINDOW)
     insert(recent, database, stored_quote(minute=1))
     assert newest(recent, database, "AAPL") == {"AAPL": [101]}
     taken = stored_quote(minute=1)
@@ -121,14 +121,14 @@ def test_what_was_rolled_back_is_forgotten(database: Database):
     assert newest(recent, database, "AAPL") == {"AAPL": [101]}
 
 
-def _insert_and_interrupt(table: RememberedTable) -> None:
+def _insert_and_interrupt(table: CachedQuoteTable) -> None:
     table.insert([stored_quote(minute=2)])
     raise KeyboardInterrupt
 
 
 def test_beyond_the_bound_symbols_are_read_each_time(database: Database):
     """Memory is bounded; what is told is the same."""
-    recent = RecentQuotes(WINDOW, most=2 * WINDOW)
+    recent = RecentQuoteCache(WINDOW, most=2 * WINDOW)
     symbols = ["A", "B", "C", "D"]
     assert newest(recent, database, *symbols) == {}
     for minute in range(5):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stockctl.backends.local.database import Database
 from stockctl.backends.local.quotes import SqliteQuoteReader, SqliteQuoteTable
 from stockctl.errors import HomeError
-from stockctl.market.quote import StoredQuote
+from stockctl.market.quote import EnrichedQuote
 from support.local_home import batches, feed, stored_rows
 from support.quote_strategies import examples
 
@@ -33,7 +33,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 def test_numbers_come_back_exact(database: Database, figures: list[Decimal | None], volume: int):
     """Whatever decimals and volumes are stored, the same come back, to the last digit."""
     close, opened, high, low, change, percent, short, long = figures
-    quote = StoredQuote(
+    quote = EnrichedQuote(
         "AAPL", "2019-02-11T14:31:00.000Z", Decimal("0.000001"), close, opened, high, low, volume,
         "replay", None, change, percent, short, long, "up", None, True, False, None, "2019-02-11",
     )  # fmt: skip
@@ -80,7 +80,7 @@ def test_the_newest_of_hundreds_of_symbols(tmp_path: Path):
 
 def test_the_newest_is_found_without_reading_what_is_older(database: Database):
     """Behind a long history, the latest quotes and a short look back cost a few steps, not a scan."""
-    first = StoredQuote(
+    first = EnrichedQuote(
         "A", "", Decimal(1), *[None] * 5, "x", None, *[None] * 6, False, False, None, None
     )  # fmt: skip
     with database.transaction() as connection:

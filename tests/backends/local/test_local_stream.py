@@ -10,8 +10,8 @@ import pytest
 
 from stockctl.errors import HomeError
 from stockctl.market.alert import sample_alert
-from stockctl.market.policy import Rules
-from stockctl.pipeline.ports import Receipt, Record, Rejection
+from stockctl.market.policy import AnalysisRules
+from stockctl.pipeline.ports import Record, Rejection, SendResult
 from support.local_home import (
     NOW,
     alert_rows,
@@ -44,7 +44,7 @@ def test_a_receipt_counts_what_became_of_a_batch(tmp_path: Path):
         first, second = stream.send(batch), stream.send(batch)
     assert first[:4] == (4, 2, 1, 1)
     assert [alert.alert_id for alert in first.alerts] == ["AAPL|anomaly|up|2019-02-11"]
-    assert second == Receipt(4, 0, 3, 1, ())
+    assert second == SendResult(4, 0, 3, 1, ())
 
 
 def test_an_empty_batch_does_nothing(tmp_path: Path):
@@ -76,7 +76,7 @@ def test_a_late_anomaly_on_a_day_that_was_alerted_raises_no_second_alert(tmp_pat
 
 def test_late_quotes_leave_later_ones_as_they_were(tmp_path: Path):
     """A late quote counts what precedes it; a stored later one keeps its figures; the next counts both."""
-    rules = Rules(1, 2)
+    rules = AnalysisRules(1, 2)
     feed(tmp_path, [[quote(1, "1"), quote(5, "3")], [quote(3, "2")], [quote(7, "4")]], rules)
     rows = stored_rows(tmp_path)
     assert [row["sma_long"] for row in rows] == [None, 1.5, 2, 3.5]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.sources.calendars import Hours
+from stockctl.sources.calendars import MarketHours
 from support.cli.command import Command, finish, running
 from support.cli.running_stream import seen
 
@@ -209,7 +209,7 @@ def test_one_that_cannot_be_made_is_named(stockctl: Command, packages: Path) -> 
 
 def test_one_that_follows_market_hours_rests_while_they_are_closed(stockctl: Command, packages: Path) -> None:
     """As --when-closed says; what never closes is streamed at any time."""
-    extra, hours, now = with_packages(stockctl, packages), Hours(), datetime.now(UTC)
+    extra, hours, now = with_packages(stockctl, packages), MarketHours(), datetime.now(UTC)
     # New York and Tokyo are never open at the same time; which one is closed depends on when this runs.
     ahead = now + timedelta(minutes=10)
     closed = next(

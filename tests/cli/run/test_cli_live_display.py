@@ -11,12 +11,12 @@ from typing import TextIO
 import pytest
 
 from stockctl.cli.output.alerts import AlertLines
-from stockctl.cli.output.nonblocking import MOST_BYTES, Outlet, outlets
+from stockctl.cli.output.nonblocking import MOST_BYTES, NonBlockingWriter, open_nonblocking_streams
 from stockctl.cli.output.tables import Format
-from stockctl.cli.run.monitor import Watching, Wishes
+from stockctl.cli.run.monitor import MonitorOptions, RunMonitor
 from stockctl.market.alert import sample_alert
-from stockctl.pipeline.ports import Receipt
-from stockctl.producer.stats import Snapshot, Totals
+from stockctl.pipeline.ports import SendResult
+from stockctl.producer.stats import DeliverySnapshot, Totals
 from stockctl.sources.base import Tick
 from support.run_figures import DELIVERY
 
@@ -84,7 +84,7 @@ def standard() -> Iterator[tuple[Pipe, Pipe]]:
         error.close()
 
 
-def release(outlet: Outlet, pipe: Pipe) -> None:
+def release(outlet: NonBlockingWriter, pipe: Pipe) -> None:
     """Let an outlet end that waits for a reader: its descriptor may be another one's soon."""
     pipe.read_on()
     outlet._thread.join(SECONDS)
@@ -99,7 +99,7 @@ def never(error: OSError) -> None:
 def test_what_waits_for_a_reader_comes_in_order(pipe: Pipe, blocking: bool):
     """A descriptor that blocks, and one that does not; whoever writes goes on meanwhile."""
     os.set_blocking(pipe.writer, blocking)
-    outlet = Outlet([pipe.writer], never)
+    outlet = NonBlockingWriter([pipe.writer], never)
     pieces = [b"%d %s" % (number, PIECE) for number in range(300)]
     for piece in pieces:
         outlet.put(piece, is_output=True)
@@ -111,7 +111,7 @@ def test_what_waits_for_a_reader_comes_in_order(pipe: Pipe, blocking: bool):
 
 def test_what_is_too_much_is_left_out_and_counted(pipe: Pipe):
     """Beyond a bound nothing is added, and the count is told once there is room."""
-    outlet = Outlet([pipe.writer], never, most_bytes=200 * len(PIECE))
+    outlet = NonBlockingWriter([pipe.writer], never, most_bytes=200 * len(PIECE))
     for _ in range(1000):
         outlet.put(PIECE, is_output=False)
     assert outlet.full
@@ -125,7 +125,7 @@ def test_what_is_too_much_is_left_out_and_counted(pipe: Pipe):
 
 def test_the_end_does_not_wait_for_a_reader_for_long(pipe: Pipe):
     """After that the descriptor leads nowhere, so that nothing else that is written waits."""
-    outlet = Outlet([pipe.writer], lambda error: None)
+    outlet = NonBlockingWriter([pipe.writer], lambda error: None)
     outlet.put(PIECE * 1000, is_output=True)
     assert not outlet.close(0.05)
     assert os.write(pipe.writer, PIECE * 1000) == len(PIECE) * 1000
@@ -136,7 +136,7 @@ def test_the_end_does_not_wait_for_a_reader_for_long(pipe: Pipe):
 def test_a_reader_that_has_gone_is_told_of_when_it_read_the_output(pipe: Pipe, is_output: bool):
     """A log that nobody reads is no reason for anything."""
     lost = Event()
-    outlet = Outlet([pipe.writer], lambda error: lost.set())
+    outlet = NonBlockingWriter([pipe.writer], lambda error: lost.set())
     pipe.close_reader()
     outlet.put(PIECE, is_output=is_output)
     assert outlet.close(SECONDS)
@@ -147,7 +147,7 @@ def test_a_reader_that_has_gone_is_told_of_when_it_read_the_output(pipe: Pipe, i
 
 def written_to_nobody(stop: Event) -> None:
     """Write to a standard output whose reader has gone, and wait for the wish to stop."""
-    with standard() as (output, _), outlets(stop.set):
+    with standard() as (output, _), open_nonblocking_streams(stop.set):
         output.close_reader()
         print("alert", flush=True)
         assert stop.wait(SECONDS)
@@ -163,7 +163,7 @@ def test_the_log_goes_on_while_nobody_reads_the_output():
     """They are two, unless they lead to the same place."""
     with standard() as (output, error):
         error.read_on()
-        with outlets(lambda: None) as both:
+        with open_nonblocking_streams(lambda: None) as both:
             print("x" * (1 << 20), flush=True)
             print("a line", file=sys.stderr, flush=True)
             assert both.error is not both.output
@@ -177,7 +177,7 @@ class Producing:
 
     totals = Totals()
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> DeliverySnapshot:
         """Return some figures."""
         return DELIVERY
 
@@ -192,7 +192,7 @@ class Quiet:
         yield from ()
 
 
-def await_idle(watching: Watching) -> None:
+def await_idle(watching: RunMonitor) -> None:
     """Return once all that waits for a reader of standard output was read."""
     assert watching._outlets is not None
     outlet = watching._outlets.output
@@ -204,11 +204,11 @@ def test_alerts_that_nobody_reads_are_counted():
     """Each is either written, whole and in order, or among those that the log counts."""
     count = 3 * MOST_BYTES // 400
     with standard() as (output, error):
-        watching = Watching(Quiet(), AlertLines(Format.JSON), Wishes())
+        watching = RunMonitor(Quiet(), AlertLines(Format.JSON), MonitorOptions())
         with watching.writing(lambda: None), watching.following(Producing()):
             for number in range(count):
                 alert = sample_alert("2026-01-05T15:00:00.000Z")._replace(symbol=f"S{number}")
-                watching.observe(Receipt(1, alerts=[alert]))
+                watching.observe(SendResult(1, alerts=[alert]))
             output.read_on()
             await_idle(watching)
         shown, told = [json.loads(line)["symbol"] for line in output.all().splitlines()], error.all()

@@ -13,10 +13,10 @@ from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
 from stockctl.cli.run.live_display import LiveDisplay, SharedConsole
-from stockctl.cli.run.live_view import AGES_EVERY, Easel, View, picture
+from stockctl.cli.run.live_view import AGE_UPDATE_SECONDS, LiveRenderer, View, render
 from stockctl.market.quote import Quote
-from stockctl.monitoring.health import Conditions, Verdict
-from stockctl.monitoring.metrics import Board
+from stockctl.monitoring.health import HealthCheck, StateTracker
+from stockctl.monitoring.metrics import LatestQuotes
 from support.cli.command import SECONDS
 from support.cli.screen import Screen
 from support.run_figures import figures
@@ -25,9 +25,9 @@ NOW = datetime(2026, 1, 5, 15, 1, 30, tzinfo=UTC)
 SIZES = [(20, 6), (40, 10), (60, 20), (80, 24), (120, 40), (200, 50), (400, 100)]
 
 
-def board_of(symbols: int) -> Board:
+def board_of(symbols: int) -> LatestQuotes:
     """Return a board of symbols, each further from its close than the one before."""
-    board = Board()
+    board = LatestQuotes()
     board.note([quote(f"SYM{number}", Decimal(100) + Decimal(number) / 100) for number in range(symbols)])
     return board
 
@@ -37,12 +37,12 @@ def quote(symbol: str, price: Decimal, close: Decimal | None = Decimal(100)) -> 
     return Quote(symbol, "2026-01-05T15:00:00.000Z", price, close, None, None, None, None, "test", None)
 
 
-def shown(board: Board, width: int = 120, height: int = 40, *, since: int = 0, **changed) -> Text:
+def shown(board: LatestQuotes, width: int = 120, height: int = 40, *, since: int = 0, **changed) -> Text:
     """Return the picture at NOW of figures that began to be so ``since`` seconds before."""
     all_figures = figures(**{"symbols": board.sums().symbols, **changed})
-    conditions = Conditions(lambda: NOW - timedelta(seconds=since))
+    conditions = StateTracker(lambda: NOW - timedelta(seconds=since))
     conditions.update(all_figures.states())
-    return picture(View(board, all_figures, conditions.current, width, height, NOW))
+    return render(View(board, all_figures, conditions.current, width, height, NOW))
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -76,7 +76,7 @@ def test_a_wide_terminal_has_several_columns(width: int, columns: int):
 
 def test_a_line_tells_price_change_age_and_count():
     """As people write them, aligned under their names."""
-    board = Board()
+    board = LatestQuotes()
     board.note([quote("AAPL", Decimal("187.4")), quote("PENNY", Decimal("0.01234"), Decimal("0.0130"))])
     board.note([quote("NEW", Decimal(50), None), quote("AAPL", Decimal("187.44"))])
     assert shown(board).plain.split("\n")[:4] == [
@@ -89,7 +89,7 @@ def test_a_line_tells_price_change_age_and_count():
 
 def test_a_change_has_a_colour():
     """Green above zero, red below, none at zero."""
-    board = Board()
+    board = LatestQuotes()
     board.note([quote("UP", Decimal(101)), quote("DOWN", Decimal(99)), quote("SAME", Decimal(100))])
     console = Console(
         file=io.StringIO(), force_terminal=True, color_system="standard", width=120, _environ={}
@@ -103,7 +103,7 @@ def test_a_change_has_a_colour():
 
 def test_without_colours_the_signs_remain():
     """NO_COLOR leaves the same words."""
-    board = Board()
+    board = LatestQuotes()
     board.note([quote("UP", Decimal(101))])
     console = Console(file=io.StringIO(), force_terminal=True, width=120, _environ={"NO_COLOR": "1"})
     console.print(shown(board))
@@ -146,7 +146,7 @@ CONDITIONS = [
      "too many requests: the source asks nothing for 4m"),
     ({"breaker": "half-open"}, "too many requests: the source finds out whether it may ask again"),
     ({"connected": False}, "the source's connection is down for 1m"),
-    ({"verdict": Verdict(False, "the delivery sleeps")}, "hung: the delivery sleeps"),
+    ({"verdict": HealthCheck(False, "the delivery sleeps")}, "hung: the delivery sleeps"),
 ]  # fmt: skip
 
 
@@ -176,14 +176,14 @@ def test_a_long_or_hostile_reason_takes_two_lines_and_moves_no_cursor():
 
 def test_while_nothing_comes_only_ages_go_on():
     """Every few seconds; anything else shows at once."""
-    easel, board = Easel(), board_of(1)
+    easel, board = LiveRenderer(), board_of(1)
     view = View(board, figures(), {}, 80, 24, NOW)
     first = easel.picture(view)
-    later = view._replace(now=NOW + timedelta(seconds=AGES_EVERY - 1))
+    later = view._replace(now=NOW + timedelta(seconds=AGE_UPDATE_SECONDS - 1))
     assert easel.picture(later) is first
-    assert easel.picture(view._replace(now=NOW + timedelta(seconds=AGES_EVERY))) is not first
+    assert easel.picture(view._replace(now=NOW + timedelta(seconds=AGE_UPDATE_SECONDS))) is not first
     for changed in ({"figures": figures(sent=9999)}, {"width": 60}, {"height": 12}):
-        assert easel.picture(later._replace(**changed)).plain == picture(later._replace(**changed)).plain
+        assert easel.picture(later._replace(**changed)).plain == render(later._replace(**changed)).plain
 
 
 class Drawn:

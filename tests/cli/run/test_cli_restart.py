@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from stockctl.sources.price_store import PriceMemory
+from stockctl.sources.price_store import SqlitePriceStore
 from support.cli.command import SECONDS, Command, finish
 from support.cli.running_stream import seen
 from support.yahoo.server import MARKET_TIME, YahooStandIn, good, quotes
@@ -60,7 +60,7 @@ def test_a_kill_does_not_make_it_forget(stockctl: Command):
     child.stdin.write(line("10:00:00", 72, 71))
     child.stdin.flush()
     deadline = time.monotonic() + SECONDS
-    while PriceMemory(stockctl.home / "outbox.db").recall("VOD.L") is None:
+    while SqlitePriceStore(stockctl.home / "outbox.db").recall("VOD.L") is None:
         assert time.monotonic() < deadline
         assert child.poll() is None
         time.sleep(0.05)

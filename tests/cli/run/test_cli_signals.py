@@ -7,8 +7,8 @@ from threading import Event, get_ident
 
 import pytest
 
-from stockctl.cli.run.signals import StoppedAtOnce, reload_signal, stop_signals
-from stockctl.monitoring.metrics import Board
+from stockctl.cli.run.signals import ForcedStop, reload_signal, stop_signals
+from stockctl.monitoring.metrics import LatestQuotes
 
 SECONDS = 30
 
@@ -31,7 +31,7 @@ def within(seconds: float) -> Iterator[None]:
 
 def test_sighup_while_a_tick_is_noted_waits_for_nothing():
     """The board's lock is held in the thread that the handler interrupts; the work is done after that."""
-    board, done = Board(), Event()
+    board, done = LatestQuotes(), Event()
 
     def reload() -> None:
         board.keep(["AAPL"])
@@ -60,7 +60,7 @@ def test_a_second_signal_interrupts(number: int, code: int):
     """With the exit code of a process which that signal has ended."""
     with stop_signals() as signals:
         signal.raise_signal(number)
-        with pytest.raises(StoppedAtOnce) as stopped:
+        with pytest.raises(ForcedStop) as stopped:
             signal.raise_signal(number)
     assert stopped.value.exit_code == code
     assert signals.interrupted == (number == signal.SIGINT)

@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from stockctl.errors import UsageError
-from stockctl.market.quote import encode_quote, read_record
+from stockctl.market.quote import decode_record, encode_quote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.replay.source import ReplaySource
 from support.replay_files import HEADER, quotes_of, replayed, write, write_csv, write_parquet
@@ -74,7 +74,7 @@ def test_a_replay_sends_what_the_pipeline_reads(tmp_path: Path) -> None:
     header = (*HEADER, "open", "high", "low", "volume", "previous_close")
     rows = [(_time(1), "brk-b", "170.9700005", "1e2", "-0", "0.1234567", "1e3", "5.50")]
     for quote in quotes_of(write_csv(tmp_path / "a.csv", rows, header)):
-        assert read_record(encode_quote(quote)).quote == quote
+        assert decode_record(encode_quote(quote)).quote == quote
 
 
 def test_only_the_wanted_symbols_come(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.errors import StockctlError
-from stockctl.market.quote import encode_quote, read_record
+from stockctl.market.quote import decode_record, encode_quote
 from support.quote_strategies import examples
 from support.replay_files import HEADER, csv_text, quotes_of, replayed, write, write_csv
 
@@ -117,4 +117,4 @@ def test_numbers_arrive_exactly(folder: Path, rows: list[tuple[Decimal, Decimal 
     ]
     assert rejections == []
     for quote in quotes:
-        assert read_record(encode_quote(quote)).quote == quote
+        assert decode_record(encode_quote(quote)).quote == quote

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stockctl.market.validation import Refusal
-from stockctl.sources.yahoo.parser import known_price, price_of, volume_of, without_noise
+from stockctl.market.validation import InvalidQuote
+from stockctl.sources.yahoo.parser import denoise_float32, known_price, price_of, volume_of
 from support.quote_strategies import examples
 
 
@@ -47,7 +47,7 @@ def test_a_price_is_what_was_meant(written: float, meant: str) -> None:
 def test_noise_is_undone_exactly_where_single_precision_can_tell(price: Decimal) -> None:
     """A price of six digits at most survives the way through a 32-bit float; a longer one is as near."""
     echo = through_single(float(price))
-    found = without_noise(echo)
+    found = denoise_float32(echo)
     if len(price.normalize().as_tuple().digits) <= 6:
         assert found == price
     assert through_single(float(found)) == echo
@@ -59,14 +59,14 @@ def test_noise_is_undone_exactly_where_single_precision_can_tell(price: Decimal)
 def test_up_to_nine_digits_are_never_touched(digits: int, exponent: int) -> None:
     """A number that nobody needs 64 bits for was written on purpose."""
     written = Decimal(digits).scaleb(exponent)
-    assert without_noise(float(written)) == written
+    assert denoise_float32(float(written)) == written
 
 
 @examples(200)
 @given(st.floats(1e-6, 1e15))
 def test_any_number_stays_the_same_to_seven_digits(value: float) -> None:
     """Removing noise never makes another price of a number."""
-    assert math.isclose(float(without_noise(value)), value, rel_tol=1e-7)
+    assert math.isclose(float(denoise_float32(value)), value, rel_tol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_any_number_stays_the_same_to_seven_digits(value: float) -> None:
 )
 def test_what_is_no_price_is_refused_with_its_reason(value: object, reason: str) -> None:
     """A price that decides nothing sane is refused, and a figure of that kind is unknown."""
-    with pytest.raises(Refusal, match=reason):
+    with pytest.raises(InvalidQuote, match=reason):
         price_of(value)
     assert known_price(value) is None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.sources.yahoo.poller import split
+from stockctl.sources.yahoo.poller import split_symbols
 from support.paths import REPOSITORY, TESTS
 from support.yahoo.polling_run import CHILD, Run, once, run
 from support.yahoo.server import EMPTY, YahooStandIn, good, quotes, raw, status
@@ -16,7 +16,7 @@ from support.yahoo.server import EMPTY, YahooStandIn, good, quotes, raw, status
 pytest_plugins = ["support.yahoo.fixtures"]
 
 MANY = [f"ONE{number}" for number in range(1000)]
-HALVES = [",".join(symbols) for symbols in split(MANY)]
+HALVES = [",".join(symbols) for symbols in split_symbols(MANY)]
 
 SCENARIOS = {
     "once by halves": once(",".join(MANY)),

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from stockctl.market.quote import Quote
-from stockctl.sources.yahoo.parser import read_result
+from stockctl.sources.yahoo.parser import parse_result
 from support.yahoo.server import MARKET_TIME, good
 
 NOW = datetime(2025, 10, 9, 9, 0, 0, 250_000, UTC)
@@ -15,7 +15,7 @@ NOW = datetime(2025, 10, 9, 9, 0, 0, 250_000, UTC)
 
 def test_a_sound_result_becomes_a_quote_with_the_markets_time() -> None:
     """Every field comes from its own field; the time is the market's, the observation ours."""
-    finding = read_result(good("BRK-B", 23.229999542236328), NOW)
+    finding = parse_result(good("BRK-B", 23.229999542236328), NOW)
     assert finding.quote == Quote(
         "BRK-B",
         "2025-10-09T08:53:20.000Z",
@@ -44,7 +44,7 @@ def test_a_sound_result_becomes_a_quote_with_the_markets_time() -> None:
 @pytest.mark.parametrize("value", [None, 0, 0.0, float("nan"), float("inf"), -1, "1", [], {"raw": 1}])
 def test_a_session_figure_that_is_none_is_unknown(yahoos: str, ours: str, value: object) -> None:
     """It becomes null, never 0, and the quote is sent all the same."""
-    quote = read_result(good("AAPL", **{yahoos: value}), NOW).quote
+    quote = parse_result(good("AAPL", **{yahoos: value}), NOW).quote
     assert quote is not None
     assert getattr(quote, ours) is None
     assert quote.price == Decimal("187.44")
@@ -55,7 +55,7 @@ def test_a_session_figure_that_is_none_is_unknown(yahoos: str, ours: str, value:
 )
 def test_a_previous_close_out_of_all_proportion_is_left_out(close: float, kept: bool) -> None:
     """A price a thousand times its previous close is no move, and must not raise an anomaly."""
-    finding = read_result(good("^VIX", 187.44, regularMarketPreviousClose=close), NOW)
+    finding = parse_result(good("^VIX", 187.44, regularMarketPreviousClose=close), NOW)
     assert finding.quote is not None
     assert (finding.quote.previous_close is not None) is kept
     assert finding.odd_close is not kept
@@ -64,7 +64,7 @@ def test_a_previous_close_out_of_all_proportion_is_left_out(close: float, kept: 
 @pytest.mark.parametrize("time", [None, 0, 0.0])
 def test_an_unknown_market_time_is_no_quote_and_no_fault(time: object) -> None:
     """Without a time nobody knows how old the price is."""
-    finding = read_result(good("AAPL", regularMarketTime=time), NOW)
+    finding = parse_result(good("AAPL", regularMarketTime=time), NOW)
     assert finding.is_timeless
     assert finding.quote is None
     assert finding.rejection is None
@@ -86,7 +86,7 @@ def test_an_unknown_market_time_is_no_quote_and_no_fault(time: object) -> None:
 )
 def test_a_market_time_that_cannot_be_is_rejected(time: object, reason: str) -> None:
     """Milliseconds, text and the day after tomorrow would spoil the order of all that follows."""
-    finding = read_result(good("AAPL", regularMarketTime=time), NOW)
+    finding = parse_result(good("AAPL", regularMarketTime=time), NOW)
     assert finding.quote is None
     assert finding.rejection is not None
     assert reason in finding.rejection.reason
@@ -94,7 +94,7 @@ def test_a_market_time_that_cannot_be_is_rejected(time: object, reason: str) -> 
 
 def test_a_market_time_a_little_ahead_is_taken() -> None:
     """A clock of ours that is hours behind is no reason to drop quotes."""
-    finding = read_result(good("AAPL", regularMarketTime=MARKET_TIME + 7200.5), NOW)
+    finding = parse_result(good("AAPL", regularMarketTime=MARKET_TIME + 7200.5), NOW)
     assert finding.quote is not None
     assert finding.quote.timestamp == "2025-10-09T10:53:20.500Z"
 
@@ -113,7 +113,7 @@ def test_a_market_time_a_little_ahead_is_taken() -> None:
 )
 def test_a_result_that_cannot_be_read_keeps_its_bytes(result: object, origin: str, reason: str) -> None:
     """The rejection names the symbol where there is one, the reason, and holds the result as JSON."""
-    rejection = read_result(result, NOW).rejection
+    rejection = parse_result(result, NOW).rejection
     assert rejection is not None
     assert rejection.origin == origin
     assert rejection.reason.startswith(reason)
@@ -126,4 +126,4 @@ def test_a_result_that_cannot_be_read_keeps_its_bytes(result: object, origin: st
 )
 def test_only_the_regular_session_is_open(state: str | None, closed: bool) -> None:
     """The regular price rests before and after hours; without a state nothing is claimed."""
-    assert read_result(good("AAPL", marketState=state), NOW).closed is closed
+    assert parse_result(good("AAPL", marketState=state), NOW).closed is closed

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from stockctl.sources.yahoo.client import TIMEOUT
-from stockctl.sources.yahoo.poller import split
+from stockctl.sources.yahoo.poller import split_symbols
 from support.yahoo.polling_run import LAST, Run, Scenario, last, run
 from support.yahoo.server import (
     CRUMB,
@@ -28,7 +28,7 @@ from support.yahoo.server import (
 LATER = MARKET_TIME + 60
 NAN, INFINITY = float("nan"), float("inf")
 MANY = [f"SYM{number}" for number in range(1000)]
-HALVES = [",".join(symbols) for symbols in split(MANY)]
+HALVES = [",".join(symbols) for symbols in split_symbols(MANY)]
 BAD_PRICES = {"A1": NAN, "A2": INFINITY, "A3": 0, "A4": -37.63, "A5": None, "A6": "12.5"}
 
 SCENARIOS = {

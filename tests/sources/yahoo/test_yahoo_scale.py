@@ -7,14 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 from stockctl.sources.yahoo.client import TIMEOUT
-from stockctl.sources.yahoo.poller import PATIENCE, split
+from stockctl.sources.yahoo.poller import MISSING_POLLS, split_symbols
 from support.yahoo.polling_run import LAST, Outcome, Run, Scenario, last, run
 from support.yahoo.server import EMPTY, HANG, MARKET_TIME, YahooStandIn, good, quotes, raw, status
 
 pytest_plugins = ["support.yahoo.fixtures"]
 
 MANY = [f"SYM{number:06d}" for number in range(3000)]
-PARTS = [",".join(part) for part in split(MANY)]
+PARTS = [",".join(part) for part in split_symbols(MANY)]
 
 
 def answers(part: str, **changes: object) -> object:
@@ -88,7 +88,7 @@ def test_a_request_that_hangs_does_not_keep_the_quotes_of_the_others(
     yahoo.script(PARTS[0], HANG)
     yahoo.script(PARTS[1], answers(PARTS[1], regularMarketTime=LAST))
     symbols = [symbol for part in PARTS[:2] for symbol in part.split(",")]
-    outcome, _ = polled(yahoo, yahoo_environment, tmp_path, symbols, patience=PATIENCE)
+    outcome, _ = polled(yahoo, yahoo_environment, tmp_path, symbols, patience=MISSING_POLLS)
     assert [len(tick) for tick in outcome.ticks] == [len(PARTS[1].split(","))]
     assert outcome.seconds < TIMEOUT
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.errors import SourceError, UsageError
-from stockctl.market.validation import Refusal
-from stockctl.retry import FaultBackoff
-from stockctl.sources.yahoo.errors import RateLimited, YahooFault
-from stockctl.sources.yahoo.poller import split
+from stockctl.market.validation import InvalidQuote
+from stockctl.retry import DoublingBackoff
+from stockctl.sources.yahoo.errors import RateLimited, YahooError
+from stockctl.sources.yahoo.poller import split_symbols
 from stockctl.sources.yahoo.source import YahooSource, next_start
-from stockctl.sources.yahoo.workers import Caller, Stopped
+from stockctl.sources.yahoo.workers import PollStopped, RequestPool
 from support.quote_strategies import examples
 
 
@@ -23,7 +23,7 @@ def test_waits_double_up_to_the_cap_and_are_jittered() -> None:
     """At 30 s: a minute, two, four, then five at most, each drawn from the upper half."""
     many = [
         [backoff.wait() for _ in range(6)]
-        for backoff in (FaultBackoff(30, 300, Random(n)) for n in range(99))
+        for backoff in (DoublingBackoff(30, 300, Random(n)) for n in range(99))
     ]
     for waits, longest in zip(zip(*many, strict=True), (60, 120, 240, 300, 300, 300), strict=True):
         assert longest / 2 <= min(waits) < longest * 0.6
@@ -33,7 +33,7 @@ def test_waits_double_up_to_the_cap_and_are_jittered() -> None:
 
 def test_success_begins_anew_and_tells_how_many_failed() -> None:
     """The wait after the next fault is a first wait again."""
-    backoff = FaultBackoff(30, 300, Random(1))
+    backoff = DoublingBackoff(30, 300, Random(1))
     for _ in range(4):
         backoff.wait()
     assert backoff.reset() == 4
@@ -45,7 +45,7 @@ def test_success_begins_anew_and_tells_how_many_failed() -> None:
 @given(st.floats(0.001, 1e6), st.integers(1, 200), st.integers())
 def test_no_fault_is_a_reason_to_ask_more_often(first: float, faults: int, seed: int) -> None:
     """A wait is never shorter than the interval, and never beyond five minutes unless that is."""
-    backoff = FaultBackoff(first, 300, Random(seed))
+    backoff = DoublingBackoff(first, 300, Random(seed))
     waits = [backoff.wait() for _ in range(faults)]
     assert min(waits) >= first
     assert max(waits) <= max(first, 300)
@@ -66,7 +66,7 @@ symbols = st.from_regex(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}", fullmatch=True)
 @given(st.lists(symbols, unique=True, max_size=600))
 def test_every_symbol_is_asked_for_once_and_urls_stay_short(asked: list[str]) -> None:
     """Whatever the symbols, no request is longer than servers take, and none could have been saved."""
-    lists = split(asked)
+    lists = split_symbols(asked)
     assert [symbol for one in lists for symbol in one] == asked
     lengths = [len(quote(",".join(one), safe="")) for one in lists]
     assert all(length <= 6000 for length in lengths)
@@ -77,19 +77,19 @@ def test_every_symbol_is_asked_for_once_and_urls_stay_short(asked: list[str]) ->
 
 def test_five_hundred_symbols_are_one_request() -> None:
     """Splitting is for the very many."""
-    assert len(split([f"SYM{number}" for number in range(500)])) == 1
-    assert len(split([f"SYM{number}" for number in range(2000)])) == 4
+    assert len(split_symbols([f"SYM{number}" for number in range(500)])) == 1
+    assert len(split_symbols([f"SYM{number}" for number in range(2000)])) == 4
 
 
 @pytest.fixture
-def caller() -> Iterator[Caller[object]]:
+def caller() -> Iterator[RequestPool[object]]:
     """A thread that makes calls."""
-    made: Caller[object] = Caller()
+    made: RequestPool[object] = RequestPool()
     yield made
     made.close()
 
 
-def test_a_call_gives_back_what_it_returns_or_raises(caller: Caller[object]) -> None:
+def test_a_call_gives_back_what_it_returns_or_raises(caller: RequestPool[object]) -> None:
     """A fault in the thread is a fault of the one who asked."""
 
     def limited() -> object:
@@ -99,14 +99,14 @@ def test_a_call_gives_back_what_it_returns_or_raises(caller: Caller[object]) -> 
         raise SourceError("unfit")
 
     assert caller.call(lambda: 42, Event()) == 42
-    with pytest.raises(YahooFault, match="HTTP 429"):
+    with pytest.raises(YahooError, match="HTTP 429"):
         caller.call(limited, Event())
     with pytest.raises(SourceError, match="unfit"):
         caller.call(unfit, Event())
     assert caller.call(lambda: 43, Event()) == 43
 
 
-def test_a_call_that_hangs_is_left_alone_when_the_program_stops(caller: Caller[object]) -> None:
+def test_a_call_that_hangs_is_left_alone_when_the_program_stops(caller: RequestPool[object]) -> None:
     """A request that takes half a minute does not keep Ctrl-C waiting."""
     stop, release, over = Event(), Event(), Event()
 
@@ -115,14 +115,14 @@ def test_a_call_that_hangs_is_left_alone_when_the_program_stops(caller: Caller[o
         release.wait(30)
         over.set()
 
-    with pytest.raises(Stopped):
+    with pytest.raises(PollStopped):
         caller.call(hang, stop)
     assert not over.is_set()
     release.set()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_bug_in_the_thread_does_not_hang_the_program(caller: Caller[object]) -> None:
+def test_a_bug_in_the_thread_does_not_hang_the_program(caller: RequestPool[object]) -> None:
     """What nobody foresaw ends the thread, and whoever waits for it learns so."""
     with pytest.raises(RuntimeError, match="thread that asks Yahoo has died"):
         caller.call(lambda: 1 // 0, Event())
@@ -140,7 +140,7 @@ def test_there_must_be_symbols_and_they_must_be_some() -> None:
     """Nothing to ask for is wrong usage, and so is what no symbol looks like."""
     with pytest.raises(UsageError, match="no symbol to ask Yahoo for"):
         YahooSource([])
-    with pytest.raises(Refusal, match="A,B"):
+    with pytest.raises(InvalidQuote, match="A,B"):
         YahooSource(["AAPL", "A,B"])
 
 
@@ -149,7 +149,7 @@ def test_wrong_usage_is_refused_while_running_too() -> None:
     source = YahooSource(["AAPL"])
     with pytest.raises(UsageError, match="no symbol to ask Yahoo for"):
         source.change_symbols([])
-    with pytest.raises(Refusal, match="A,B"):
+    with pytest.raises(InvalidQuote, match="A,B"):
         source.change_symbols(["A,B"])
     with pytest.raises(UsageError, match="cannot be 0 requests at once"):
         YahooSource(["AAPL"], parallel=0)

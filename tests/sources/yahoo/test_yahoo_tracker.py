@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stockctl.sources.yahoo.tracker import News, Watch
+from stockctl.sources.yahoo.tracker import PollDelta, QuoteTracker
 from support.yahoo.server import MARKET_TIME, good
 
 ASKED = ["AAPL", "MSFT", "IBM"]
@@ -13,10 +13,10 @@ NOW = datetime(2025, 10, 9, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def watch(caplog: pytest.LogCaptureFixture) -> Watch:
+def watch(caplog: pytest.LogCaptureFixture) -> QuoteTracker:
     """A watch over three symbols, all of whose words are kept."""
     caplog.set_level(logging.INFO, "stockctl.sources.yahoo")
-    return Watch(ASKED)
+    return QuoteTracker(ASKED)
 
 
 def everything(**changes: object) -> list[dict[str, object]]:
@@ -24,12 +24,12 @@ def everything(**changes: object) -> list[dict[str, object]]:
     return [good(symbol, **changes) for symbol in ASKED]
 
 
-def symbols(news: News) -> list[str]:
+def symbols(news: PollDelta) -> list[str]:
     """Return whose quotes are new."""
     return [quote.symbol for quote in news.quotes]
 
 
-def test_a_quote_of_the_same_market_time_is_sent_once(watch: Watch) -> None:
+def test_a_quote_of_the_same_market_time_is_sent_once(watch: QuoteTracker) -> None:
     """Looking again later makes no new quote of an old price."""
     assert symbols(watch.take(everything(), ASKED, NOW)) == ASKED
     assert symbols(watch.take(everything(), ASKED, NOW + timedelta(seconds=30))) == []
@@ -38,7 +38,7 @@ def test_a_quote_of_the_same_market_time_is_sent_once(watch: Watch) -> None:
 
 
 def test_a_quote_that_goes_back_in_time_is_counted_and_said_once(
-    watch: Watch, caplog: pytest.LogCaptureFixture
+    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Yahoo's servers disagree at times; what is older than the newest one sent stays out."""
     watch.take(everything(), ASKED, NOW)
@@ -53,7 +53,7 @@ def test_a_quote_that_goes_back_in_time_is_counted_and_said_once(
     assert symbols(watch.take(everything(regularMarketTime=MARKET_TIME + 1), ASKED, NOW)) == ASKED
 
 
-def test_a_bad_answer_is_rejected_when_it_changes_and_not_at_every_poll(watch: Watch) -> None:
+def test_a_bad_answer_is_rejected_when_it_changes_and_not_at_every_poll(watch: QuoteTracker) -> None:
     """The bid moves all the time; what counts is the fault, and the market time it has."""
     nan = float("nan")
     polls = [
@@ -69,21 +69,21 @@ def test_a_bad_answer_is_rejected_when_it_changes_and_not_at_every_poll(watch: W
     assert found == [1, 0, 1, 1, 0, 0, 1]
 
 
-def test_a_bad_answer_is_remembered_while_its_symbol_is_not_answered_for(watch: Watch) -> None:
+def test_a_bad_answer_is_remembered_while_its_symbol_is_not_answered_for(watch: QuoteTracker) -> None:
     """A request that failed, or came late, is no reason to reject the same again."""
     polls = [("AAPL", 0), ("MSFT", 12), ("AAPL", 0)]
     found = [len(watch.take([good(symbol, price)], [symbol], NOW).rejections) for symbol, price in polls]
     assert found == [1, 0, 0]
 
 
-def test_nameless_answers_are_told_apart_by_their_bytes(watch: Watch) -> None:
+def test_nameless_answers_are_told_apart_by_their_bytes(watch: QuoteTracker) -> None:
     """Two different ones in a poll are two rejections, and none again when they come again."""
     assert len(watch.take([1, 2, 2], ASKED, NOW).rejections) == 2
     assert len(watch.take([2, 1], ASKED, NOW).rejections) == 0
     assert len(watch.take([3], ASKED, NOW).rejections) == 1
 
 
-def test_an_answer_nobody_asked_for_is_ignored(watch: Watch) -> None:
+def test_an_answer_nobody_asked_for_is_ignored(watch: QuoteTracker) -> None:
     """A symbol that was not asked for is neither sent nor rejected."""
     news = watch.take([*everything(), good("META"), good("FB", 0)], ASKED, NOW)
     assert symbols(news) == ASKED
@@ -91,7 +91,7 @@ def test_an_answer_nobody_asked_for_is_ignored(watch: Watch) -> None:
 
 
 def test_missing_symbols_are_named_once_and_when_they_come_back(
-    watch: Watch, caplog: pytest.LogCaptureFixture
+    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One sentence for all that are newly missing, with how Yahoo spells; one when a symbol is there."""
     for results in ([good("IBM")], [good("IBM")], [good("IBM"), good("MSFT")], everything()):
@@ -109,7 +109,7 @@ def test_missing_symbols_are_named_once_and_when_they_come_back(
 
 
 def test_a_symbol_that_was_not_asked_for_this_time_is_not_missing(
-    watch: Watch, caplog: pytest.LogCaptureFixture
+    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """When a poll breaks off, nothing is said of the symbols behind the break."""
     watch.take([good("AAPL")], ["AAPL"], NOW)
@@ -121,7 +121,7 @@ def test_a_symbol_that_was_not_asked_for_this_time_is_not_missing(
 
 
 def test_prices_without_a_market_time_are_not_sent_and_said_once(
-    watch: Watch, caplog: pytest.LogCaptureFixture
+    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A price of unknown age is stale."""
     for _ in range(2):
@@ -134,7 +134,7 @@ def test_prices_without_a_market_time_are_not_sent_and_said_once(
 
 
 def test_the_end_and_the_beginning_of_a_session_are_said_once(
-    watch: Watch, caplog: pytest.LogCaptureFixture
+    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A market that closes is no fault, and a person should not wonder why nothing moves."""
     for state in ("REGULAR", "REGULAR", "POST", "CLOSED", "PRE", "REGULAR"):
@@ -147,7 +147,7 @@ def test_the_end_and_the_beginning_of_a_session_are_said_once(
 
 
 def test_a_closed_market_does_not_open_because_an_answer_is_bad_or_absent(
-    watch: Watch, caplog: pytest.LogCaptureFixture
+    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Only an answer that says so opens it."""
     watch.take([good("AAPL", marketState="CLOSED")], ["AAPL"], NOW)
@@ -158,7 +158,7 @@ def test_a_closed_market_does_not_open_because_an_answer_is_bad_or_absent(
     assert caplog.records[-1].getMessage() == "The market of AAPL is open."
 
 
-def test_an_odd_previous_close_is_said_once(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_odd_previous_close_is_said_once(watch: QuoteTracker, caplog: pytest.LogCaptureFixture) -> None:
     """Leaving a figure out in silence would look like a fault of ours."""
     for second in range(2):
         changes = {"regularMarketPreviousClose": 0.0001, "regularMarketTime": MARKET_TIME + second}
@@ -172,14 +172,14 @@ def test_many_symbols_make_one_short_sentence(caplog: pytest.LogCaptureFixture) 
     """Five hundred symbols whose market closes are one line, not five hundred."""
     many = [f"S{number}" for number in range(500)]
     caplog.set_level(logging.INFO, "stockctl.sources.yahoo")
-    Watch(many).take([good(symbol, 0, marketState="CLOSED") for symbol in many], many, NOW)
+    QuoteTracker(many).take([good(symbol, 0, marketState="CLOSED") for symbol in many], many, NOW)
     closed, rejected = [record.getMessage() for record in caplog.records]
     assert "S0, S1, S2, S3, S4 and 495 more" in closed
     assert rejected.endswith("; and 497 more.")
 
 
 def test_symbols_that_are_asked_for_no_more_are_forgotten(
-    watch: Watch, caplog: pytest.LogCaptureFixture
+    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Back again, a symbol begins anew; one that stays is not sent twice."""
     watch.take([good("AAPL"), good("IBM")], ASKED, NOW)
@@ -192,7 +192,7 @@ def test_symbols_that_are_asked_for_no_more_are_forgotten(
 
 
 def test_what_was_known_and_is_missing_is_told_apart_from_the_unknown(
-    watch: Watch, caplog: pytest.LogCaptureFixture
+    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The one may be back at the next poll, the other is misspelt."""
     for results in (everything(), [good("AAPL")], everything()):
@@ -203,7 +203,7 @@ def test_what_was_known_and_is_missing_is_told_apart_from_the_unknown(
     ]
 
 
-def test_why_a_symbol_gave_no_quote_is_known(watch: Watch) -> None:
+def test_why_a_symbol_gave_no_quote_is_known(watch: QuoteTracker) -> None:
     """What a single poll needs to explain itself."""
     results = [good("AAPL", 0), good("MSFT", regularMarketTime=0)]
     assert watch.take(results, ASKED, NOW).unread == {

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.sources.yahoo.errors import RateLimited, ServerFault, Withheld
-from stockctl.sources.yahoo.poller import Poller, Roster, split
+from stockctl.sources.yahoo.errors import CircuitOpen, RateLimited, ServerError
+from stockctl.sources.yahoo.poller import Poller, SymbolSchedule, split_symbols
 from stockctl.sources.yahoo.throttle import (
     BURST_SECONDS,
     LONGEST_REQUEST,
-    Breaker,
+    BreakerState,
+    CircuitBreaker,
     RateLimiter,
-    State,
-    seconds_of,
+    parse_retry_after,
 )
-from stockctl.sources.yahoo.tracker import Watch
-from stockctl.sources.yahoo.workers import Caller, Stopped
+from stockctl.sources.yahoo.tracker import QuoteTracker
+from stockctl.sources.yahoo.workers import PollStopped, RequestPool
 from support.quote_strategies import examples
 
 patient = examples(120)
@@ -44,12 +44,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def breaker(clock: Clock) -> Breaker:
+def breaker(clock: Clock) -> CircuitBreaker:
     """A closed breaker whose first wait is 30 to 60 s."""
-    return Breaker(30, rng=Random(1), clock=clock, today=lambda: TODAY + timedelta(seconds=clock.now - 1000))
+    return CircuitBreaker(
+        30, rng=Random(1), clock=clock, today=lambda: TODAY + timedelta(seconds=clock.now - 1000)
+    )
 
 
-def ask(breaker: Breaker, answer: Callable[[], object] = lambda: None) -> None:
+def ask(breaker: CircuitBreaker, answer: Callable[[], object] = lambda: None) -> None:
     """Make a request through a breaker."""
     with breaker.request():
         answer()
@@ -62,47 +64,47 @@ def limited(retry_after: float | None = None) -> None:
 
 def failed() -> None:
     """Fail for another reason."""
-    raise ServerFault(502)
+    raise ServerError(502)
 
 
-def test_a_closed_breaker_lets_all_through_and_no_other_fault_opens_it(breaker: Breaker) -> None:
+def test_a_closed_breaker_lets_all_through_and_no_other_fault_opens_it(breaker: CircuitBreaker) -> None:
     """Only a 429 is a limit."""
     ask(breaker)
-    with pytest.raises(ServerFault):
+    with pytest.raises(ServerError):
         ask(breaker, failed)
-    assert breaker.view() == (State.CLOSED, None, 0)
+    assert breaker.view() == (BreakerState.CLOSED, None, 0)
     breaker.check()
 
 
-def test_a_limit_withholds_all_until_its_time_is_over(breaker: Breaker, clock: Clock) -> None:
+def test_a_limit_withholds_all_until_its_time_is_over(breaker: CircuitBreaker, clock: Clock) -> None:
     """Nothing is sent while it is open, and how long that is can be read."""
     with pytest.raises(RateLimited, match="HTTP 429"):
         ask(breaker, limited)
-    assert breaker.state is State.OPEN
+    assert breaker.state is BreakerState.OPEN
     assert 30 <= breaker.left <= 60
     assert breaker.until == TODAY + timedelta(seconds=breaker.left)
     for refused in (breaker.check, lambda: ask(breaker)):
-        with pytest.raises(Withheld):
+        with pytest.raises(CircuitOpen):
             refused()
     assert breaker.view().limits == 1
     clock.now += breaker.left
-    assert breaker.state is State.HALF_OPEN
+    assert breaker.state is BreakerState.HALF_OPEN
     breaker.check()
 
 
-def test_half_open_one_request_decides_and_an_answer_closes(breaker: Breaker, clock: Clock) -> None:
+def test_half_open_one_request_decides_and_an_answer_closes(breaker: CircuitBreaker, clock: Clock) -> None:
     """A second request at the same time is withheld; after the answer all go, and waits are short again."""
     breaker.limited()
     clock.now += breaker.left
-    with breaker.request(), pytest.raises(Withheld):
+    with breaker.request(), pytest.raises(CircuitOpen):
         ask(breaker)
-    assert breaker.view() == (State.CLOSED, None, 1)
+    assert breaker.view() == (BreakerState.CLOSED, None, 1)
     ask(breaker)
     breaker.limited()
     assert breaker.left <= 60
 
 
-def test_another_limit_doubles_the_wait(breaker: Breaker, clock: Clock) -> None:
+def test_another_limit_doubles_the_wait(breaker: CircuitBreaker, clock: Clock) -> None:
     """Up to five minutes, with jitter: never the same wait twice."""
     waits = []
     for _ in range(6):
@@ -116,30 +118,32 @@ def test_another_limit_doubles_the_wait(breaker: Breaker, clock: Clock) -> None:
     assert breaker.view().limits == 6
 
 
-def test_half_open_another_fault_decides_nothing(breaker: Breaker, clock: Clock) -> None:
+def test_half_open_another_fault_decides_nothing(breaker: CircuitBreaker, clock: Clock) -> None:
     """A 502 says nothing about the limit: the next request is the one to see."""
     breaker.limited()
     clock.now += breaker.left
-    with pytest.raises(ServerFault):
+    with pytest.raises(ServerError):
         ask(breaker, failed)
-    assert breaker.state is State.HALF_OPEN
+    assert breaker.state is BreakerState.HALF_OPEN
     ask(breaker)
-    assert breaker.state is State.CLOSED
+    assert breaker.state is BreakerState.CLOSED
 
 
-def test_what_was_under_way_neither_closes_nor_prolongs(breaker: Breaker) -> None:
+def test_what_was_under_way_neither_closes_nor_prolongs(breaker: CircuitBreaker) -> None:
     """Four requests of one poll meet one limit, not four; an answer sent before it proves nothing."""
     with breaker.request():
         breaker.limited()
         left = breaker.left
-    assert (breaker.state, breaker.left) == (State.OPEN, left)
+    assert (breaker.state, breaker.left) == (BreakerState.OPEN, left)
     for _ in range(3):
         breaker.limited()
     assert breaker.left == pytest.approx(left)
     assert breaker.view().limits == 1
 
 
-def test_an_answer_that_is_late_does_not_close_what_has_opened_since(breaker: Breaker, clock: Clock) -> None:
+def test_an_answer_that_is_late_does_not_close_what_has_opened_since(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
     """Half open twice: the first request's answer comes when the second has been limited already."""
     breaker.limited()
     clock.now += breaker.left
@@ -148,21 +152,23 @@ def test_an_answer_that_is_late_does_not_close_what_has_opened_since(breaker: Br
         clock.now += breaker.left
         with pytest.raises(RateLimited), breaker.request():
             limited()
-    assert breaker.state is State.OPEN
+    assert breaker.state is BreakerState.OPEN
 
 
 @pytest.mark.parametrize(
     ("asked", "least", "most"),
     [(1, 30, 60), (200, 200, 220), (10**9, LONGEST_REQUEST, LONGEST_REQUEST * 1.1)],
 )
-def test_retry_after_is_honoured_within_reason(breaker: Breaker, asked: int, least: int, most: float) -> None:
+def test_retry_after_is_honoured_within_reason(
+    breaker: CircuitBreaker, asked: int, least: int, most: float
+) -> None:
     """Never less than Yahoo asks for, a little more so that programs do not come as one, an hour at most."""
     with pytest.raises(RateLimited):
         ask(breaker, lambda: limited(asked))
     assert least <= breaker.left <= most
 
 
-def test_a_longer_wish_prolongs_an_open_breaker(breaker: Breaker) -> None:
+def test_a_longer_wish_prolongs_an_open_breaker(breaker: CircuitBreaker) -> None:
     """The second of two parallel answers may know better."""
     breaker.limited()
     breaker.limited(500)
@@ -171,14 +177,14 @@ def test_a_longer_wish_prolongs_an_open_breaker(breaker: Breaker) -> None:
     assert breaker.left >= 500
 
 
-def test_a_stopped_request_leaves_the_breaker_as_it_was(breaker: Breaker, clock: Clock) -> None:
+def test_a_stopped_request_leaves_the_breaker_as_it_was(breaker: CircuitBreaker, clock: Clock) -> None:
     """Whoever comes next may be the one to see."""
     breaker.limited()
     clock.now += breaker.left
-    with pytest.raises(Stopped), breaker.request():
-        raise Stopped
+    with pytest.raises(PollStopped), breaker.request():
+        raise PollStopped
     ask(breaker)
-    assert breaker.state is State.CLOSED
+    assert breaker.state is BreakerState.CLOSED
 
 
 events = st.lists(
@@ -196,7 +202,7 @@ events = st.lists(
 def test_while_it_is_open_nothing_is_sent(steps: list[tuple[str, object]], seed: int) -> None:
     """Whatever happens: after each limit, no request before the time it said, and one decides then."""
     clock = Clock()
-    breaker = Breaker(30, rng=Random(seed), clock=clock, today=lambda: TODAY)
+    breaker = CircuitBreaker(30, rng=Random(seed), clock=clock, today=lambda: TODAY)
     silent_until = 0.0
     for kind, value in steps:
         if kind == "pass":
@@ -209,14 +215,14 @@ def test_while_it_is_open_nothing_is_sent(steps: list[tuple[str, object]], seed:
                     limited(float(str(value)) if kind == "retry" else None)
                 if value == "fault":
                     failed()
-            assert breaker.state is State.CLOSED
-        except Withheld:
+            assert breaker.state is BreakerState.CLOSED
+        except CircuitOpen:
             assert breaker.left > 0
         except RateLimited as fault:
             silent_until = clock.now + max(30.0, min(fault.retry_after or 0, LONGEST_REQUEST))
-            assert breaker.state is State.OPEN
-        except ServerFault:
-            assert breaker.state is not State.OPEN
+            assert breaker.state is BreakerState.OPEN
+        except ServerError:
+            assert breaker.state is not BreakerState.OPEN
 
 
 @pytest.mark.parametrize(
@@ -240,14 +246,14 @@ def test_while_it_is_open_nothing_is_sent(steps: list[tuple[str, object]], seed:
 )
 def test_retry_after_is_seconds_or_a_date(header: object, seconds: float | None) -> None:
     """What is over or cannot be understood asks for nothing."""
-    assert seconds_of(header, TODAY) == seconds
+    assert parse_retry_after(header, TODAY) == seconds
 
 
 @patient
 @given(st.text(max_size=40))
 def test_no_header_does_any_harm(header: str) -> None:
     """Whatever a server writes, it is a time above zero or none."""
-    found = seconds_of(header, TODAY)
+    found = parse_retry_after(header, TODAY)
     assert found is None or found > 0
 
 
@@ -297,17 +303,17 @@ def test_waiting_for_a_turn_ends_when_the_program_stops() -> None:
     limiter, stop = RateLimiter(1e-3), Event()
     limiter.wait(stop)
     stop.set()
-    with pytest.raises(Stopped):
+    with pytest.raises(PollStopped):
         limiter.wait(stop)
-    caller: Caller[None] = Caller()
-    with pytest.raises(Stopped):
+    caller: RequestPool[None] = RequestPool()
+    with pytest.raises(PollStopped):
         caller.call(lambda: limiter.wait(stop), stop)
     caller.close()
 
 
 def test_calls_run_at_once_up_to_the_bound_and_keep_their_order() -> None:
     """Three at a time of twelve; a fault of one is its own answer, and the others have theirs."""
-    caller: Caller[int] = Caller(3)
+    caller: RequestPool[int] = RequestPool(3)
     both, running, most = Event(), [], []
 
     def call(number: int) -> int:
@@ -318,7 +324,7 @@ def test_calls_run_at_once_up_to_the_bound_and_keep_their_order() -> None:
         assert both.wait(60)
         running.remove(number)
         if number == 5:
-            raise ServerFault(502)
+            raise ServerError(502)
         return number
 
     found = caller.call_all([lambda number=number: call(number) for number in range(12)], Event())
@@ -330,7 +336,7 @@ def test_calls_run_at_once_up_to_the_bound_and_keep_their_order() -> None:
 
 def test_a_call_that_hangs_holds_up_the_others_for_no_longer_than_patience() -> None:
     """What is there comes in its order, then each of the rest as it comes; nothing is lost or twice."""
-    caller: Caller[int] = Caller(3)
+    caller: RequestPool[int] = RequestPool(3)
     hanging = Event()
 
     def hang() -> int:
@@ -352,17 +358,19 @@ def test_a_call_that_hangs_holds_up_the_others_for_no_longer_than_patience() -> 
 
 
 @pytest.fixture
-def roster(clock: Clock) -> Roster:
+def roster(clock: Clock) -> SymbolSchedule:
     """Three symbols, polled every 30 s."""
-    return Roster(["AAPL", "NOPE", "IBM"], interval=30, rarest=3600, clock=clock)
+    return SymbolSchedule(["AAPL", "NOPE", "IBM"], interval=30, rarest=3600, clock=clock)
 
 
-def asked(roster: Roster) -> list[tuple[list[str], bool]]:
+def asked(roster: SymbolSchedule) -> list[tuple[list[str], bool]]:
     """Return what is to be asked for now."""
     return [(list(symbols), unknown) for symbols, unknown in roster.requests()]
 
 
-def test_an_unknown_symbol_is_asked_for_apart_and_ever_more_rarely(roster: Roster, clock: Clock) -> None:
+def test_an_unknown_symbol_is_asked_for_apart_and_ever_more_rarely(
+    roster: SymbolSchedule, clock: Clock
+) -> None:
     """After a minute, two, four, up to an hour; the others at every poll, in a request without it."""
     assert asked(roster) == [(["AAPL", "NOPE", "IBM"], False)]
     roster.note(["AAPL", "NOPE", "IBM"], {"NOPE"})
@@ -381,7 +389,7 @@ def test_an_unknown_symbol_is_asked_for_apart_and_ever_more_rarely(roster: Roste
     assert set(gaps[8:]) == {3600}
 
 
-def test_a_symbol_that_is_known_again_is_back_with_the_others(roster: Roster, clock: Clock) -> None:
+def test_a_symbol_that_is_known_again_is_back_with_the_others(roster: SymbolSchedule, clock: Clock) -> None:
     """And stays there whatever later answers lack: one failure never means that a symbol is gone."""
     roster.note(["AAPL", "NOPE", "IBM"], {"NOPE"})
     clock.now += 60
@@ -394,12 +402,12 @@ def test_a_symbol_that_is_known_again_is_back_with_the_others(roster: Roster, cl
 
 def test_nothing_is_asked_while_all_unknown_symbols_rest(clock: Clock) -> None:
     """No request is no fault."""
-    roster = Roster(["NOPE"], interval=30, clock=clock)
+    roster = SymbolSchedule(["NOPE"], interval=30, clock=clock)
     roster.note(["NOPE"], {"NOPE"})
     assert asked(roster) == []
 
 
-def test_symbols_may_change_while_running(roster: Roster, clock: Clock) -> None:
+def test_symbols_may_change_while_running(roster: SymbolSchedule, clock: Clock) -> None:
     """What stays keeps what is known of it, what goes is forgotten, what comes is asked for at once."""
     roster.note(["AAPL", "NOPE", "IBM"], {"NOPE"})
     roster.change(["IBM", "NOPE", "MSFT"])
@@ -412,7 +420,7 @@ def test_symbols_may_change_while_running(roster: Roster, clock: Clock) -> None:
 class Limited:
     """A client that is limited whenever it asks, and notes for whom it did."""
 
-    def __init__(self, breaker: Breaker) -> None:
+    def __init__(self, breaker: CircuitBreaker) -> None:
         self.breaker = breaker
         self.asked: list[Sequence[str]] = []
 
@@ -422,17 +430,19 @@ class Limited:
 
 
 def test_after_a_limit_one_request_decides_whether_the_others_are_sent(
-    breaker: Breaker, clock: Clock
+    breaker: CircuitBreaker, clock: Clock
 ) -> None:
     """Limited again, the others stay, even when the new wait is over before they would go."""
     symbols = [f"SYM{number}" for number in range(1000)]
     breaker.limited()
     clock.now += breaker.left
-    client, caller = Limited(breaker), Caller(4)
-    poller = Poller(client, Roster(symbols, interval=30, clock=clock), Watch(symbols), lambda: TODAY)
+    client, caller = Limited(breaker), RequestPool(4)
+    poller = Poller(
+        client, SymbolSchedule(symbols, interval=30, clock=clock), QuoteTracker(symbols), lambda: TODAY
+    )
     [outcome] = poller.poll(caller, Event())
     caller.close()
-    assert client.asked == split(symbols)[:1]
+    assert client.asked == split_symbols(symbols)[:1]
     assert outcome.is_limited
     assert list(outcome.unasked) == symbols
 
@@ -445,7 +455,7 @@ names = st.integers(1, 40).map(lambda count: [f"S{number}" for number in range(c
 def test_every_symbol_is_in_one_request_unless_it_rests(symbols: list[str], data: st.DataObject) -> None:
     """Through any answers and pauses: no symbol twice, none forgotten, none at rest for over an hour."""
     clock = Clock()
-    roster = Roster(symbols, interval=30, clock=clock)
+    roster = SymbolSchedule(symbols, interval=30, clock=clock)
     last = dict.fromkeys(symbols, clock.now)
     for _ in range(data.draw(st.integers(1, 12))):
         requests = roster.requests()

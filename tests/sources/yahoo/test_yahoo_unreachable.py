@@ -12,16 +12,16 @@ import pytest
 import trustme
 
 from stockctl.sources.yahoo.errors import (
-    Malformed,
-    NameFault,
-    ProxyFault,
+    AccessDenied,
+    MalformedResponse,
+    NameResolutionError,
+    ProxyError,
     RateLimited,
-    Refused,
-    ServerFault,
+    ServerError,
     TimedOut,
-    TlsFault,
+    TlsError,
     Unreachable,
-    fault_of,
+    classify_error,
 )
 from support.paths import REPOSITORY, TESTS
 from support.yahoo.polling_run import once, run
@@ -167,19 +167,19 @@ class HttpError(OSError):
     [
         (HttpError(429), "", RateLimited),
         (HttpError(401), "Too Many Requests\r\n", RateLimited),
-        (HttpError(401), "a1b2", Refused),
-        (HttpError(403), "", Refused),
-        (HttpError(999), "", Refused),
-        (HttpError(500), "", ServerFault),
-        (HttpError(599), "", ServerFault),
-        (json.JSONDecodeError("no", "<html>", 0), "", Malformed),
-        (KeyError("A3"), "", Malformed),
+        (HttpError(401), "a1b2", AccessDenied),
+        (HttpError(403), "", AccessDenied),
+        (HttpError(999), "", AccessDenied),
+        (HttpError(500), "", ServerError),
+        (HttpError(599), "", ServerError),
+        (json.JSONDecodeError("no", "<html>", 0), "", MalformedResponse),
+        (KeyError("A3"), "", MalformedResponse),
         (TimeoutError(), "", Unreachable),
-        (ssl.SSLError("handshake"), "", TlsFault),
-        (socket.gaierror(-2, "Name or service not known"), "", NameFault),
+        (ssl.SSLError("handshake"), "", TlsError),
+        (socket.gaierror(-2, "Name or service not known"), "", NameResolutionError),
     ],
 )
 def test_every_exception_has_a_name_of_ours(error: Exception, crumb: str, fault: type) -> None:
     """Limits first, then answers, then the network; and what stumbles is a malformed answer."""
-    assert type(fault_of(error, crumb)) in (fault, TimedOut if fault is Unreachable else fault)
-    assert issubclass(ProxyFault, Unreachable)
+    assert type(classify_error(error, crumb)) in (fault, TimedOut if fault is Unreachable else fault)
+    assert issubclass(ProxyError, Unreachable)

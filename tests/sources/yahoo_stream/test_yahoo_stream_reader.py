@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.errors import SourceError, UsageError
-from stockctl.market.plausibility import Plausibility
+from stockctl.market.plausibility import PlausibilityChecker
 from stockctl.market.quote import Quote
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.yahoo_stream.connection import Watchdog
 from stockctl.sources.yahoo_stream.context import Counters
-from stockctl.sources.yahoo_stream.protocol import close_before, read_pricing, requests
-from stockctl.sources.yahoo_stream.reader import Arrival, Newest
-from stockctl.sources.yahoo_stream.source import Closed, Inbox, YahooLiveSource
+from stockctl.sources.yahoo_stream.protocol import close_before, parse_pricing, subscribe_messages
+from stockctl.sources.yahoo_stream.reader import Arrival, QuoteMerger
+from stockctl.sources.yahoo_stream.source import BoundedQueue, QueueClosed, YahooStreamSource
 from support.quote_strategies import examples
 
 NOW = datetime(2025, 10, 9, 15, 5, tzinfo=UTC)
@@ -49,7 +49,7 @@ class Message(NamedTuple):
 
 def read(**fields: object) -> Quote:
     """Return the quote in a message with these fields."""
-    quote = read_pricing(Message(**fields), NOW).quote
+    quote = parse_pricing(Message(**fields), NOW).quote
     assert quote is not None
     return quote
 
@@ -120,7 +120,7 @@ def test_a_close_that_cannot_be_is_left_out(fields: dict[str, float]) -> None:
 
 def test_a_price_of_unknown_time_is_no_quote() -> None:
     """Nobody knows how old it is."""
-    assert read_pricing(Message(time=0), NOW).quote is None
+    assert parse_pricing(Message(time=0), NOW).quote is None
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_a_price_of_unknown_time_is_no_quote() -> None:
 )
 def test_what_decides_must_be_right(fields: dict[str, object], reason: str) -> None:
     """Each refusal names the field and the value."""
-    with pytest.raises(Refusal, match=reason):
-        read_pricing(Message(**fields), NOW)
+    with pytest.raises(InvalidQuote, match=reason):
+        parse_pricing(Message(**fields), NOW)
 
 
 def arrival(second: str, price: str = "10", *, polled: bool = False) -> Arrival:
@@ -164,7 +164,7 @@ def arrival(second: str, price: str = "10", *, polled: bool = False) -> Arrival:
 def test_only_what_is_new_is_handed_on(arrivals: list[Arrival], new: list[int]) -> None:
     """Time never goes back for a symbol, and what is left out is counted."""
     counters = Counters()
-    newest = Newest(counters, Plausibility(), lambda: NOW)
+    newest = QuoteMerger(counters, PlausibilityChecker(), lambda: NOW)
     assert [newest.take(one) for one in arrivals] == [
         one.quote if is_new else None for one, is_new in zip(arrivals, new, strict=True)
     ]
@@ -174,7 +174,7 @@ def test_only_what_is_new_is_handed_on(arrivals: list[Arrival], new: list[int]) 
 def test_a_quote_that_cannot_be_true_blocks_none_after_it() -> None:
     """A time of tomorrow and a price in pence are rejected once each, and the next good one is new."""
     counters = Counters()
-    newest = Newest(counters, Plausibility(), lambda: NOW)
+    newest = QuoteMerger(counters, PlausibilityChecker(), lambda: NOW)
     tomorrow = arrival("02.000")._replace(
         quote=arrival("02.000").quote._replace(timestamp="2025-10-10T15:00:00.000Z")
     )
@@ -213,7 +213,7 @@ def test_patience_doubles_until_something_is_heard() -> None:
 
 def test_a_full_inbox_makes_the_writer_wait() -> None:
     """Nothing is dropped, and the order stays."""
-    inbox: Inbox[int] = Inbox(2)
+    inbox: BoundedQueue[int] = BoundedQueue(2)
 
     def write() -> None:
         for number in range(100):
@@ -232,11 +232,11 @@ def test_a_full_inbox_makes_the_writer_wait() -> None:
 
 def test_a_closed_inbox_gives_what_it_has_and_then_its_reason() -> None:
     """A writer that waits is let go, and the first reason counts."""
-    inbox: Inbox[int] = Inbox(1)
+    inbox: BoundedQueue[int] = BoundedQueue(1)
     inbox.put([1])
     inbox.close(SourceError("unfit"))
     inbox.close()
-    with pytest.raises(Closed):
+    with pytest.raises(QueueClosed):
         inbox.put([2])
     assert inbox.take(0) == [1]
     with pytest.raises(SourceError, match="unfit"):
@@ -245,34 +245,34 @@ def test_a_closed_inbox_gives_what_it_has_and_then_its_reason() -> None:
 
 def test_what_has_come_is_handed_on_after_a_wish_to_stop() -> None:
     """Once, judged like the rest; whoever brings more is told that nobody reads."""
-    inbox: Inbox[Arrival | Rejection] = Inbox(10)
+    inbox: BoundedQueue[Arrival | Rejection] = BoundedQueue(10)
     inbox.put([Arrival(read(), polled=False), Arrival(read(), polled=False)])
     stop = Event()
     stop.set()
-    source = YahooLiveSource(["AAPL"], clock=lambda: NOW)
+    source = YahooStreamSource(["AAPL"], clock=lambda: NOW)
     assert list(source._read(inbox, stop)) == [[read()]]
     assert list(source._read(inbox, stop)) == []
-    with pytest.raises(Closed):
+    with pytest.raises(QueueClosed):
         inbox.put([Arrival(read(), polled=False)])
 
 
 def test_many_symbols_are_subscribed_to_in_several_messages() -> None:
     """Each stays below what servers take, and every symbol is in one."""
     symbols = [f"SYMBOL{number:05}.XX" for number in range(2500)]
-    messages = list(requests("subscribe", symbols))
+    messages = list(subscribe_messages("subscribe", symbols))
     assert [len(message) < 65536 for message in messages] == [True] * 3
     assert "".join(messages).count("SYMBOL") == 2500
-    assert list(requests("unsubscribe", [])) == []
+    assert list(subscribe_messages("unsubscribe", [])) == []
 
 
 def test_there_must_be_symbols_and_an_interval() -> None:
     """Wrong usage is named at once, and a change that is wrong changes nothing."""
     with pytest.raises(UsageError, match="no symbol to ask Yahoo for"):
-        YahooLiveSource([])
+        YahooStreamSource([])
     with pytest.raises(UsageError, match="interval of 0 s is not above zero"):
-        YahooLiveSource(["AAPL"], interval=0)
-    source = YahooLiveSource(["AAPL"])
-    with pytest.raises(Refusal, match="A B"):
+        YahooStreamSource(["AAPL"], interval=0)
+    source = YahooStreamSource(["AAPL"])
+    with pytest.raises(InvalidQuote, match="A B"):
         source.change_symbols(["MSFT", "A B"])
     with pytest.raises(UsageError):
         source.change_symbols([])
@@ -282,7 +282,7 @@ def test_the_first_late_quote_is_named(caplog: pytest.LogCaptureFixture) -> None
     """A poll knows whole seconds; what the connection tells of an earlier one afterwards is out of order."""
     caplog.set_level("INFO", "stockctl")
     counters = Counters()
-    newest = Newest(counters, Plausibility(), lambda: NOW)
+    newest = QuoteMerger(counters, PlausibilityChecker(), lambda: NOW)
     quote = read()
     assert newest.take(Arrival(quote._replace(timestamp="2025-10-09T15:00:05.000Z"), polled=True))
     for _ in range(3):

@@ -6,7 +6,7 @@ from threading import Event, Thread
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from stockctl.sources.yahoo_stream.websocket import FAULTS, open_connection, why
+from stockctl.sources.yahoo_stream.websocket import FAULTS, describe_error, open_connection
 
 SECONDS = 20
 
@@ -65,7 +65,7 @@ def test_a_proxy_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch, proxy:
     monkeypatch.setenv("WSS_PROXY", proxy)
     with pytest.raises(FAULTS) as failed, open_connection("wss://yahoo.invalid", SECONDS):
         pass
-    assert "by the proxy that is set (HTTPS_PROXY" in why(failed.value)
-    assert reason in why(failed.value)
-    assert why(failed.value).endswith("Correct or unset it, and start again")
-    assert "secret" not in why(failed.value)
+    assert "by the proxy that is set (HTTPS_PROXY" in describe_error(failed.value)
+    assert reason in describe_error(failed.value)
+    assert describe_error(failed.value).endswith("Correct or unset it, and start again")
+    assert "secret" not in describe_error(failed.value)

@@ -10,13 +10,13 @@ from botocore.session import get_session
 
 from stockctl.backends.aws.client import Connection
 from stockctl.backends.aws.pipeline import AwsPipeline
-from stockctl.backends.aws.stack.events import Pace, Progress
+from stockctl.backends.aws.stack.events import PollInterval, StackEvent
 from stockctl.backends.aws.stack.lambda_code import Bundle, build
 from stockctl.backends.aws.stack.provision import Plan
 from stockctl.config.schema import Settings
 from support.aws.ministack_server import REGION
 
-FAST = Pace(0.05)
+FAST = PollInterval(0.05)
 installed_code = cache(build)
 
 
@@ -50,7 +50,7 @@ def yes(plan: Plan) -> bool:
     return True
 
 
-def quiet(progress: Progress) -> None:
+def quiet(progress: StackEvent) -> None:
     """Listen to nothing."""
 
 

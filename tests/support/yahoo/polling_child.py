@@ -74,7 +74,7 @@ def run(scenario: dict) -> dict:
     root, words = logging.getLogger(), _StopAtWords(scenario, stop)
     root.addHandler(log)
     root.addHandler(words)
-    poller.PATIENCE = scenario.get("patience", 60.0)
+    poller.MISSING_POLLS = scenario.get("patience", 60.0)
     per_minute = scenario.get("requests_per_minute")
     limiter = RateLimiter(per_minute) if per_minute else None
     source = YahooSource(

@@ -21,12 +21,12 @@ from threading import Event, Timer
 from time import monotonic
 
 from stockctl.errors import SourceError
-from stockctl.market.policy import WhenClosedPolicy
+from stockctl.market.policy import MarketClosedPolicy
 from stockctl.market.quote import encode_quote
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.market_hours import WhenClosed
-from stockctl.sources.yahoo_stream.connection import Pace
-from stockctl.sources.yahoo_stream.source import YahooLiveSource
+from stockctl.sources.market_hours import MarketHoursSource
+from stockctl.sources.yahoo_stream.connection import ConnectionTimeouts
+from stockctl.sources.yahoo_stream.source import YahooStreamSource
 from support.yahoo.polling_child import DEADLINE, LATE, _Record, _StopAtWords
 
 HEAVY = ("yfinance", "pandas", "curl_cffi", "requests", "exchange_calendars")
@@ -40,17 +40,17 @@ class _Run:
         self.scenario = scenario
         self.now = datetime.fromisoformat(scenario.get("now", NOW))
         self.stop, self.log, self.ticks, self.error = Event(), _Record(), [], None
-        self.live = YahooLiveSource(
+        self.live = YahooStreamSource(
             scenario["symbols"].split(","),
             interval=scenario.get("interval", 0.02),
-            pace=Pace(**{**FAST, **scenario.get("pace", {})}),
+            pace=ConnectionTimeouts(**{**FAST, **scenario.get("pace", {})}),
             clock=lambda: self.now,
             rng=Random(1),
         )
         self.source = self.live
         if policy := scenario.get("when_closed"):
-            self.source = WhenClosed(
-                self.live, scenario["symbols"].split(","), WhenClosedPolicy(policy), clock=lambda: self.now
+            self.source = MarketHoursSource(
+                self.live, scenario["symbols"].split(","), MarketClosedPolicy(policy), clock=lambda: self.now
             )
 
     def go(self) -> dict:

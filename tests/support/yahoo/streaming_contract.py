@@ -4,8 +4,8 @@ from datetime import datetime
 from random import Random
 
 from stockctl.sources.testing import SourceContract
-from stockctl.sources.yahoo_stream.connection import Pace
-from stockctl.sources.yahoo_stream.source import YahooLiveSource
+from stockctl.sources.yahoo_stream.connection import ConnectionTimeouts
+from stockctl.sources.yahoo_stream.source import YahooStreamSource
 from support.yahoo.streaming_child import FAST, NOW
 
 
@@ -15,7 +15,9 @@ class TestYahooLive(SourceContract):
     sample_ticks = 3
     silence = 30.0  # it always has more to give
 
-    def make(self) -> YahooLiveSource:
+    def make(self) -> YahooStreamSource:
         """Return a source whose connection tells a quote at each heartbeat."""
         now = datetime.fromisoformat(NOW)
-        return YahooLiveSource(["AAPL", "MSFT"], pace=Pace(**FAST), clock=lambda: now, rng=Random(1))
+        return YahooStreamSource(
+            ["AAPL", "MSFT"], pace=ConnectionTimeouts(**FAST), clock=lambda: now, rng=Random(1)
+        )

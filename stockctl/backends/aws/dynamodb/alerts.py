@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from stockctl.backends.aws.client import Client
 from stockctl.backends.aws.dynamodb.items import alert_item, read_alert
 from stockctl.backends.aws.dynamodb.quotes import Range, Table
-from stockctl.backends.aws.errors import error_code, explained
+from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.market.alert import Alert
 from stockctl.market.timestamp import format_timestamp, to_datetime
@@ -105,7 +105,7 @@ class DynamoAlertTail:
         self._since = since or self._settled()
         self._seen: dict[str, str] = {}
 
-    @explained()
+    @translate_errors()
     def read(self) -> Sequence[Alert]:
         """Return what came since the last read, oldest first, each alert once."""
         found = [alert for alert in self._read_since(self._since) if alert.alert_id not in self._seen]
@@ -145,7 +145,7 @@ class DynamoAlertReader:
         self._index = Table(client, name, index="by_day")
         self._clock = clock
 
-    @explained()
+    @translate_errors()
     def recent(
         self, *, kinds: Collection[str] = (), since: str | None = None, limit: int = 0
     ) -> Sequence[Alert]:
@@ -160,7 +160,7 @@ class DynamoAlertReader:
         found = sorted(_of(kinds, self._scan(since)), key=_order, reverse=True)
         return found[: limit or None]
 
-    @explained()
+    @translate_errors()
     def follow(self, since: str | None = None) -> DynamoAlertTail:
         """Return a tail that begins at ``since``, or after the newest alert."""
         tail = DynamoAlertTail(self.since, self._clock, since)
@@ -172,7 +172,7 @@ class DynamoAlertReader:
         """Return the alerts created from ``moment`` on, oldest first."""
         return self.recent(since=moment)[::-1]
 
-    @explained()
+    @translate_errors()
     def count(self) -> int:
         """Return how many alerts are logged; that reads all of them."""
         pages = self._client.get_paginator("scan").paginate(TableName=self._name, Select="COUNT")

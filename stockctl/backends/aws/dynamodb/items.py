@@ -11,21 +11,21 @@ from typing import Any, TypeAlias, TypeVar
 
 from stockctl.errors import AwsError
 from stockctl.market.alert import Alert
-from stockctl.market.numbers import plain
-from stockctl.market.quote import Precedent, StoredQuote
+from stockctl.market.numbers import format_decimal
+from stockctl.market.quote import EnrichedQuote, PriorQuote
 
 Attribute: TypeAlias = Mapping[str, Any]
 Item: TypeAlias = Mapping[str, Attribute]
 Value: TypeAlias = Any
-Row = TypeVar("Row", Precedent, StoredQuote, Alert)
+Row = TypeVar("Row", PriorQuote, EnrichedQuote, Alert)
 
 _NUMBERS = frozenset(
     ("price", "previous_close", "open", "high", "low", "change", "change_percent", "sma_short", "sma_long")
 )  # fmt: skip
 _TRUTHS = frozenset(("anomaly", "anomaly_alert"))
 _REQUIRED = {
-    Precedent: ("timestamp", "price"),
-    StoredQuote: ("symbol", "timestamp", "price", "source", "anomaly", "anomaly_alert"),
+    PriorQuote: ("timestamp", "price"),
+    EnrichedQuote: ("symbol", "timestamp", "price", "source", "anomaly", "anomaly_alert"),
     Alert: ("alert_id", "symbol", "timestamp", "kind", "price", "message", "created_at"),
 }
 
@@ -34,7 +34,7 @@ class UnreadableItem(AwsError):
     """An item is not one that stockctl wrote."""
 
 
-def quote_item(quote: StoredQuote, expires_at: int | None = None) -> dict[str, Attribute]:
+def quote_item(quote: EnrichedQuote, expires_at: int | None = None) -> dict[str, Attribute]:
     """Return the item of ``quote``; ``expires_at`` in epoch seconds is no part of the quote."""
     item = _item(quote._asdict())
     if expires_at is not None:
@@ -42,22 +42,22 @@ def quote_item(quote: StoredQuote, expires_at: int | None = None) -> dict[str, A
     return item
 
 
-def read_quote(item: Item) -> StoredQuote:
+def read_quote(item: Item) -> EnrichedQuote:
     """Return the quote of an item or of its image in the table's stream.
 
     Raises:
         UnreadableItem: it is no stored quote.
     """
-    return _read(StoredQuote, item)
+    return _read(EnrichedQuote, item)
 
 
-def read_precedent(item: Item) -> Precedent:
+def read_prior_quote(item: Item) -> PriorQuote:
     """Return what a later quote needs to know of a stored one.
 
     Raises:
         UnreadableItem: it is no stored quote.
     """
-    return _read(Precedent, item)
+    return _read(PriorQuote, item)
 
 
 def alert_item(alert: Alert) -> dict[str, Attribute]:
@@ -81,7 +81,7 @@ def _item(fields: Mapping[str, object]) -> dict[str, Attribute]:
 
 def _attribute(value: object) -> Attribute:
     if type(value) is Decimal:
-        return {"N": plain(value)}
+        return {"N": format_decimal(value)}
     if type(value) is bool:
         return {"BOOL": value}
     return {"N": str(value)} if type(value) is int else {"S": value}

@@ -7,11 +7,11 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.dynamodb.items import Item, quote_item, read_precedent, read_quote
-from stockctl.backends.aws.errors import explained
+from stockctl.backends.aws.dynamodb.items import Item, quote_item, read_prior_quote, read_quote
+from stockctl.backends.aws.errors import translate_errors
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.errors import AwsError
-from stockctl.market.quote import Precedent, StoredQuote
+from stockctl.market.quote import EnrichedQuote, PriorQuote
 from stockctl.retry import Backoff
 
 
@@ -125,31 +125,31 @@ class DynamoQuoteTable:
     ) -> None:
         self._client = client
         self._name = name
-        self._precedents = Table(client, name, consistent=True, attributes=Precedent._fields)
+        self._precedents = Table(client, name, consistent=True, attributes=PriorQuote._fields)
         self._parallel = parallel
         self._backoff = backoff
         self._ttl = ttl
         self._clock = clock
 
-    def newest(self, symbols: Collection[str], count: int) -> Mapping[str, Sequence[Precedent]]:
+    def newest(self, symbols: Collection[str], count: int) -> Mapping[str, Sequence[PriorQuote]]:
         """Return, for each symbol that has any, its ``count`` newest quotes, oldest first."""
 
-        def read(symbol: str) -> list[Precedent]:
+        def read(symbol: str) -> list[PriorQuote]:
             within = Range("symbol", symbol, "timestamp")
             items = islice(self._precedents.items(within, newest_first=True, page=count), count)
-            return [read_precedent(item) for item in items][::-1]
+            return [read_prior_quote(item) for item in items][::-1]
 
         named = list(symbols)
         found = zip(named, self._parallel.map(read, named), strict=True)
         return {symbol: precedents for symbol, precedents in found if precedents}
 
-    def around(self, symbol: str, first: str, last: str, before: int) -> Sequence[Precedent]:
+    def around(self, symbol: str, first: str, last: str, before: int) -> Sequence[PriorQuote]:
         """Return the symbol's quotes from ``first`` to ``last`` and ``before`` more ahead, oldest first."""
-        found: list[Precedent] = []
+        found: list[PriorQuote] = []
         ahead = 0
         within = Range("symbol", symbol, "timestamp", last=last)
         for item in self._precedents.items(within, newest_first=True, page=before + _LATE_RUN):
-            precedent = read_precedent(item)
+            precedent = read_prior_quote(item)
             ahead += precedent.timestamp < first
             if ahead > before:
                 break
@@ -158,7 +158,7 @@ class DynamoQuoteTable:
                 break
         return found[::-1]
 
-    def insert(self, quotes: Sequence[StoredQuote]) -> None:
+    def insert(self, quotes: Sequence[EnrichedQuote]) -> None:
         """Write quotes that are not there yet; all of them, or raise.
 
         Raises:
@@ -201,19 +201,19 @@ class DynamoQuoteReader:
         self._table = Table(client, name)
         self._parallel = parallel
 
-    @explained()
-    def latest(self, symbols: Collection[str] | None = None) -> Sequence[StoredQuote]:
+    @translate_errors()
+    def latest(self, symbols: Collection[str] | None = None) -> Sequence[EnrichedQuote]:
         """Return the newest quote of each symbol (of all symbols without ``symbols``), by symbol."""
         wanted = sorted(self._symbols() if symbols is None else set(symbols))
         found = self._parallel.map(lambda symbol: self._newest(symbol, 1), wanted)
         return [quote for quotes in found for quote in quotes]
 
-    @explained()
-    def history(self, symbol: str, *, since: str | None = None, limit: int = 0) -> Sequence[StoredQuote]:
+    @translate_errors()
+    def history(self, symbol: str, *, since: str | None = None, limit: int = 0) -> Sequence[EnrichedQuote]:
         """Return the symbol's quotes from ``since`` on, the newest ``limit`` (0 = all), oldest first."""
         return self._newest(symbol, limit, since)
 
-    def _newest(self, symbol: str, limit: int, since: str | None = None) -> list[StoredQuote]:
+    def _newest(self, symbol: str, limit: int, since: str | None = None) -> list[EnrichedQuote]:
         within = Range("symbol", symbol, "timestamp", first=since)
         items = self._table.items(within, newest_first=True, page=limit)
         return [read_quote(item) for item in islice(items, limit or None)][::-1]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import explained
+from stockctl.backends.aws.errors import translate_errors
 from stockctl.backends.aws.kinesis.kpl import Encoder
 from stockctl.errors import AwsError
 
@@ -55,7 +55,7 @@ class OpenShards:
         """Tell whether a shard was among the open ones when they were listed last."""
         return any(shard.shard_id == shard_id for shard in self._listed())
 
-    @explained()
+    @translate_errors()
     def refresh(self) -> None:
         """List the open shards again; when that fails, whoever asks for them next tries it anew.
 
@@ -161,12 +161,12 @@ class Aggregator:
         Raises:
             AwsError: the shards cannot be listed.
         """
-        lanes: dict[str, _Lane[K]] = {}
+        lanes: dict[str, _ShardBuffer[K]] = {}
         for record in records:
             shard = self._shards.of(record.key)
             lane = lanes.get(shard.shard_id)
             if lane is None:
-                lane = lanes[shard.shard_id] = _Lane(shard, self._max_bytes)
+                lane = lanes[shard.shard_id] = _ShardBuffer(shard, self._max_bytes)
             lane.take(record)
         return [aggregate for lane in lanes.values() for aggregate in lane.finished()]
 
@@ -187,7 +187,7 @@ class Aggregator:
         return not (self._shards.has(aggregate.key) and self._shards.has(shard_id))
 
 
-class _Lane(Generic[K]):
+class _ShardBuffer(Generic[K]):
     """The aggregates of one shard."""
 
     def __init__(self, shard: Shard, max_bytes: int) -> None:

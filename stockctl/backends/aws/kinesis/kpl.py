@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 
 MAGIC = b"\xf3\x89\x9a\xc2"
 MAX_MEMBERS = 20_000
@@ -106,11 +106,11 @@ def decode(data: bytes) -> list[Member]:
     """
     message = data[len(MAGIC) : -_DIGEST_BYTES]
     if not is_aggregated(data) or data[len(MAGIC) + len(message) :] != _digest(message):
-        raise Refusal(f"aggregated record of {len(data)} bytes whose digest does not match")
+        raise InvalidQuote(f"aggregated record of {len(data)} bytes whose digest does not match")
     try:
         return _read_message(message)
-    except Refusal as reason:
-        raise Refusal(f"aggregated record that cannot be read: {reason}") from None
+    except InvalidQuote as reason:
+        raise InvalidQuote(f"aggregated record that cannot be read: {reason}") from None
 
 
 def _digest(message: bytes) -> bytes:
@@ -142,7 +142,7 @@ def _read_message(message: bytes) -> list[Member]:
         else:
             raise _unexpected(tag)
     if not 0 < len(records) <= MAX_MEMBERS:
-        raise Refusal(f"it holds {len(records)} records")
+        raise InvalidQuote(f"it holds {len(records)} records")
     return [_read_record(record, keys, hash_keys) for record in records]
 
 
@@ -160,9 +160,9 @@ def _read_record(record: bytes, keys: Sequence[str], hash_keys: int) -> Member:
         else:
             raise _unexpected(tag)
     if index is None or data is None:
-        raise Refusal("a record lacks its key or its data")
+        raise InvalidQuote("a record lacks its key or its data")
     if index >= len(keys) or (hash_index is not None and hash_index >= hash_keys):
-        raise Refusal("a record names a key that is not in the table")
+        raise InvalidQuote("a record names a key that is not in the table")
     return Member(keys[index], data)
 
 
@@ -174,7 +174,7 @@ def _check_tag(message: bytes) -> None:
         found.add(tag)
         _text(chunk)
     if _TAG_KEY not in found:
-        raise Refusal("a tag lacks its key")
+        raise InvalidQuote("a tag lacks its key")
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -191,7 +191,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
         else:
             end = position + number
             if end > len(message):
-                raise Refusal("a field is cut off")
+                raise InvalidQuote("a field is cut off")
             yield tag, 0, message[position:end]
             position = end
 
@@ -210,16 +210,16 @@ def _read_varint(message: bytes, position: int) -> tuple[int, int]:
             if byte < 0x80 and value < 1 << 64:
                 return value, position + 1
     except IndexError:
-        raise Refusal("a number is cut off") from None
-    raise Refusal("a number has more than 64 bits")
+        raise InvalidQuote("a number is cut off") from None
+    raise InvalidQuote("a number has more than 64 bits")
 
 
 def _text(chunk: bytes) -> str:
     try:
         return chunk.decode("utf-8")
     except UnicodeDecodeError:
-        raise Refusal("a key is not UTF-8 text") from None
+        raise InvalidQuote("a key is not UTF-8 text") from None
 
 
-def _unexpected(tag: int) -> Refusal:
-    return Refusal(f"a field that begins with {tag:#04x} is unknown there, or stands there twice")
+def _unexpected(tag: int) -> InvalidQuote:
+    return InvalidQuote(f"a field that begins with {tag:#04x} is unknown there, or stands there twice")

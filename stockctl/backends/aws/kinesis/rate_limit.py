@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import explained, verdict
+from stockctl.backends.aws.errors import classify_failure, translate_errors
 from stockctl.errors import AwsError
 
 SHARD_RECORDS = 1000
@@ -37,7 +37,7 @@ class Capacity(NamedTuple):
     """Whether it may take more than that, to be found out by trying."""
 
 
-class Pacer:
+class ShardRateLimiter:
     """A token bucket for records and one for bytes, whose rate falls on throttling and rises again.
 
     In any ``t`` seconds no more goes than its rate gives in ``t + BURST_SECONDS``, and one call. On
@@ -99,7 +99,7 @@ class Pacer:
             self.share = grown
 
 
-class StreamPace:
+class StreamRateLimiter:
     """The pace of one stream, learned from the stream itself and asked for again every ten minutes.
 
     Args:
@@ -120,7 +120,7 @@ class StreamPace:
         self._stream = stream
         self._clock = clock
         self._sleep = sleep
-        self._pacer: Pacer | None = None
+        self._pacer: ShardRateLimiter | None = None
         self._learned_at = -float("inf")
 
     @property
@@ -149,10 +149,10 @@ class StreamPace:
         """Note that a call was taken whole."""
         self._current().accepted()
 
-    def _current(self) -> Pacer:
+    def _current(self) -> ShardRateLimiter:
         now = self._clock()
         if self._pacer is None:
-            self._pacer = Pacer(self._learn(), self._clock)
+            self._pacer = ShardRateLimiter(self._learn(), self._clock)
             self._learned_at = now
         elif now - self._learned_at >= _LEARN_EVERY:
             self._learned_at = now
@@ -166,13 +166,13 @@ class StreamPace:
         try:
             return capacity_of(self._client, self._stream)
         except AwsError as error:
-            if verdict(error).passing:
+            if classify_failure(error).passing:
                 raise
             _log.warning("What %s takes is unknown, one shard is assumed: %s", self._stream, error.message)
             return Capacity(SHARD_RECORDS, SHARD_BYTES, grows=True)
 
 
-@explained()
+@translate_errors()
 def capacity_of(client: Client, stream: str) -> Capacity:
     """Return what ``stream`` takes.
 

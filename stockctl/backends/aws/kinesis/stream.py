@@ -6,12 +6,12 @@ from hashlib import sha256
 from typing import Any, Generic, Protocol, TypeVar
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import explained, is_throttle, verdict
+from stockctl.backends.aws.errors import classify_failure, is_throttle, translate_errors
 from stockctl.backends.aws.kinesis.aggregator import Aggregate, Aggregator
 from stockctl.errors import AwsError
-from stockctl.market.quote import MAX_RECORD_BYTES, read_record
-from stockctl.market.validation import Refusal
-from stockctl.pipeline.ports import Quarantine, Receipt, Record, Rejection, Undelivered
+from stockctl.market.quote import MAX_RECORD_BYTES, decode_record
+from stockctl.market.validation import InvalidQuote
+from stockctl.pipeline.ports import DeliveryError, Quarantine, Record, Rejection, SendResult
 from stockctl.retry import Backoff
 
 _NAMED = 5
@@ -32,17 +32,17 @@ class PartitionedEntry(Protocol):
 E = TypeVar("E", bound=PartitionedEntry)
 
 
-def keyed(record: Record) -> Record:
+def with_partition_key(record: Record) -> Record:
     """Return ``record`` with its symbol as its key; what holds no quote gets a key of its own."""
     if record.key:
         return record
     try:
-        return record._replace(key=read_record(record.data).quote.symbol)
-    except Refusal:
+        return record._replace(key=decode_record(record.data).quote.symbol)
+    except InvalidQuote:
         return record._replace(key=sha256(record.data).hexdigest())
 
 
-class Waiting(Generic[E]):
+class PendingEntries(Generic[E]):
     """Entries in lanes, one a key; only the first of a lane may be sent."""
 
     def __init__(self, entries: Sequence[E]) -> None:
@@ -92,7 +92,7 @@ class Waiting(Generic[E]):
         return max(self._tries.values(), default=0)
 
 
-def names(records: Sequence[Record]) -> str:
+def describe_symbols(records: Sequence[Record]) -> str:
     """Return the first of the records of each key, a few of them, for a person."""
     firsts: dict[str, Record] = {}
     for record in records:
@@ -103,13 +103,13 @@ def names(records: Sequence[Record]) -> str:
 
 def _name(record: Record) -> str:
     try:
-        quote = read_record(record.data).quote
-    except Refusal:
+        quote = decode_record(record.data).quote
+    except InvalidQuote:
         return f"record {record.key[:12]}..."
     return f"{quote.symbol} {quote.timestamp}"
 
 
-def calls(entries: Sequence[E], most: int, most_bytes: int) -> Iterator[tuple[Sequence[E], int]]:
+def split_into_calls(entries: Sequence[E], most: int, most_bytes: int) -> Iterator[tuple[Sequence[E], int]]:
     """Cut entries into calls of ``most`` entries and ``most_bytes`` bytes at most, each with its bytes."""
     call: list[E] = []
     size = 0
@@ -140,11 +140,11 @@ Result = Mapping[str, object]
 """What Kinesis answers of one record."""
 
 
-class NotTaken(Undelivered, AwsError):
+class KinesisDeliveryError(DeliveryError, AwsError):
     """Kinesis did not take all records."""
 
 
-class Pace(Protocol):
+class RateLimit(Protocol):
     """How fast records may go."""
 
     @property
@@ -184,7 +184,7 @@ class KinesisStream:
         quarantine: Quarantine,
         backoff: Backoff,
         *,
-        pace: Pace | None = None,
+        pace: RateLimit | None = None,
         aggregator: Aggregator | None = None,
     ) -> None:
         self._client = client
@@ -195,31 +195,31 @@ class KinesisStream:
         self._aggregator = aggregator
         self.batch_records = CALL_RECORDS if aggregator is None else AGGREGATED_RECORDS
 
-    def send(self, records: Sequence[Record]) -> Receipt:
+    def send(self, records: Sequence[Record]) -> SendResult:
         """Take the records, in order for each symbol; all of them, or raise.
 
         Raises:
             NotTaken: some were not delivered; the message names the first of each symbol.
         """
-        with_keys = [record if record.key else keyed(record) for record in records]
+        with_keys = [record if record.key else with_partition_key(record) for record in records]
         fitting: list[Record] = []
         too_large: list[Record] = []
         for record in with_keys:
             (fitting if self._fits(record) else too_large).append(record)
-        sending = _Sending(fitting, self._put, self._backoff, self._pace, self._aggregator)
+        sending = _SendOperation(fitting, self._put, self._backoff, self._pace, self._aggregator)
         try:
             if too_large:
                 self._put_aside([_too_large(record) for record in too_large])
             sending.run()
         except AwsError as error:
             left = sending.left() if sending.begun else with_keys
-            raise NotTaken(
+            raise KinesisDeliveryError(
                 f"{len(left)} of {len(records)} quotes were not delivered to the stream {self._name}: "
-                f"{names(left)}. {error.message}",
+                f"{describe_symbols(left)}. {error.message}",
                 error.hint,
                 records=left,
                 receipt=sending.receipt(len(records) - len(left)),
-                passing=isinstance(error, _Refused) or verdict(error).passing,
+                passing=isinstance(error, _RejectedEntry) or classify_failure(error).passing,
             ) from error.__cause__
         return sending.receipt(len(records), len(too_large))
 
@@ -232,30 +232,30 @@ class KinesisStream:
         try:
             self._put_aside(rejections)
         except AwsError as error:
-            passing = verdict(error).passing
-            raise NotTaken(error.message, error.hint, passing=passing) from error.__cause__
+            passing = classify_failure(error).passing
+            raise KinesisDeliveryError(error.message, error.hint, passing=passing) from error.__cause__
 
     def _fits(self, record: Record) -> bool:
         # What is too large to be packed goes alone, under the key of its shard.
         key_bytes = max(len(record.key), 0 if self._aggregator is None else SHARD_ID_BYTES)
         return len(record.data) + key_bytes <= MAX_RECORD_BYTES
 
-    @explained()
+    @translate_errors()
     def _put_aside(self, rejections: Sequence[Rejection]) -> None:
         self._quarantine.put(rejections)
 
-    @explained()
+    @translate_errors()
     def _put(self, call: Sequence[Entry]) -> Sequence[Result]:
         answer = self._client.put_records(StreamName=self._name, Records=[_parameters(each) for each in call])
         results: Sequence[Result] = answer["Records"]
         return results
 
 
-class _Refused(AwsError):
+class _RejectedEntry(AwsError):
     """Kinesis answered, and did not take the same records again and again."""
 
 
-class _Sending:
+class _SendOperation:
     """One ``send``: what waits, what happened, and the tries."""
 
     def __init__(
@@ -263,7 +263,7 @@ class _Sending:
         records: Sequence[Record],
         put: Callable[[Sequence[Entry]], Sequence[Result]],
         backoff: Backoff,
-        pace: Pace | None,
+        pace: RateLimit | None,
         aggregator: Aggregator | None,
     ) -> None:
         self.begun = False
@@ -273,7 +273,7 @@ class _Sending:
         self._backoff = backoff
         self._pace = pace
         self._aggregator = aggregator
-        self._waiting: Waiting[Entry] = Waiting(())
+        self._waiting: PendingEntries[Entry] = PendingEntries(())
         self._misplaced = False
         self._moves = 0
         self._retried = self._throttled = self._uncertain = 0
@@ -288,14 +288,14 @@ class _Sending:
         self.begun = True
         while self._waiting:
             refusals: list[str] = []
-            for call, size in calls(self._waiting.heads(), self._most(), CALL_BYTES):
+            for call, size in split_into_calls(self._waiting.heads(), self._most(), CALL_BYTES):
                 refusals += self._call(call, size)
                 if self._misplaced:
                     self._pack(self.left())
                     break
             tries = max(self._waiting.tries, self._moves)
             if refusals and not self._backoff.pause(tries):
-                raise _Refused(
+                raise _RejectedEntry(
                     f"Kinesis did not take them in {tries} tries ({refusals[0]}).",
                     "A shard takes 1,000 records or 1 MB a second: raise stream.shards, or send more slowly. "
                     "Sending everything again is safe: what has arrived counts once.",
@@ -306,17 +306,19 @@ class _Sending:
         members = {id(member) for entry in self._waiting.all() for member in _members(entry)}
         return [record for record in self._records if id(record) in members]
 
-    def receipt(self, sent: int, quarantined: int = 0) -> Receipt:
+    def receipt(self, sent: int, quarantined: int = 0) -> SendResult:
         """Return what became of it."""
         counts = (self._retried, self._throttled, self._uncertain)
-        return Receipt(sent, 0, 0, quarantined, (), False, *counts)
+        return SendResult(sent, 0, 0, quarantined, (), False, *counts)
 
     def _most(self) -> int:
         return CALL_RECORDS if self._pace is None else self._pace.most
 
     def _pack(self, records: Sequence[Record]) -> None:
         self._misplaced = False
-        self._waiting = Waiting(records if self._aggregator is None else self._aggregator.entries(records))
+        self._waiting = PendingEntries(
+            records if self._aggregator is None else self._aggregator.entries(records)
+        )
 
     def _call(self, call: Sequence[Entry], size: int) -> list[str]:
         """Send one call and return the codes of the records that failed in it."""
@@ -325,7 +327,7 @@ class _Sending:
         try:
             results = self._put(call)
         except AwsError as error:
-            throttled, uncertain = verdict(error)[1:]
+            throttled, uncertain = classify_failure(error)[1:]
             self._again(call, throttled=throttled, uncertain=uncertain)
             if throttled and self._pace is not None:
                 self._pace.throttled()

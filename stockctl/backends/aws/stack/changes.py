@@ -163,8 +163,12 @@ def _expiry(logical_id: str, before: Mapping[str, str], after: Mapping[str, str]
     parameter, words = _EXPIRY.get(logical_id, ("", ""))
     if parameter not in before or parameter not in after:
         return ""
-    return words.format(after[parameter]) if _span(after[parameter]) < _span(before[parameter]) else ""
+    return (
+        words.format(after[parameter])
+        if _format_duration(after[parameter]) < _format_duration(before[parameter])
+        else ""
+    )
 
 
-def _span(text: str) -> float:
+def _format_duration(text: str) -> float:
     return float(text) or float("inf")

@@ -7,9 +7,16 @@ from typing import Any, Literal, NamedTuple
 from botocore.exceptions import ClientError
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import error_code, explained
+from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
-from stockctl.backends.aws.stack.events import Ending, Pace, Progress, Report, events_from_now, in_progress
+from stockctl.backends.aws.stack.events import (
+    OperationResult,
+    PollInterval,
+    Report,
+    StackEvent,
+    events_from_now,
+    in_progress,
+)
 from stockctl.errors import AwsError
 
 REVIEW = "REVIEW_IN_PROGRESS"
@@ -34,7 +41,7 @@ class Description(NamedTuple):
 class Stack:
     """One stack, by name."""
 
-    def __init__(self, cloudformation: Client, name: str, pace: Pace) -> None:
+    def __init__(self, cloudformation: Client, name: str, pace: PollInterval) -> None:
         self._cloudformation = cloudformation
         self.name = name
         self._pace = pace
@@ -55,7 +62,7 @@ class Stack:
             AwsError: CloudFormation cannot be asked.
         """
         while (found := self.describe()) is not None and in_progress(found.status):
-            report(Progress(self.name, found.status, "waiting for what is under way"))
+            report(StackEvent(self.name, found.status, "waiting for what is under way"))
             events_from_now(self._cloudformation, found.stack_id).follow(report, self._pace, begun=True)
         return found
 
@@ -65,9 +72,9 @@ class Stack:
         Raises:
             AwsError: it gets stuck again; the message names the resource and tells why.
         """
-        report(Progress(self.name, found.status, "finishing the rollback"))
+        report(StackEvent(self.name, found.status, "finishing the rollback"))
         events = events_from_now(self._cloudformation, found.stack_id)
-        with explained():
+        with translate_errors():
             self._cloudformation.continue_update_rollback(StackName=self.name)
         ending = events.follow(report, self._pace, begun=False)
         if ending.status != "UPDATE_ROLLBACK_COMPLETE":
@@ -81,7 +88,7 @@ class Stack:
             AwsError: a resource could not be deleted; the message names it and tells why.
         """
         events = events_from_now(self._cloudformation, found.stack_id)
-        with explained():
+        with translate_errors():
             self._cloudformation.delete_stack(StackName=found.stack_id)
         ending = events.follow(report, self._pace, begun=False)
         if ending.status != "DELETE_COMPLETE":
@@ -95,7 +102,7 @@ class Stack:
         """
         found = self._found()
         if found is not None and found.status == REVIEW:
-            with explained():
+            with translate_errors():
                 self._cloudformation.delete_stack(StackName=found.stack_id)
 
     def physical_ids(self, found: Description | None) -> dict[str, str]:
@@ -107,7 +114,7 @@ class Stack:
         if found is None:
             return {}
         pages = self._cloudformation.get_paginator("list_stack_resources")
-        with explained():
+        with translate_errors():
             return {
                 resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
                 for page in pages.paginate(StackName=found.stack_id)
@@ -116,7 +123,7 @@ class Stack:
             }
 
     def _found(self) -> Description | None:
-        with explained():
+        with translate_errors():
             try:
                 stack = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
             except ClientError as error:
@@ -133,12 +140,12 @@ class Stack:
         )
 
 
-def preview_of(names: Names) -> str:
+def change_set_preview(names: Names) -> str:
     """Return the name of the stack that is never made: it shows what a new one would hold."""
     return f"{names.stack}-preview"
 
 
-def failure(stack: str, what: str, ending: Ending) -> AwsError:
+def failure(stack: str, what: str, ending: OperationResult) -> AwsError:
     """Return how an operation on a stack failed: the resources that did, and why."""
     causes = [f"{each.resource}: {each.detail or each.status}" for each in ending.failures[:3]]
     why = "; ".join(causes) or f"it is {ending.status}, and no resource says why"
@@ -149,7 +156,7 @@ def failure(stack: str, what: str, ending: Ending) -> AwsError:
     )
 
 
-def problems(cloudformation: Client, **of: str) -> list[Progress]:
+def problems(cloudformation: Client, **of: str) -> list[StackEvent]:
     """Return what the checks ahead of an operation found, by resource.
 
     Args:
@@ -161,10 +168,10 @@ def problems(cloudformation: Client, **of: str) -> list[Progress]:
     """
     if not hasattr(cloudformation, "describe_events"):  # botocore of before November 2025
         return []
-    found: list[Progress] = []
+    found: list[StackEvent] = []
     arguments: dict[str, Any] = {**of, "Filters": {"FailedEvents": True}}
     while True:
-        with explained():
+        with translate_errors():
             answer = cloudformation.describe_events(**arguments)
         found += [_progress(event) for event in answer["OperationEvents"] if _is_problem(event)]
         if "NextToken" not in answer:
@@ -182,8 +189,8 @@ def _is_problem(event: Mapping[str, Any]) -> bool:
     return bool(event.get("EventType") == "VALIDATION_ERROR" and event.get("ValidationStatusReason"))
 
 
-def _progress(event: Mapping[str, Any]) -> Progress:
-    return Progress(
+def _progress(event: Mapping[str, Any]) -> StackEvent:
+    return StackEvent(
         str(event.get("LogicalResourceId", "")),
         str(event.get("ValidationStatus", "FAILED")),
         str(event["ValidationStatusReason"]),
@@ -194,7 +201,7 @@ _DONE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")
 
 
-class Request(NamedTuple):
+class ChangeRequest(NamedTuple):
     """What a change set is made of."""
 
     kind: Literal["CREATE", "UPDATE"]
@@ -207,7 +214,7 @@ class Request(NamedTuple):
     """Whether what exists outside of any stack, under a name that stands in the template, is taken in."""
 
 
-class Proposal(NamedTuple):
+class ChangeSet(NamedTuple):
     """A change set that can be executed."""
 
     change_set_id: str
@@ -218,23 +225,23 @@ class Proposal(NamedTuple):
     """As CloudFormation describes them."""
 
 
-class ChangeSets:
+class ChangeSetClient:
     """The change sets of one stack."""
 
-    def __init__(self, cloudformation: Client, stack: str, pace: Pace) -> None:
+    def __init__(self, cloudformation: Client, stack: str, pace: PollInterval) -> None:
         self._cloudformation = cloudformation
         self._name = stack
         self._pace = pace
 
-    def propose(self, request: Request) -> Proposal | None:
+    def propose(self, request: ChangeRequest) -> ChangeSet | None:
         """Make a change set and return it; None when it would change nothing.
 
         Raises:
             AwsError: CloudFormation refuses it.
         """
-        with explained():
+        with translate_errors():
             made = self._cloudformation.create_change_set(**self._arguments(request))
-        empty = Proposal(made["Id"], made["StackId"], request.kind == "CREATE", ())
+        empty = ChangeSet(made["Id"], made["StackId"], request.kind == "CREATE", ())
         try:
             answer = self._awaited(empty)
             proposal = empty._replace(resource_changes=self._changes(answer))
@@ -252,18 +259,18 @@ class ChangeSets:
         details = "; ".join(f"{problem.resource}: {problem.detail}" for problem in found)
         raise AwsError(f"CloudFormation refuses the changes to the stack {self._name}: {details or reason}")
 
-    def withdraw(self, proposal: Proposal) -> None:
+    def withdraw(self, proposal: ChangeSet) -> None:
         """Remove a change set, and the empty stack that was made to hold it.
 
         Raises:
             AwsError: CloudFormation refuses.
         """
-        with explained():
+        with translate_errors():
             self._cloudformation.delete_change_set(ChangeSetName=proposal.change_set_id)
         if proposal.new:
             Stack(self._cloudformation, self._name, self._pace).forget_review()
 
-    def execute(self, proposal: Proposal, report: Report) -> None:
+    def execute(self, proposal: ChangeSet, report: Report) -> None:
         """Do what the change set says.
 
         Raises:
@@ -271,7 +278,7 @@ class ChangeSets:
                 rest.
         """
         events = events_from_now(self._cloudformation, proposal.stack_id)
-        with explained():
+        with translate_errors():
             self._cloudformation.execute_change_set(ChangeSetName=proposal.change_set_id)
         ending = events.follow(report, self._pace, begun=False)
         if ending.status in _DONE:
@@ -280,7 +287,7 @@ class ChangeSets:
             ending = ending._replace(failures=problems(self._cloudformation, StackName=proposal.stack_id))
         raise failure(self._name, "could not be created" if proposal.new else "could not be updated", ending)
 
-    def _arguments(self, request: Request) -> dict[str, Any]:
+    def _arguments(self, request: ChangeRequest) -> dict[str, Any]:
         arguments: dict[str, Any] = {
             "StackName": self._name,
             "ChangeSetName": f"stockctl-{uuid.uuid4().hex}",
@@ -301,9 +308,9 @@ class ChangeSets:
                 arguments["DisableValidation"] = True
         return arguments
 
-    def _awaited(self, proposal: Proposal) -> Mapping[str, Any]:
+    def _awaited(self, proposal: ChangeSet) -> Mapping[str, Any]:
         while True:
-            with explained():
+            with translate_errors():
                 answer: Mapping[str, Any] = self._cloudformation.describe_change_set(
                     ChangeSetName=proposal.change_set_id
                 )
@@ -314,7 +321,7 @@ class ChangeSets:
     def _changes(self, answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         changes = [change["ResourceChange"] for change in answer["Changes"]]
         while token := answer.get("NextToken"):
-            with explained():
+            with translate_errors():
                 answer = self._cloudformation.describe_change_set(
                     ChangeSetName=answer["ChangeSetId"], NextToken=token
                 )

@@ -41,7 +41,7 @@ _ALERTS_PER_QUOTE = Decimal("0.063")  # of a random walk
 _WRITE_UNITS_PER_ALERT = 4  # claimed, then marked, each in the table and its index
 
 
-class Line(NamedTuple):
+class CostLine(NamedTuple):
     """One part of the bill, in dollars."""
 
     what: str
@@ -54,7 +54,7 @@ class Line(NamedTuple):
 class Cost(NamedTuple):
     """The bill, by service; ``active_month`` comes on top in a month in which quotes flow all the time."""
 
-    lines: Sequence[Line]
+    lines: Sequence[CostLine]
     active_month: Decimal
 
     @property
@@ -90,30 +90,30 @@ def estimate(settings: Settings) -> Cost:
     batches = Decimal(_MILLION) / settings.functions.batch_size
     lines = [
         _kinesis(settings),
-        Line("S3: one object a quote", Decimal(0), _S3_MILLION_PUTS),
-        Line("DynamoDB: quotes", Decimal(0), _MILLION_WRITE_UNITS + _history(settings, batches)),
-        Line(
+        CostLine("S3: one object a quote", Decimal(0), _S3_MILLION_PUTS),
+        CostLine("DynamoDB: quotes", Decimal(0), _MILLION_WRITE_UNITS + _history(settings, batches)),
+        CostLine(
             "DynamoDB: alerts", Decimal(0), _ALERTS_PER_QUOTE * _WRITE_UNITS_PER_ALERT * _MILLION_WRITE_UNITS
         ),
-        Line("Lambda", Decimal(0), _functions(settings, batches)),
-        Line("CloudWatch: alarms and logs", _ALARMS * _ALARM_MONTH, _logs(batches)),
+        CostLine("Lambda", Decimal(0), _functions(settings, batches)),
+        CostLine("CloudWatch: alarms and logs", _ALARMS * _ALARM_MONTH, _logs(batches)),
     ]
     return Cost(lines, _METRICS * _METRIC_MONTH)
 
 
-def _kinesis(settings: Settings) -> Line:
+def _kinesis(settings: Settings) -> CostLine:
     stream = settings.stream
     if stream.mode == "on-demand":
         # A record counts as whole kilobytes.
         quote_bytes = _AGGREGATED_QUOTE_BYTES if stream.aggregate else 1024
         gigabytes = Decimal(_MILLION * quote_bytes) / 2**30
-        return Line(
+        return CostLine(
             "Kinesis: on-demand stream", _ON_DEMAND_STREAM_HOUR * HOURS_A_MONTH, gigabytes * _ON_DEMAND_GB
         )
     hour = _SHARD_HOUR + (_EXTENDED_RETENTION_SHARD_HOUR if stream.retention_hours > 24 else 0)
     what = f"Kinesis: {stream.shards} shard{'s' if stream.shards > 1 else ''}"
     units = _MILLION_PUT_UNITS / _AGGREGATED_QUOTES_PER_UNIT if stream.aggregate else _MILLION_PUT_UNITS
-    return Line(what, stream.shards * hour * HOURS_A_MONTH, units)
+    return CostLine(what, stream.shards * hour * HOURS_A_MONTH, units)
 
 
 def _history(settings: Settings, batches: Decimal) -> Decimal:

@@ -9,14 +9,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import error_code, explained
+from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
-from stockctl.backends.aws.stack.events import Pace, Progress, Report
+from stockctl.backends.aws.stack.events import PollInterval, Report, StackEvent
 
 _STEADY = ("Enabled", "Disabled")
 
 
-def states(functions: Client, name: str) -> list[str]:
+def mapping_states(functions: Client, name: str) -> list[str]:
     """Return the state of each trigger of a function; empty when there is no such function.
 
     Raises:
@@ -25,7 +25,9 @@ def states(functions: Client, name: str) -> list[str]:
     return [str(mapping["State"]) for mapping in _mappings(functions, name)]
 
 
-def switch(functions: Client, names: Names, report: Report, pace: Pace, *, on: bool) -> Sequence[str]:
+def set_enabled(
+    functions: Client, names: Names, report: Report, pace: PollInterval, *, on: bool
+) -> Sequence[str]:
     """Enable or disable the triggers of both functions, wait until they are, and return whose were not.
 
     Raises:
@@ -38,8 +40,8 @@ def switch(functions: Client, names: Names, report: Report, pace: Pace, *, on: b
             state = _steady(functions, mapping["UUID"], pace)
             if state == wanted:
                 continue
-            report(Progress(name, "trigger", f"{state} → {wanted}"))
-            with explained():
+            report(StackEvent(name, "trigger", f"{state} → {wanted}"))
+            with translate_errors():
                 functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
             _steady(functions, mapping["UUID"], pace)
             switched.append(name)
@@ -47,7 +49,7 @@ def switch(functions: Client, names: Names, report: Report, pace: Pace, *, on: b
 
 
 def _mappings(functions: Client, name: str) -> list[dict[str, Any]]:
-    with explained():
+    with translate_errors():
         try:
             pages = functions.get_paginator("list_event_source_mappings").paginate(FunctionName=name)
             return [mapping for page in pages for mapping in page["EventSourceMappings"]]
@@ -57,10 +59,10 @@ def _mappings(functions: Client, name: str) -> list[dict[str, Any]]:
             raise
 
 
-def _steady(functions: Client, uuid: str, pace: Pace) -> str:
+def _steady(functions: Client, uuid: str, pace: PollInterval) -> str:
     """Return the state of a trigger once it is not on the way to another."""
     while True:
-        with explained():
+        with translate_errors():
             state = str(functions.get_event_source_mapping(UUID=uuid)["State"])
         if state in _STEADY:
             return state
@@ -72,7 +74,7 @@ _TEXT = re.compile(r"(START|REPORT) RequestId: (\S+)")
 _STARTED = ("START", "platform.start")
 
 
-def await_quiet(logs: Client, names: Names, longest: float, report: Report, pace: Pace) -> None:
+def wait_until_idle(logs: Client, names: Names, longest: float, report: Report, pace: PollInterval) -> None:
     """Wait until no invocation that has begun is without its end.
 
     Args:
@@ -91,7 +93,7 @@ def await_quiet(logs: Client, names: Names, longest: float, report: Report, pace
         busy = [name for name in names.functions if _running(logs, f"/aws/lambda/{name}", begin)]
         if not busy:
             return
-        report(Progress(" and ".join(busy), "still running", "waiting for the last invocations"))
+        report(StackEvent(" and ".join(busy), "still running", "waiting for the last invocations"))
         pace.wait()
         waited += pace.interval
 
@@ -117,7 +119,7 @@ def _phases(message: str) -> Iterator[tuple[str, str]]:
 
 def _messages(logs: Client, group: str, begin: float) -> Iterator[str]:
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=int(begin * 1000))
-    with explained():
+    with translate_errors():
         try:
             for page in pages:
                 yield from (event["message"] for event in page["events"])

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import explained
+from stockctl.backends.aws.errors import translate_errors
 
 STACK = "AWS::CloudFormation::Stack"
 # Resources that were stopped because another one failed.
 _CANCELLED = "cancelled"
 
 
-class Progress(NamedTuple):
+class StackEvent(NamedTuple):
     """Something that happened to a resource."""
 
     resource: str
@@ -23,11 +23,11 @@ class Progress(NamedTuple):
     detail: str = ""
 
 
-Report = Callable[[Progress], None]
+Report = Callable[[StackEvent], None]
 
 
 @dataclass(frozen=True)
-class Pace:
+class PollInterval:
     """How long to wait between two looks, in seconds, and how to wait."""
 
     interval: float = 2.0
@@ -38,15 +38,15 @@ class Pace:
         self.sleep(self.interval)
 
 
-class Ending(NamedTuple):
+class OperationResult(NamedTuple):
     """How an operation on a stack ended."""
 
     status: str
-    failures: Sequence[Progress]
+    failures: Sequence[StackEvent]
     """Resources that failed by themselves, the first one first."""
 
 
-class Events:
+class EventFollower:
     """The events of one stack from a moment on.
 
     Args:
@@ -60,7 +60,7 @@ class Events:
         self._stack_id = stack_id
         self._last_seen = last_seen
 
-    def follow(self, report: Report, pace: Pace, *, begun: bool) -> Ending:
+    def follow(self, report: Report, pace: PollInterval, *, begun: bool) -> OperationResult:
         """Report each event until the operation ends.
 
         Args:
@@ -71,17 +71,17 @@ class Events:
         Raises:
             AwsError: CloudFormation cannot be asked.
         """
-        failures: list[Progress] = []
+        failures: list[StackEvent] = []
         while True:
-            with explained():
+            with translate_errors():
                 status = self._status()
                 fresh = self._fresh()
             begun = begun or any(event["ResourceType"] == STACK for event in fresh)
             failures += _told(fresh, report)
             if begun and not in_progress(status):
-                with explained():
+                with translate_errors():
                     failures += _told(self._fresh(), report)
-                return Ending(status, failures)
+                return OperationResult(status, failures)
             pace.wait()
 
     def _status(self) -> str:
@@ -105,15 +105,15 @@ class Events:
         return newest_first[::-1]
 
 
-def events_from_now(cloudformation: Client, stack_id: str) -> Events:
+def events_from_now(cloudformation: Client, stack_id: str) -> EventFollower:
     """Return the events that come after this moment.
 
     Raises:
         AwsError: CloudFormation cannot be asked.
     """
-    with explained():
+    with translate_errors():
         newest = cloudformation.describe_stack_events(StackName=stack_id)["StackEvents"][:1]
-    return Events(cloudformation, stack_id, newest[0]["EventId"] if newest else None)
+    return EventFollower(cloudformation, stack_id, newest[0]["EventId"] if newest else None)
 
 
 def in_progress(status: str) -> bool:
@@ -121,10 +121,10 @@ def in_progress(status: str) -> bool:
     return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
 
 
-def _told(events: Sequence[Mapping[str, Any]], report: Report) -> list[Progress]:
+def _told(events: Sequence[Mapping[str, Any]], report: Report) -> list[StackEvent]:
     failures = []
     for event in events:
-        progress = Progress(
+        progress = StackEvent(
             event["LogicalResourceId"], event["ResourceStatus"], event.get("ResourceStatusReason") or ""
         )
         report(progress)

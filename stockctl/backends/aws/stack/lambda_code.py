@@ -17,9 +17,9 @@ from botocore.exceptions import ClientError
 
 import stockctl
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import error_code, explained
+from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
-from stockctl.backends.aws.stack.events import Pace, Progress, Report
+from stockctl.backends.aws.stack.events import PollInterval, Report, StackEvent
 from stockctl.errors import AwsError
 
 HANDLERS = ("stockctl.functions.ingest", "stockctl.functions.trend")
@@ -158,7 +158,7 @@ def ownership(s3: Client, bucket: str, account: str) -> Ownership:
     Raises:
         AwsError: S3 cannot be asked.
     """
-    with explained():
+    with translate_errors():
         try:
             s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
         except ClientError as error:
@@ -196,7 +196,7 @@ class Artifacts:
             AwsError: the bucket belongs to somebody else, or S3 refuses.
         """
         self.prepare()
-        with explained():
+        with translate_errors():
             if self._holds(bundle.key):
                 return False
             self._s3.put_object(
@@ -217,7 +217,7 @@ class Artifacts:
         state = ownership(self._s3, self._names.artifacts, self._names.account)
         if state == "foreign":
             raise foreign_bucket(self._names.artifacts, "project.name")
-        with explained():
+        with translate_errors():
             if state == "absent":
                 self._create()
             self._configure()
@@ -299,7 +299,7 @@ def running_other_code(functions: Client, names: Names, bundle: Bundle) -> Seque
 
 
 def replace_code(
-    functions: Client, names: Names, stale: Sequence[str], bundle: Bundle, report: Report, pace: Pace
+    functions: Client, names: Names, stale: Sequence[str], bundle: Bundle, report: Report, pace: PollInterval
 ) -> None:
     """Give the functions the code that the stack says they have, after somebody changed it by hand.
 
@@ -307,8 +307,8 @@ def replace_code(
         AwsError: Lambda refuses, or a function still runs other code afterwards.
     """
     for name in stale:
-        report(Progress(name, "other code", "changed outside of the stack; it is put right"))
-        with explained():
+        report(StackEvent(name, "other code", "changed outside of the stack; it is put right"))
+        with translate_errors():
             functions.update_function_code(FunctionName=name, S3Bucket=names.artifacts, S3Key=bundle.key)
         _await_update(functions, name, pace)
     check_code(functions, names, bundle)
@@ -334,14 +334,14 @@ def code_sha256(functions: Client, name: str) -> str:
     Raises:
         AwsError: there is no such function, or Lambda cannot be asked.
     """
-    with explained():
+    with translate_errors():
         digest = functions.get_function_configuration(FunctionName=name)["CodeSha256"]
     return base64.b64decode(digest).hex()
 
 
-def _await_update(functions: Client, name: str, pace: Pace) -> None:
+def _await_update(functions: Client, name: str, pace: PollInterval) -> None:
     while True:
-        with explained():
+        with translate_errors():
             state = functions.get_function_configuration(FunctionName=name).get("LastUpdateStatus")
         if state != "InProgress":
             return

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from stockctl.backends.aws.client import Client, Connection, Identity, identify
-from stockctl.backends.aws.errors import error_code, explained
+from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names, names_of
 from stockctl.backends.aws.stack import retained_data
 from stockctl.backends.aws.stack.cloudformation import STUCK, Stack
-from stockctl.backends.aws.stack.events import Pace, in_progress
+from stockctl.backends.aws.stack.events import PollInterval, in_progress
 from stockctl.backends.aws.stack.lambda_code import foreign_bucket, ownership
 from stockctl.backends.aws.stack.operator_policy import OPTIONAL, Grant, grants
 from stockctl.backends.aws.stack.template import parameters, render
@@ -45,7 +45,7 @@ class Simulation(NamedTuple):
     """Why nothing can be said; empty when it can."""
 
 
-def missing_permissions(connection: Connection, identity: Identity, names: Names) -> Simulation:
+def find_missing_permissions(connection: Connection, identity: Identity, names: Names) -> Simulation:
     """Return which permissions of the operator's policy the caller lacks.
 
     Raises:
@@ -58,7 +58,7 @@ def missing_permissions(connection: Connection, identity: Identity, names: Names
             return Simulation([], f"IAM simulates users and roles only, not {identity.arn}")
         if source.endswith(":root"):
             return Simulation([], "")
-        with explained():
+        with translate_errors():
             found = [
                 action
                 for grant in grants(names)
@@ -72,7 +72,7 @@ def missing_permissions(connection: Connection, identity: Identity, names: Names
     return Simulation(sorted(set(found)), "")
 
 
-def in_short(missing: Sequence[str], names: Names) -> list[str]:
+def summarize_actions(missing: Sequence[str], names: Names) -> list[str]:
     """Return actions with ``all of s3`` in place of those of a service of which nothing is allowed."""
     asked = {action for grant in grants(names) if grant.sid != OPTIONAL for action in _asked(grant)}
     needed = Counter(map(_service, asked))
@@ -97,7 +97,7 @@ def _principal(iam: Client, arn: str) -> str | None:
         return arn
     if kind != "assumed-role":
         return None
-    with explained():
+    with translate_errors():
         # The path of the role is not part of the session's ARN.
         role: str = iam.get_role(RoleName=rest.split("/")[0])["Role"]["Arn"]
     return role
@@ -182,12 +182,12 @@ def _values(settings: Settings, names: Names) -> str:
 
 
 def _permissions(connection: Connection, identity: Identity, names: Names) -> str:
-    found = missing_permissions(connection, identity, names)
+    found = find_missing_permissions(connection, identity, names)
     if found.unknown:
         return f"not known: {found.unknown}"
     if found.missing:
         raise AwsError(
-            f"missing: {', '.join(in_short(found.missing, names))}",
+            f"missing: {', '.join(summarize_actions(found.missing, names))}",
             f"'stockctl template --operator-policy' prints the policy that {identity.arn} needs.",
         )
     return "all that the commands need"
@@ -201,7 +201,7 @@ def _bucket(connection: Connection, names: Names, bucket: str, key: str) -> str:
 
 
 def _stack(connection: Connection, names: Names) -> str:
-    found = Stack(connection.client("cloudformation"), names.stack, Pace()).describe()
+    found = Stack(connection.client("cloudformation"), names.stack, PollInterval()).describe()
     if found is None:
         return _without_stack(connection, names)
     if found.status == STUCK:
@@ -223,7 +223,7 @@ def _without_stack(connection: Connection, names: Names) -> str:
     Raises:
         AwsError: something stands in its way.
     """
-    there = retained_data.find(connection, names)
+    there = retained_data.find_retained(connection, names)
     if there.bucket == "foreign":  # a finding of its own
         there = there._replace(bucket="absent")
     retained_data.check_adoptable(connection, names, there)

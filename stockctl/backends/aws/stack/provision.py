@@ -9,16 +9,16 @@ from stockctl.backends.aws.stack import retained_data
 from stockctl.backends.aws.stack.changes import Change, describe
 from stockctl.backends.aws.stack.cloudformation import (
     STUCK,
-    ChangeSets,
+    ChangeRequest,
+    ChangeSet,
+    ChangeSetClient,
     Description,
-    Proposal,
-    Request,
     Stack,
-    preview_of,
+    change_set_preview,
 )
 from stockctl.backends.aws.stack.cost import Cost, estimate
-from stockctl.backends.aws.stack.event_sources import switch
-from stockctl.backends.aws.stack.events import Pace, Progress, Report
+from stockctl.backends.aws.stack.event_sources import set_enabled
+from stockctl.backends.aws.stack.events import PollInterval, Report, StackEvent
 from stockctl.backends.aws.stack.lambda_code import (
     Artifacts,
     Bundle,
@@ -66,7 +66,7 @@ class Provisioner:
         settings: Settings,
         connection: Connection,
         names: Names,
-        pace: Pace,
+        pace: PollInterval,
         build: Callable[[], Bundle],
     ) -> None:
         self._settings = settings
@@ -76,7 +76,7 @@ class Provisioner:
         self._pace = pace
         self._cloudformation = connection.client("cloudformation")
         self._stack = Stack(self._cloudformation, names.stack, pace)
-        self._change_sets = ChangeSets(self._cloudformation, names.stack, pace)
+        self._change_sets = ChangeSetClient(self._cloudformation, names.stack, pace)
 
     def plan(self, report: Report) -> Plan:
         """Return what ``provision`` would do, and leave nothing behind.
@@ -95,7 +95,7 @@ class Provisioner:
         if found is None or not found.dead:
             return self._plan(self._change_sets, found, bundle)
         # A stack that has to be deleted first takes no change set: ask what a new one would hold.
-        preview = ChangeSets(self._cloudformation, preview_of(self._names), self._pace)
+        preview = ChangeSetClient(self._cloudformation, change_set_preview(self._names), self._pace)
         plan = self._plan(preview, None, bundle)
         dead = Change("delete", self._names.stack, "CloudFormation stack", f"it is {found.status}")
         return plan._replace(changes=[dead, *plan.changes])
@@ -141,7 +141,7 @@ class Provisioner:
             {"ParameterKey": key, "UsePreviousValue": True} for key in found.parameters if key != CODE_KEY
         ]
         code = {"ParameterKey": CODE_KEY, "ParameterValue": bundle.key}
-        proposal = self._change_sets.propose(Request("UPDATE", [*same, code]))
+        proposal = self._change_sets.propose(ChangeRequest("UPDATE", [*same, code]))
         if proposal is None:
             return Outcome(self._code_put_right(bundle, report), found.outputs)
         changes = describe(proposal.resource_changes, self._names, found.parameters, {CODE_KEY: bundle.key})
@@ -149,7 +149,7 @@ class Provisioner:
         check_code(self._connection.client("lambda"), self._names, bundle)
         return Outcome(changes, found.outputs)
 
-    def _plan(self, change_sets: ChangeSets, found: Description | None, bundle: Bundle) -> Plan:
+    def _plan(self, change_sets: ChangeSetClient, found: Description | None, bundle: Bundle) -> Plan:
         proposal = self._propose(change_sets, found, bundle)
         if proposal is None:
             return Plan((), estimate(self._settings))
@@ -157,7 +157,7 @@ class Provisioner:
         return Plan(self._described(proposal, found, bundle), estimate(self._settings))
 
     def _carry_out(
-        self, proposal: Proposal, plan: Plan, bundle: Bundle, agree: Agree, report: Report
+        self, proposal: ChangeSet, plan: Plan, bundle: Bundle, agree: Agree, report: Report
     ) -> Outcome:
         begun = False
         try:
@@ -181,7 +181,7 @@ class Provisioner:
     def _switched_on(self, report: Report) -> list[Change]:
         """Enable triggers that a teardown disabled before it was interrupted."""
         functions = self._connection.client("lambda")
-        names = switch(functions, self._names, report, self._pace, on=True)
+        names = set_enabled(functions, self._names, report, self._pace, on=True)
         return [Change("update", name, "Lambda trigger", "Disabled → Enabled") for name in names]
 
     def _code_put_right(self, bundle: Bundle, report: Report) -> list[Change]:
@@ -190,10 +190,12 @@ class Provisioner:
         replace_code(functions, self._names, stale, bundle, report, self._pace)
         return [Change("update", name, "Lambda function", "code as the stack has it") for name in stale]
 
-    def _propose(self, change_sets: ChangeSets, found: Description | None, bundle: Bundle) -> Proposal | None:
+    def _propose(
+        self, change_sets: ChangeSetClient, found: Description | None, bundle: Bundle
+    ) -> ChangeSet | None:
         values = parameters(self._settings, self._names, bundle.key)
         return change_sets.propose(
-            Request(
+            ChangeRequest(
                 "CREATE" if found is None else "UPDATE",
                 [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
                 render(self._names, self._settings.alerts.subscriptions),
@@ -205,11 +207,13 @@ class Provisioner:
     def _something_to_adopt(self, found: Description | None) -> bool:
         """Whether what holds data is there already, outside of the stack."""
         inside = self._stack.physical_ids(found)
-        outside = retained_data.find(self._connection, self._names).without(self._names, inside.values())
+        outside = retained_data.find_retained(self._connection, self._names).without(
+            self._names, inside.values()
+        )
         retained_data.check_adoptable(self._connection, self._names, outside)
         return bool(outside)
 
-    def _described(self, proposal: Proposal, found: Description | None, bundle: Bundle) -> Sequence[Change]:
+    def _described(self, proposal: ChangeSet, found: Description | None, bundle: Bundle) -> Sequence[Change]:
         before = found.parameters if found else {}
         after = parameters(self._settings, self._names, bundle.key)
         return describe(proposal.resource_changes, self._names, before, after)
@@ -217,4 +221,4 @@ class Provisioner:
     def _upload(self, bundle: Bundle, report: Report) -> None:
         fresh = Artifacts(self._connection.client("s3"), self._names).upload(bundle)
         size = f"{len(bundle.data) / 1e6:.1f} MB, SHA-256 {bundle.sha256[:12]}…"
-        report(Progress(self._names.artifacts, "uploaded" if fresh else "up to date", size))
+        report(StackEvent(self._names.artifacts, "uploaded" if fresh else "up to date", size))

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from stockctl.backends.aws.client import Client, Connection
-from stockctl.backends.aws.errors import error_code, explained
+from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.backends.aws.stack.changes import Change
 from stockctl.backends.aws.stack.cloudformation import Description, Stack
 from stockctl.backends.aws.stack.lambda_code import Ownership, foreign_bucket, ownership
-from stockctl.backends.aws.stack.subscriptions import census
+from stockctl.backends.aws.stack.subscriptions import count_subscriptions
 from stockctl.errors import AwsError
 
 QUARANTINE = "quarantine/"
@@ -27,23 +27,23 @@ LAYOUT = {
 """The top of the data bucket, and what lies there."""
 
 
-class Kept(NamedTuple):
+class RetainedData(NamedTuple):
     """What there is under the names of the bucket and the tables."""
 
     bucket: Ownership
     tables: Sequence[str]
 
-    def without(self, names: Names, inside: Collection[str]) -> "Kept":
+    def without(self, names: Names, inside: Collection[str]) -> "RetainedData":
         """Return what of it is not ``inside`` a stack."""
         bucket: Ownership = "absent" if names.bucket in inside else self.bucket
-        return Kept(bucket, [name for name in self.tables if name not in inside])
+        return RetainedData(bucket, [name for name in self.tables if name not in inside])
 
     def __bool__(self) -> bool:
         """Whether anything is there."""
         return self.bucket == "ours" or bool(self.tables)
 
 
-class Stranger(NamedTuple):
+class ForeignResource(NamedTuple):
     """Something under one of our names that is not, or not only, ours."""
 
     name: str
@@ -51,29 +51,29 @@ class Stranger(NamedTuple):
     why: str
 
 
-class Removable(NamedTuple):
+class DeletableData(NamedTuple):
     """What teardown may delete, and what it has to leave."""
 
     tables: Sequence[str]
-    strange: Sequence[Stranger]
+    strange: Sequence[ForeignResource]
     bucket: bool
     """Whether what the pipeline wrote into the bucket may go."""
 
 
-def find(connection: Connection, names: Names) -> Kept:
+def find_retained(connection: Connection, names: Names) -> RetainedData:
     """Return which of the bucket and the tables exist.
 
     Raises:
         AwsError: AWS cannot be asked.
     """
     dynamodb = connection.client("dynamodb")
-    return Kept(
+    return RetainedData(
         ownership(connection.client("s3"), names.bucket, names.account),
         [name for name in (names.table, names.alerts_table) if describe_table(dynamodb, name)],
     )
 
 
-def check_adoptable(connection: Connection, names: Names, kept: Kept) -> None:
+def check_adoptable(connection: Connection, names: Names, kept: RetainedData) -> None:
     """Make sure that nothing stands in the way of a new stack, and that it can take in what is there.
 
     Raises:
@@ -87,7 +87,7 @@ def check_adoptable(connection: Connection, names: Names, kept: Kept) -> None:
         _check_table(connection.client("dynamodb"), name, quotes=name == names.table)
 
 
-def removable(connection: Connection, names: Names, owned: Collection[str]) -> Removable:
+def find_deletable(connection: Connection, names: Names, owned: Collection[str]) -> DeletableData:
     """Return what of it teardown may delete.
 
     Args:
@@ -98,8 +98,8 @@ def removable(connection: Connection, names: Names, owned: Collection[str]) -> R
     Raises:
         AwsError: AWS cannot be asked.
     """
-    there = find(connection, names)
-    strange: list[Stranger] = []
+    there = find_retained(connection, names)
+    strange: list[ForeignResource] = []
     tables = []
     for name in there.tables:
         table = describe_table(connection.client("dynamodb"), name) or {}
@@ -107,12 +107,12 @@ def removable(connection: Connection, names: Names, owned: Collection[str]) -> R
         if name in owned or not misfit:
             tables.append(name)
         else:
-            strange.append(Stranger(name, "DynamoDB table", misfit))
+            strange.append(ForeignResource(name, "DynamoDB table", misfit))
     bucket = there.bucket == "ours"
     if bucket and (entries := foreign_entries(connection.client("s3"), names)):
-        strange.append(Stranger(names.bucket, "S3 bucket", f"it holds {', '.join(entries)}"))
+        strange.append(ForeignResource(names.bucket, "S3 bucket", f"it holds {', '.join(entries)}"))
         bucket = names.bucket in owned
-    return Removable(tables, strange, bucket=bucket)
+    return DeletableData(tables, strange, bucket=bucket)
 
 
 def foreign_entries(s3: Client, names: Names, limit: int = 5) -> list[str]:
@@ -125,7 +125,7 @@ def foreign_entries(s3: Client, names: Names, limit: int = 5) -> list[str]:
         Bucket=names.bucket, ExpectedBucketOwner=names.account, Delimiter="/"
     )
     strange: list[str] = []
-    with explained():
+    with translate_errors():
         for page in pages:
             found = [each["Prefix"] for each in page.get("CommonPrefixes", [])]
             found += [each["Key"] for each in page.get("Contents", [])]
@@ -141,7 +141,7 @@ def describe_table(dynamodb: Client, name: str) -> dict[str, Any] | None:
     Raises:
         AwsError: DynamoDB cannot be asked.
     """
-    with explained():
+    with translate_errors():
         try:
             table: dict[str, Any] = dynamodb.describe_table(TableName=name)["Table"]
         except ClientError as error:
@@ -182,7 +182,7 @@ def _misfit(table: Mapping[str, Any], *, quotes: bool) -> str:
 _CALLS_AT_ONCE = 8
 
 
-def count(s3: Client, bucket: str, account: str, prefix: str = "") -> int:
+def count_data(s3: Client, bucket: str, account: str, prefix: str = "") -> int:
     """Return how many objects lie below ``prefix``, old versions and deletion markers too.
 
     Raises:
@@ -191,7 +191,9 @@ def count(s3: Client, bucket: str, account: str, prefix: str = "") -> int:
     return sum(len(page) for page in _pages(s3, bucket, account, prefix))
 
 
-def empty(s3: Client, bucket: str, account: str, prefix: str, deleted: Callable[[int], None]) -> int:
+def delete_contents(
+    s3: Client, bucket: str, account: str, prefix: str, deleted: Callable[[int], None]
+) -> int:
     """Delete all below ``prefix`` and return how much that was; ``deleted`` hears of each thousand.
 
     Raises:
@@ -200,7 +202,7 @@ def empty(s3: Client, bucket: str, account: str, prefix: str, deleted: Callable[
     total = 0
 
     def delete(page: list[Mapping[str, str]]) -> int:
-        with explained():
+        with translate_errors():
             answer = s3.delete_objects(
                 Bucket=bucket, ExpectedBucketOwner=account, Delete={"Objects": page, "Quiet": True}
             )
@@ -224,7 +226,7 @@ def _pages(s3: Client, bucket: str, account: str, prefix: str) -> Iterator[list[
     pages = s3.get_paginator("list_object_versions").paginate(
         Bucket=bucket, ExpectedBucketOwner=account, Prefix=prefix
     )
-    with explained():
+    with translate_errors():
         for page in pages:
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             if found:
@@ -241,7 +243,7 @@ def _check(bucket: str, errors: list[Mapping[str, Any]]) -> None:
         )
 
 
-def take(
+def adopt(
     connection: Connection, names: Names, stack: Stack, found: Description | None, *, keep_data: bool
 ) -> Sequence[Change]:
     """Return what teardown would delete and keep; empty when there is nothing to delete.
@@ -268,7 +270,7 @@ def _stack_rows(
     rows = [Change("delete", names.stack, "CloudFormation stack", detail)]
     topic = found.outputs.get("AlertTopicArn")
     if topic:
-        subscribed = census(connection.client("sns"), topic)
+        subscribed = count_subscriptions(connection.client("sns"), topic)
         rows.append(Change("delete", topic.rpartition(":")[2], "SNS topic", str(subscribed)))
     return rows
 
@@ -277,7 +279,7 @@ def _data_rows(
     connection: Connection, names: Names, owned: Collection[str], *, keep_data: bool
 ) -> list[Change]:
     s3, dynamodb = connection.client("s3"), connection.client("dynamodb")
-    may_go = removable(connection, names, owned)
+    may_go = find_deletable(connection, names, owned)
     held = [(names.bucket, "S3 bucket", _objects(s3, names))] if may_go.bucket else []
     held += [(name, "DynamoDB table", _items(dynamodb, name)) for name in may_go.tables]
     if keep_data:
@@ -290,7 +292,7 @@ def _data_rows(
 
 
 def _objects(s3: Client, names: Names) -> str:
-    counts = {what: count(s3, names.bucket, names.account, prefix) for prefix, what in LAYOUT.items()}
+    counts = {what: count_data(s3, names.bucket, names.account, prefix) for prefix, what in LAYOUT.items()}
     return ", ".join(f"{number:,} {what}" for what, number in counts.items())
 
 
@@ -303,7 +305,7 @@ def _artifact_rows(connection: Connection, names: Names) -> list[Change]:
     s3 = connection.client("s3")
     if ownership(s3, names.artifacts, names.account) != "ours":
         return []
-    number = count(s3, names.artifacts, names.account)
+    number = count_data(s3, names.artifacts, names.account)
     return [
         Change(
             "delete", names.artifacts, "S3 bucket", f"{number:,} {'zip' if number == 1 else 'zips'} of code"

@@ -6,30 +6,30 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from stockctl.backends.aws.client import Client, Connection
-from stockctl.backends.aws.errors import error_code, explained
+from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack.cloudformation import Description
-from stockctl.backends.aws.stack.event_sources import states
-from stockctl.backends.aws.stack.events import Pace
+from stockctl.backends.aws.stack.event_sources import mapping_states
+from stockctl.backends.aws.stack.events import PollInterval
 from stockctl.backends.aws.stack.lambda_code import Bundle, code_sha256
-from stockctl.backends.aws.stack.retained_data import FAILED_BATCHES, QUARANTINE, count, describe_table
-from stockctl.backends.aws.stack.subscriptions import census
+from stockctl.backends.aws.stack.retained_data import FAILED_BATCHES, QUARANTINE, count_data, describe_table
+from stockctl.backends.aws.stack.subscriptions import count_subscriptions
 from stockctl.errors import AwsError
 
 _LONGEST_SECONDS = 60.0
 
 
-def drifted(cloudformation: Client, stack_id: str, pace: Pace) -> Sequence[str] | None:
+def drifted_resources(cloudformation: Client, stack_id: str, pace: PollInterval) -> Sequence[str] | None:
     """Return the resources that were changed or deleted outside of the stack; None when that takes too long.
 
     Raises:
         AwsError: CloudFormation cannot compare them.
     """
-    with explained():
+    with translate_errors():
         detection = cloudformation.detect_stack_drift(StackName=stack_id)["StackDriftDetectionId"]
     waited = 0.0
     while waited < _LONGEST_SECONDS:
-        with explained():
+        with translate_errors():
             answer = cloudformation.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
         if answer["DetectionStatus"] != "DETECTION_IN_PROGRESS":
             return sorted(_differing(cloudformation, stack_id))
@@ -42,7 +42,7 @@ def _differing(cloudformation: Client, stack_id: str) -> list[str]:
     differing: list[str] = []
     arguments = {"StackName": stack_id, "StackResourceDriftStatusFilters": ["MODIFIED", "DELETED"]}
     while True:
-        with explained():
+        with translate_errors():
             answer = cloudformation.describe_stack_resource_drifts(**arguments)
         differing += [
             f"{each['LogicalResourceId']} {each['StackResourceDriftStatus'].lower()}"
@@ -58,7 +58,7 @@ Fact = tuple[str, str | int]
 _ABSENT = ("ResourceNotFoundException", "NoSuchBucket", "NotFound", "NotFoundException")
 
 
-class Look:
+class StatusCollector:
     """A look at every part of one pipeline.
 
     Args:
@@ -70,7 +70,7 @@ class Look:
     """
 
     def __init__(
-        self, connection: Connection, names: Names, found: Description, pace: Pace, bundle: Bundle
+        self, connection: Connection, names: Names, found: Description, pace: PollInterval, bundle: Bundle
     ) -> None:
         self._connection = connection
         self._bundle = bundle
@@ -106,11 +106,13 @@ class Look:
     def _drift(self) -> str:
         if not self._found.status.endswith("_COMPLETE"):
             return f"not looked for while the stack is {self._found.status}"
-        differing = drifted(self._connection.client("cloudformation"), self._found.stack_id, self._pace)
+        differing = drifted_resources(
+            self._connection.client("cloudformation"), self._found.stack_id, self._pace
+        )
         return "still being looked for" if differing is None else ", ".join(differing) or "none"
 
     def _stream(self) -> str:
-        with explained():
+        with translate_errors():
             answer = self._connection.client("kinesis").describe_stream_summary(StreamName=self._names.stream)
         stream: dict[str, Any] = answer["StreamDescriptionSummary"]
         mode = stream.get("StreamModeDetails", {}).get("StreamMode", "PROVISIONED")
@@ -125,19 +127,19 @@ class Look:
         code = (
             "as installed here" if code_sha256(functions, name) == self._bundle.sha256 else "other than here"
         )
-        return f"{name}: trigger {', '.join(states(functions, name)) or 'gone'}, code {code}"
+        return f"{name}: trigger {', '.join(mapping_states(functions, name)) or 'gone'}, code {code}"
 
     def _alarms(self) -> str:
         cloudwatch = self._connection.client("cloudwatch")
         ringing: list[str] = []
-        with explained():
+        with translate_errors():
             for function in self._names.functions:
                 answer = cloudwatch.describe_alarms(AlarmNamePrefix=f"{function}-", StateValue="ALARM")
                 ringing += [alarm["AlarmName"] for alarm in answer["MetricAlarms"]]
         return ", ".join(ringing) or "none"
 
     def _subscriptions(self) -> str:
-        return str(census(self._connection.client("sns"), self._found.outputs["AlertTopicArn"]))
+        return str(count_subscriptions(self._connection.client("sns"), self._found.outputs["AlertTopicArn"]))
 
     def _items(self, name: str) -> str:
         table = describe_table(self._connection.client("dynamodb"), name)
@@ -146,7 +148,7 @@ class Look:
         return f"about {table['ItemCount']:,} (DynamoDB counts every six hours)"
 
     def _objects(self, prefix: str) -> int:
-        return count(self._connection.client("s3"), self._names.bucket, self._names.account, prefix)
+        return count_data(self._connection.client("s3"), self._names.bucket, self._names.account, prefix)
 
 
 _GONE = "gone: it was deleted outside of the stack"

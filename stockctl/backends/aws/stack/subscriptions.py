@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from stockctl.backends.aws.client import Client, Connection
-from stockctl.backends.aws.errors import error_code, explained
+from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack.template import logical_id
 from stockctl.config.subscriptions import check_endpoint, filter_policy
@@ -58,7 +58,7 @@ def queue_policy(queue_arn: str, topic_arn: str) -> str:
 PENDING = "PendingConfirmation"
 
 
-class Census(NamedTuple):
+class SubscriptionCount(NamedTuple):
     """How many subscriptions a topic has, and how many of them wait for their confirmation."""
 
     total: int
@@ -69,21 +69,21 @@ class Census(NamedTuple):
         return f"{self.total} {noun}" + (f" ({self.pending} pending)" if self.pending else "")
 
 
-def census(sns: Client, topic_arn: str) -> Census:
+def count_subscriptions(sns: Client, topic_arn: str) -> SubscriptionCount:
     """Return how many are subscribed; none when there is no such topic.
 
     Raises:
         AwsError: SNS cannot be asked.
     """
     pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
-    with explained():
+    with translate_errors():
         try:
             arns = [each["SubscriptionArn"] for page in pages for each in page["Subscriptions"]]
         except ClientError as error:
             if error_code(error) not in ("NotFound", "NotFoundException"):
                 raise
             arns = []
-    return Census(len(arns), arns.count(PENDING))
+    return SubscriptionCount(len(arns), arns.count(PENDING))
 
 
 class Subscriber(NamedTuple):
@@ -190,19 +190,19 @@ class Subscribers:
             raise _owned(subscriber.endpoint)
         if subscriber.pending:
             raise _pending(subscriber.endpoint)
-        with explained():
+        with translate_errors():
             self._sns.unsubscribe(SubscriptionArn=subscriber.arn)
         return subscriber
 
     def _entries(self) -> Sequence[dict[str, str]]:
         pages = self._sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self.topic_arn)
-        with explained():
+        with translate_errors():
             return [entry for page in pages for entry in page["Subscriptions"]]
 
     def _owned_ids(self) -> frozenset[str]:
         """Return what the stack holds, by logical id; nothing when there is no stack."""
         pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self._stack)
-        with explained():
+        with translate_errors():
             try:
                 return frozenset(
                     resource["LogicalResourceId"]
@@ -223,7 +223,7 @@ class Subscribers:
         protocol, endpoint, arn = entry["Protocol"], entry["Endpoint"], _arn(entry)
         policy: dict[str, Any] = {}
         if arn:
-            with explained():
+            with translate_errors():
                 try:
                     answer = self._sns.get_subscription_attributes(SubscriptionArn=arn)
                 except ClientError as error:
@@ -242,7 +242,7 @@ class Subscribers:
 
     def _subscribe(self, protocol: str, endpoint: str, wanted: dict[str, list[str]]) -> str:
         attributes = {"FilterPolicyScope": "MessageAttributes", "FilterPolicy": json.dumps(wanted)}
-        with explained():
+        with translate_errors():
             try:
                 answer = self._sns.subscribe(
                     TopicArn=self.topic_arn,
@@ -258,7 +258,7 @@ class Subscribers:
         return arn if arn.startswith("arn:") else ""
 
     def _refilter(self, arn: str, wanted: dict[str, list[str]]) -> str:
-        with explained():
+        with translate_errors():
             for name, value in (
                 ("FilterPolicyScope", "MessageAttributes"),
                 ("FilterPolicy", json.dumps(wanted)),

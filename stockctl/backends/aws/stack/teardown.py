@@ -9,20 +9,20 @@ from collections.abc import Callable, Collection, Sequence
 from botocore.exceptions import ClientError
 
 from stockctl.backends.aws.client import Connection
-from stockctl.backends.aws.errors import error_code, explained
+from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack import retained_data
 from stockctl.backends.aws.stack.changes import Change
-from stockctl.backends.aws.stack.cloudformation import Description, Stack, preview_of
-from stockctl.backends.aws.stack.event_sources import await_quiet, switch
-from stockctl.backends.aws.stack.events import Pace, Progress, Report
+from stockctl.backends.aws.stack.cloudformation import Description, Stack, change_set_preview
+from stockctl.backends.aws.stack.event_sources import set_enabled, wait_until_idle
+from stockctl.backends.aws.stack.events import PollInterval, Report, StackEvent
 from stockctl.backends.aws.stack.lambda_code import ownership
 from stockctl.backends.aws.stack.retained_data import (
     LAYOUT,
+    delete_contents,
     describe_table,
-    empty,
+    find_deletable,
     foreign_entries,
-    removable,
 )
 from stockctl.errors import AwsError
 
@@ -32,7 +32,7 @@ _TRIES_TO_EMPTY = 5
 Deleted = Callable[[int], None]
 
 
-class _Tally:
+class _Counter:
     """Counts what was deleted, and tells the sum."""
 
     def __init__(self, tell: Deleted) -> None:
@@ -44,7 +44,7 @@ class _Tally:
         self._tell(self._total)
 
 
-class Removal:
+class Teardown:
     """Taking down what ``names`` call.
 
     Args:
@@ -53,7 +53,7 @@ class Removal:
         pace: how often to look at what is under way.
     """
 
-    def __init__(self, connection: Connection, names: Names, pace: Pace) -> None:
+    def __init__(self, connection: Connection, names: Names, pace: PollInterval) -> None:
         self._connection = connection
         self._names = names
         self._pace = pace
@@ -65,7 +65,7 @@ class Removal:
         Raises:
             AwsError: AWS cannot be asked.
         """
-        return retained_data.take(
+        return retained_data.adopt(
             self._connection, self._names, self._stack, self._stack.describe(), keep_data=keep_data
         )
 
@@ -87,20 +87,24 @@ class Removal:
             self._quieten(found, names, report)
             self._stack.delete(found, report)
         self._stack.forget_review()
-        Stack(self._connection.client("cloudformation"), preview_of(self._names), self._pace).forget_review()
-        tally = _Tally(deleted)
+        Stack(
+            self._connection.client("cloudformation"), change_set_preview(self._names), self._pace
+        ).forget_review()
+        tally = _Counter(deleted)
         left = [] if keep_data else self._delete_data(names, owned.values(), report, tally)
         self._delete_artifacts(report, tally)
         return left
 
     def _quieten(self, found: Description, names: Names, report: Report) -> None:
         """Let the functions finish what they have begun, and begin nothing more."""
-        switch(self._connection.client("lambda"), names, report, self._pace, on=False)
+        set_enabled(self._connection.client("lambda"), names, report, self._pace, on=False)
         longest = float(found.parameters.get("TimeoutSeconds", _LONGEST_RUN))
-        await_quiet(self._connection.client("logs"), names, longest, report, self._pace)
+        wait_until_idle(self._connection.client("logs"), names, longest, report, self._pace)
 
-    def _delete_data(self, names: Names, owned: Collection[str], report: Report, tally: _Tally) -> list[str]:
-        may_go = removable(self._connection, names, owned)
+    def _delete_data(
+        self, names: Names, owned: Collection[str], report: Report, tally: _Counter
+    ) -> list[str]:
+        may_go = find_deletable(self._connection, names, owned)
         for name in may_go.tables:
             self._delete_table(name, report)
         if may_go.bucket:
@@ -109,24 +113,24 @@ class Removal:
 
     def _delete_table(self, name: str, report: Report) -> None:
         dynamodb = self._connection.client("dynamodb")
-        report(Progress(name, "DELETE_IN_PROGRESS"))
-        with explained():
+        report(StackEvent(name, "DELETE_IN_PROGRESS"))
+        with translate_errors():
             dynamodb.delete_table(TableName=name)
         while describe_table(dynamodb, name) is not None:
             self._pace.wait()
-        report(Progress(name, "DELETE_COMPLETE"))
+        report(StackEvent(name, "DELETE_COMPLETE"))
 
-    def _delete_bucket(self, names: Names, report: Report, tally: _Tally) -> None:
+    def _delete_bucket(self, names: Names, report: Report, tally: _Counter) -> None:
         """Delete the data bucket, or all in it that is ours; a write that comes late is deleted too."""
         s3 = self._connection.client("s3")
-        report(Progress(names.bucket, "DELETE_IN_PROGRESS"))
+        report(StackEvent(names.bucket, "DELETE_IN_PROGRESS"))
         for _ in range(_TRIES_TO_EMPTY):
             for prefix in LAYOUT:
-                empty(s3, names.bucket, names.account, prefix, tally.add)
+                delete_contents(s3, names.bucket, names.account, prefix, tally.add)
             if foreign_entries(s3, names):
                 return
             if self._gone(names.bucket):
-                report(Progress(names.bucket, "DELETE_COMPLETE"))
+                report(StackEvent(names.bucket, "DELETE_COMPLETE"))
                 return
             self._pace.wait()
         raise AwsError(
@@ -134,18 +138,18 @@ class Removal:
             "Stop what writes into it, and run 'stockctl teardown' again.",
         )
 
-    def _delete_artifacts(self, report: Report, tally: _Tally) -> None:
+    def _delete_artifacts(self, report: Report, tally: _Counter) -> None:
         s3, names = self._connection.client("s3"), self._names
         if ownership(s3, names.artifacts, names.account) != "ours":
             return
-        report(Progress(names.artifacts, "DELETE_IN_PROGRESS"))
-        empty(s3, names.artifacts, names.account, "", tally.add)
+        report(StackEvent(names.artifacts, "DELETE_IN_PROGRESS"))
+        delete_contents(s3, names.artifacts, names.account, "", tally.add)
         self._gone(names.artifacts)
-        report(Progress(names.artifacts, "DELETE_COMPLETE"))
+        report(StackEvent(names.artifacts, "DELETE_COMPLETE"))
 
     def _gone(self, bucket: str) -> bool:
         """Delete a bucket; False when something has come into it meanwhile."""
-        with explained():
+        with translate_errors():
             try:
                 self._connection.client("s3").delete_bucket(
                     Bucket=bucket, ExpectedBucketOwner=self._names.account

@@ -14,11 +14,11 @@ from stockctl.backends.aws.dynamodb.items import (
     alert_item,
     quote_item,
     read_alert,
-    read_precedent,
+    read_prior_quote,
     read_quote,
 )
 from stockctl.market.alert import KINDS, Alert
-from stockctl.market.quote import Precedent, StoredQuote
+from stockctl.market.quote import EnrichedQuote, PriorQuote
 from support.aws.moto_account import ALERTS, QUOTES
 from support.quote_strategies import SYMBOLS, TIMESTAMPS, examples
 
@@ -28,7 +28,7 @@ DATES = st.dates().map(str)
 TRENDS = st.sampled_from(["up", "down"])
 
 STORED_QUOTES = st.builds(
-    StoredQuote,
+    EnrichedQuote,
     SYMBOLS, TIMESTAMPS, PRICES,
     *[st.none() | PRICES] * 4,
     st.none() | st.integers(0, 2**63 - 1), st.sampled_from(["yahoo", "replay"]), st.none() | TIMESTAMPS,
@@ -42,7 +42,7 @@ ALERTS_OF_ALL_KINDS = st.builds(
     st.none() | st.text(min_size=1),
 )  # fmt: skip
 
-QUOTE = StoredQuote(
+QUOTE = EnrichedQuote(
     "AAPL", "2019-02-11T14:31:00.000Z", Decimal("105.50"), Decimal(100), None, None, Decimal("-0.1"), 0,
     "replay", None, Decimal("5.5"), Decimal("5.5"), None, None, None, None, True, False, "2019-02-11", None,
 )  # fmt: skip
@@ -54,7 +54,7 @@ ALERT = Alert(
 
 @examples(150)
 @given(STORED_QUOTES)
-def test_a_quote_comes_back_as_it_was(quote: StoredQuote):
+def test_a_quote_comes_back_as_it_was(quote: EnrichedQuote):
     """Through the JSON of the wire, as a stream image travels, nothing is rounded and no type changes."""
     back = read_quote(json.loads(json.dumps(quote_item(quote))))
     assert back == quote
@@ -70,7 +70,7 @@ def test_an_alert_comes_back_as_it_was(alert: Alert):
 
 @examples(50)
 @given(STORED_QUOTES)
-def test_no_number_passes_through_a_float_or_outgrows_dynamodb(quote: StoredQuote):
+def test_no_number_passes_through_a_float_or_outgrows_dynamodb(quote: EnrichedQuote):
     """Every N is plain decimal text of 38 significant digits at most."""
     for name, attribute in quote_item(quote).items():
         if "N" in attribute:
@@ -106,8 +106,10 @@ def test_an_alert_stands_in_the_index_by_day():
 
 def test_a_precedent_is_read_from_what_a_projection_leaves():
     """Only the attributes that a later quote needs are there."""
-    projected = {name: value for name, value in quote_item(QUOTE).items() if name in Precedent._fields}
-    assert read_precedent(projected) == Precedent(QUOTE.timestamp, Decimal("105.5"), None, "2019-02-11", None)
+    projected = {name: value for name, value in quote_item(QUOTE).items() if name in PriorQuote._fields}
+    assert read_prior_quote(projected) == PriorQuote(
+        QUOTE.timestamp, Decimal("105.5"), None, "2019-02-11", None
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ from stockctl.backends.aws.dynamodb.items import UnreadableItem
 from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteReader, DynamoQuoteTable
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.errors import AwsError
-from stockctl.market.quote import StoredQuote
+from stockctl.market.quote import EnrichedQuote
 from stockctl.retry import Backoff
 from support.aws.call_log import noted_calls
 from support.aws.moto_account import NOW, QUOTES
 
 
-def quote(symbol: str, minute: int) -> StoredQuote:
+def quote(symbol: str, minute: int) -> EnrichedQuote:
     """Return a stored quote."""
-    return StoredQuote(
+    return EnrichedQuote(
         symbol, f"2019-02-11T14:{minute:02}:00.000Z", Decimal(100 + minute), None, None, None, None, None,
         "replay", None, None, None, None, None, None, None, False, False, None, None,
     )  # fmt: skip

@@ -13,16 +13,16 @@ from stockctl.backends.aws.dynamodb.items import quote_item
 from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteTable
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.errors import AwsError
-from stockctl.market.quote import StoredQuote
+from stockctl.market.quote import EnrichedQuote
 from stockctl.retry import Backoff
 from support.aws.call_log import noted_calls
 from support.aws.moto_account import NOW, QUOTES
 
 
-def quote(symbol: str, minute: int) -> StoredQuote:
+def quote(symbol: str, minute: int) -> EnrichedQuote:
     """Return a stored quote."""
-    nothing = dict.fromkeys(StoredQuote._fields)
-    return StoredQuote(
+    nothing = dict.fromkeys(EnrichedQuote._fields)
+    return EnrichedQuote(
         **nothing
         | {
             "symbol": symbol,
@@ -100,7 +100,7 @@ def test_quotes_are_written_twentyfive_at_a_time(table: DynamoQuoteTable, connec
     assert sizes == [25] * 40
 
 
-def unprocessed(*quotes: StoredQuote) -> dict[str, Any]:
+def unprocessed(*quotes: EnrichedQuote) -> dict[str, Any]:
     """Return an answer that leaves ``quotes`` unwritten."""
     left = [{"PutRequest": {"Item": quote_item(item)}} for item in quotes]
     return {"UnprocessedItems": {QUOTES: left} if left else {}}

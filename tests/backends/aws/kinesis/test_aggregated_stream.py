@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stockctl.backends.aws.kinesis.aggregator import Aggregator, OpenShards
-from stockctl.backends.aws.kinesis.stream import KinesisStream, NotTaken
+from stockctl.backends.aws.kinesis.stream import KinesisDeliveryError, KinesisStream
 from stockctl.market.quote import MAX_RECORD_BYTES
 from stockctl.pipeline.ports import Record, Rejection
 from stockctl.retry import Backoff
@@ -132,7 +132,7 @@ def test_a_reshard_while_the_shards_cannot_be_listed_is_counted_all_the_same() -
     # The aggregate that is misplaced is the first one of the call.
     sent.sort(key=lambda record: md5_number(record.key) < model.open_shards[1].first)
     with into(model, split_at=1, kept=1, unlisted=1) as stream:
-        with pytest.raises(NotTaken) as refused:
+        with pytest.raises(KinesisDeliveryError) as refused:
             stream.send(sent)
         assert refused.value.passing
         assert refused.value.receipt is not None
@@ -147,7 +147,7 @@ def test_a_reshard_while_the_shards_cannot_be_listed_is_counted_all_the_same() -
 def test_shards_that_are_never_found_end_the_tries() -> None:
     """An endpoint that always names a shard it does not list is given up on, with the reason."""
     sent = records(3, 2)
-    with into(ModelStream(1), stray=True) as stream, pytest.raises(NotTaken) as refused:
+    with into(ModelStream(1), stray=True) as stream, pytest.raises(KinesisDeliveryError) as refused:
         stream.send(sent)
     assert f"in {TRIES} tries (the stream was resharded)" in refused.value.message
     assert refused.value.records == sent

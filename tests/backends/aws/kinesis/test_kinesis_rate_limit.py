@@ -10,8 +10,8 @@ from stockctl.backends.aws.kinesis.rate_limit import (
     BURST_SECONDS,
     SMALLEST_SHARE,
     Capacity,
-    Pacer,
-    StreamPace,
+    ShardRateLimiter,
+    StreamRateLimiter,
 )
 from stockctl.errors import AwsError
 from support.aws.kinesis_server import Script, kinesis_null
@@ -42,7 +42,7 @@ CALLS = st.lists(st.tuples(st.integers(1, 500), st.integers(1, 500_000), st.floa
 def test_no_window_holds_more_than_its_rate_and_a_burst(calls: list[tuple[int, int, float]]):
     """From any call to any later one, all but the last take what the rate gives in that time and a burst."""
     clock = Clock()
-    pacer = Pacer(Capacity(1000, 1 << 20), clock)
+    pacer = ShardRateLimiter(Capacity(1000, 1 << 20), clock)
     sent = []
     for records, size, pause in calls:
         clock.sleep(pause)
@@ -60,7 +60,7 @@ def test_no_window_holds_more_than_its_rate_and_a_burst(calls: list[tuple[int, i
 def test_nobody_waits_without_need(calls: list[tuple[int, int, float]]):
     """All of it is over no later than its records or its bytes take at the full rate."""
     clock = Clock()
-    pacer = Pacer(Capacity(1000, 1 << 20), clock)
+    pacer = ShardRateLimiter(Capacity(1000, 1 << 20), clock)
     for records, size, _ in calls:
         clock.sleep(pacer.take(records, size))
     by_records = sum(call[0] for call in calls) / 1000
@@ -71,7 +71,7 @@ def test_nobody_waits_without_need(calls: list[tuple[int, int, float]]):
 def test_a_tick_of_ten_thousand_spreads_over_the_seconds_that_a_shard_needs():
     """Twenty calls of 500 into one shard take about nine seconds and a half, evenly."""
     clock = Clock()
-    pacer = Pacer(Capacity(1000, 1 << 20), clock)
+    pacer = ShardRateLimiter(Capacity(1000, 1 << 20), clock)
     moments = []
     for _ in range(20):
         clock.sleep(pacer.take(500, 100_000))
@@ -83,7 +83,7 @@ def test_a_tick_of_ten_thousand_spreads_over_the_seconds_that_a_shard_needs():
 def test_throttling_slows_down_and_success_speeds_up_again():
     """The rate falls by a factor, not with every answer of one moment, and rises a little each second."""
     clock = Clock()
-    pacer = Pacer(Capacity(1000, 1 << 20), clock)
+    pacer = ShardRateLimiter(Capacity(1000, 1 << 20), clock)
     for _ in range(10):
         pacer.throttled()
     assert pacer.share == pytest.approx(0.7)
@@ -104,7 +104,7 @@ def test_throttling_slows_down_and_success_speeds_up_again():
 def test_the_rate_stays_within_bounds(answers: list[tuple[bool, float]], grows: bool):
     """However long it is throttled something goes, and what does not grow never takes more than it can."""
     clock = Clock()
-    pacer = Pacer(Capacity(1000, 1 << 20, grows), clock)
+    pacer = ShardRateLimiter(Capacity(1000, 1 << 20, grows), clock)
     for throttled, pause in answers:
         clock.sleep(pause)
         clock.sleep(pacer.take(500, 1000))
@@ -117,7 +117,7 @@ def test_the_rate_stays_within_bounds(answers: list[tuple[bool, float]], grows: 
 def test_a_stream_that_grows_is_tried_with_more_when_it_is_held_back():
     """On demand the rate goes beyond the first capacity, but not while nobody needs it."""
     clock = Clock()
-    idle, busy = (Pacer(Capacity(4000, 4 << 20, grows=True), clock) for _ in range(2))
+    idle, busy = (ShardRateLimiter(Capacity(4000, 4 << 20, grows=True), clock) for _ in range(2))
     for _ in range(10):
         clock.sleep(1)
         idle.take(1, 100)
@@ -133,7 +133,7 @@ def test_the_pace_is_learned_from_the_stream():
     """Three open shards take three thousand records a second."""
     clock = Clock()
     with kinesis_null(Script(shards=3)) as server:
-        pace = StreamPace(kinesis_client(server.url), "stock-market-stream", clock, clock.sleep)
+        pace = StreamRateLimiter(kinesis_client(server.url), "stock-market-stream", clock, clock.sleep)
         for _ in range(13):
             pace.wait(500, 1000)
     assert clock.now - 1000 == pytest.approx(12 * 500 / 3000 - BURST_SECONDS)
@@ -143,7 +143,7 @@ def test_more_shards_are_noticed_within_minutes():
     """What was resharded is asked for again, and a stream that cannot be asked then stays as it was."""
     clock = Clock()
     with kinesis_null(Script(shards=1)) as server:
-        pace = StreamPace(kinesis_client(server.url), "stock-market-stream", clock, clock.sleep)
+        pace = StreamRateLimiter(kinesis_client(server.url), "stock-market-stream", clock, clock.sleep)
         small = pace.most
         pace.throttled()
         assert pace.most < small
@@ -158,6 +158,6 @@ def test_more_shards_are_noticed_within_minutes():
 def test_a_stream_that_cannot_be_asked_at_first_is_a_passing_fault():
     """Without an answer no pace is guessed."""
     with nobody() as url:
-        pace = StreamPace(kinesis_client(url), "stock-market-stream")
+        pace = StreamRateLimiter(kinesis_client(url), "stock-market-stream")
         with pytest.raises(AwsError, match="cannot be reached"):
             pace.wait(1, 1)

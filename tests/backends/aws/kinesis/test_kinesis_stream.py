@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stockctl.backends.aws.client import Connection
 from stockctl.backends.aws.kinesis.stream import KinesisStream
 from stockctl.backends.aws.parallel import Parallel
-from stockctl.backends.aws.s3 import OnceBucket, S3Quarantine
+from stockctl.backends.aws.s3 import S3Quarantine, WriteOnceBucket
 from stockctl.errors import AwsError
 from stockctl.market.quote import MAX_RECORD_BYTES
 from stockctl.pipeline.ports import Record, Rejection
@@ -263,7 +263,7 @@ def test_refused_rows_go_to_the_quarantine_of_the_bucket(
     connection: Connection, parallel: Parallel, backoff: Backoff
 ):
     """What a source could not read is kept beside what the functions could not."""
-    bucket = OnceBucket(connection.client("s3"), BUCKET, ACCOUNT, parallel, backoff)
+    bucket = WriteOnceBucket(connection.client("s3"), BUCKET, ACCOUNT, parallel, backoff)
     stream = KinesisStream(connection.client("kinesis"), STREAM, S3Quarantine(bucket), backoff)
     rejection = Rejection(b"a,b", "quotes.csv, record 2", "price 'b' is not a number")
     stream.refuse([rejection, rejection])
@@ -275,7 +275,7 @@ def test_a_bucket_that_is_gone_is_explained_when_rows_are_refused(
     connection: Connection, parallel: Parallel, backoff: Backoff
 ):
     """The quarantine's faults are sentences as well."""
-    bucket = OnceBucket(connection.client("s3"), "no-such-bucket", None, parallel, backoff)
+    bucket = WriteOnceBucket(connection.client("s3"), "no-such-bucket", None, parallel, backoff)
     stream = KinesisStream(connection.client("kinesis"), STREAM, S3Quarantine(bucket), backoff)
     with pytest.raises(AwsError, match=r"no-such-bucket does not exist .*s3:PutObject: NoSuchBucket"):
         stream.refuse([Rejection(b"x", "y", "z")])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.backends.aws.kinesis.kpl import MAGIC, MAX_MEMBERS, Encoder, decode, is_aggregated
-from stockctl.market.validation import Refusal
+from stockctl.market.validation import InvalidQuote
 from support.aws.kinesis_model import deaggregated
 from support.quote_strategies import examples
 
@@ -98,7 +98,7 @@ def test_each_truncation_is_refused():
     assert len(decode(SMALL)) == 3
     for length in range(len(SMALL)):
         with pytest.raises(
-            Refusal, match=f"^aggregated record of {length} bytes whose digest does not match$"
+            InvalidQuote, match=f"^aggregated record of {length} bytes whose digest does not match$"
         ):
             decode(SMALL[:length])
 
@@ -108,7 +108,7 @@ def test_each_flipped_bit_is_refused():
     for place in range(len(SMALL) * 8):
         damaged = bytearray(SMALL)
         damaged[place // 8] ^= 1 << place % 8
-        with pytest.raises(Refusal, match="digest does not match"):
+        with pytest.raises(InvalidQuote, match="digest does not match"):
             decode(bytes(damaged))
 
 
@@ -145,7 +145,7 @@ def test_each_flipped_bit_is_refused():
 )  # fmt: skip
 def test_a_wrong_structure_under_a_right_digest_is_refused(message: bytes, reason: str):
     """All of it, even where single records could be read; the reason says what is wrong."""
-    with pytest.raises(Refusal, match=f"^aggregated record that cannot be read: .*{reason}"):
+    with pytest.raises(InvalidQuote, match=f"^aggregated record that cannot be read: .*{reason}"):
         decode(sealed(message))
 
 
@@ -167,7 +167,7 @@ def test_whatever_is_read_protobuf_reads_as_well(message: bytes):
     """A damaged message is refused or means the same to both, and nothing else is raised."""
     try:
         members = decode(sealed(message))
-    except Refusal:
+    except InvalidQuote:
         return
     try:
         theirs = AggregatedRecord.FromString(message)
@@ -180,7 +180,7 @@ def test_one_with_more_records_than_quotes_could_be_is_refused():
     """A megabyte of nothing is one unreadable record, not a hundred thousand."""
     most = [("A", b"")] * MAX_MEMBERS
     assert len(decode(encoded(most))) == MAX_MEMBERS
-    with pytest.raises(Refusal, match=f"it holds {MAX_MEMBERS + 1} records"):
+    with pytest.raises(InvalidQuote, match=f"it holds {MAX_MEMBERS + 1} records"):
         decode(encoded([*most, ("A", b"")]))
 
 

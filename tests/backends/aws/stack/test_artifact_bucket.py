@@ -6,10 +6,10 @@ import time
 import pytest
 
 from stockctl.backends.aws.names import Names, names_of
-from stockctl.backends.aws.stack.event_sources import await_quiet
-from stockctl.backends.aws.stack.events import Pace, Progress
+from stockctl.backends.aws.stack.event_sources import wait_until_idle
+from stockctl.backends.aws.stack.events import PollInterval, StackEvent
 from stockctl.backends.aws.stack.lambda_code import Artifacts, Bundle, ownership
-from stockctl.backends.aws.stack.retained_data import count, empty
+from stockctl.backends.aws.stack.retained_data import count_data, delete_contents
 from stockctl.errors import AwsError
 from support.aws.ministack_server import REGION, MiniStack, client_of
 from support.aws.stacks import FAST, connect
@@ -78,7 +78,7 @@ def test_every_call_names_the_owner(called: Names) -> None:
 
     s3.meta.events.register("before-call.s3", note)
     Artifacts(s3, called).upload(CODE)
-    empty(s3, called.artifacts, called.account, "", lambda number: None)
+    delete_contents(s3, called.artifacts, called.account, "", lambda number: None)
 
     assert seen.pop("CreateBucket") is None  # there is nobody to expect yet
     assert len(seen) == 9
@@ -95,10 +95,10 @@ def test_versions_and_markers_are_counted_and_deleted(called: Names) -> None:
     s3.put_object(Bucket=called.artifacts, Key="out/0", Body=b"")
     deleted: list[int] = []
 
-    assert count(s3, called.artifacts, called.account, "in/") == 7
-    assert empty(s3, called.artifacts, called.account, "in/", deleted.append) == 7
+    assert count_data(s3, called.artifacts, called.account, "in/") == 7
+    assert delete_contents(s3, called.artifacts, called.account, "in/", deleted.append) == 7
     assert sum(deleted) == 7
-    assert count(s3, called.artifacts, called.account) == 1
+    assert count_data(s3, called.artifacts, called.account) == 1
 
 
 def test_running_invocations_are_waited_for(called: Names) -> None:
@@ -119,17 +119,17 @@ def test_running_invocations_are_waited_for(called: Names) -> None:
         json.dumps({"type": "platform.start", "record": {"requestId": "two"}}),
         '{"message": "a line of the function about \\"platform.start\\""}',
     )
-    waited: list[Progress] = []
+    waited: list[StackEvent] = []
 
-    def report(progress: Progress) -> None:
+    def report(progress: StackEvent) -> None:
         waited.append(progress)
         if len(waited) == 2:
             write(json.dumps({"type": "platform.report", "record": {"requestId": "two"}}))
 
-    await_quiet(logs, called, 60.0, report, FAST)
+    wait_until_idle(logs, called, 60.0, report, FAST)
 
     assert (
-        waited == [Progress(called.trend_function, "still running", "waiting for the last invocations")] * 2
+        waited == [StackEvent(called.trend_function, "still running", "waiting for the last invocations")] * 2
     )
 
 
@@ -144,8 +144,8 @@ def test_nothing_is_waited_for_longer_than_a_function_may_run(called: Names) -> 
         logGroupName=group, logStreamName="s",
         logEvents=[{"timestamp": moment, "message": "START RequestId: lost Version: 1"}],
     )  # fmt: skip
-    waited: list[Progress] = []
+    waited: list[StackEvent] = []
 
-    await_quiet(logs, called, 60.0, waited.append, Pace(20.0, lambda seconds: None))
+    wait_until_idle(logs, called, 60.0, waited.append, PollInterval(20.0, lambda seconds: None))
 
     assert len(waited) == 3

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from stockctl.backends.aws.stack.events import Progress
+from stockctl.backends.aws.stack.events import StackEvent
 from stockctl.backends.aws.stack.lambda_code import Bundle
 from stockctl.errors import AwsError
 from support.aws.stacks import connect, holdings, installed_code, open_pipeline, quiet, yes
@@ -47,7 +47,7 @@ def test_changed_code_is_deployed_and_nothing_else() -> None:
 def test_the_same_code_is_not_deployed_again() -> None:
     """Deploy says that nothing changed, by an empty list, and uploads nothing."""
     open_pipeline().provision(yes, quiet)
-    seen: list[Progress] = []
+    seen: list[StackEvent] = []
 
     outcome = open_pipeline().deploy(seen.append)
 

@@ -8,15 +8,21 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from stockctl.backends.aws.client import Connection
-from stockctl.backends.aws.stack.cloudformation import ChangeSets, Description, Proposal, Request, Stack
-from stockctl.backends.aws.stack.events import Pace, Progress
+from stockctl.backends.aws.stack.cloudformation import (
+    ChangeRequest,
+    ChangeSet,
+    ChangeSetClient,
+    Description,
+    Stack,
+)
+from stockctl.backends.aws.stack.events import PollInterval, StackEvent
 from stockctl.errors import AwsError
 from support.aws.moto_account import CREDENTIALS
 
 STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/stockctl/1"
 CHANGE_SET = "arn:aws:cloudformation:eu-west-1:123456789012:changeSet/x/1"
-UPDATE = Proposal(CHANGE_SET, STACK_ID, False, ())
-AT_ONCE = Pace(0.0, lambda seconds: None)
+UPDATE = ChangeSet(CHANGE_SET, STACK_ID, False, ())
+AT_ONCE = PollInterval(0.0, lambda seconds: None)
 
 
 @pytest.fixture
@@ -75,10 +81,10 @@ def test_the_first_failure_is_named_and_cancelled_ones_are_not(cloudformation: S
     answer_status(cloudformation, "UPDATE_ROLLBACK_COMPLETE")
     answer_events(cloudformation, *failed[::-1], *begun[::-1], old)
     answer_events(cloudformation, ended, *failed[::-1], *begun[::-1], old)
-    seen: list[Progress] = []
+    seen: list[StackEvent] = []
 
     with pytest.raises(AwsError) as refused:
-        ChangeSets(cloudformation.client, "stockctl", AT_ONCE).execute(UPDATE, seen.append)
+        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).execute(UPDATE, seen.append)
 
     assert refused.value.message == (
         "The stack stockctl could not be updated. Stream: Rate of shard changes exceeded.; "
@@ -103,7 +109,7 @@ def test_a_status_from_before_does_not_end_the_wait(cloudformation: Stubber) -> 
     )
     answer_events(cloudformation, stack_event(3, "UPDATE_COMPLETE"))
 
-    ChangeSets(cloudformation.client, "stockctl", AT_ONCE).execute(UPDATE, lambda progress: None)
+    ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).execute(UPDATE, lambda progress: None)
 
 
 def test_an_update_that_cannot_be_rolled_back_names_the_resource(cloudformation: Stubber) -> None:
@@ -170,7 +176,7 @@ def test_a_refused_change_set_tells_what_the_checks_found(cloudformation: Stubbe
     refuse(cloudformation, "Validation failed.", [problem])
 
     with pytest.raises(AwsError) as refused:
-        ChangeSets(cloudformation.client, "stockctl", AT_ONCE).propose(Request("UPDATE", []))
+        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).propose(ChangeRequest("UPDATE", []))
 
     assert refused.value.message == (
         "CloudFormation refuses the changes to the stack stockctl: DataBucket: The name exists already."
@@ -182,7 +188,7 @@ def test_a_refused_change_set_without_checks_tells_the_reason(cloudformation: St
     refuse(cloudformation, "Parameters: [X] must have values", [])
 
     with pytest.raises(AwsError, match=r"stack stockctl: Parameters: \[X\] must have values"):
-        ChangeSets(cloudformation.client, "stockctl", AT_ONCE).propose(Request("UPDATE", []))
+        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).propose(ChangeRequest("UPDATE", []))
 
 
 def test_a_change_set_without_changes_is_no_failure(cloudformation: Stubber) -> None:
@@ -194,7 +200,10 @@ def test_a_change_set_without_changes_is_no_failure(cloudformation: Stubber) -> 
     )
     cloudformation.add_response("delete_change_set", {}, {"ChangeSetName": CHANGE_SET})
 
-    assert ChangeSets(cloudformation.client, "stockctl", AT_ONCE).propose(Request("UPDATE", [])) is None
+    assert (
+        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).propose(ChangeRequest("UPDATE", []))
+        is None
+    )
 
 
 def test_a_long_change_set_is_read_to_its_end(cloudformation: Stubber) -> None:
@@ -208,7 +217,9 @@ def test_a_long_change_set_is_read_to_its_end(cloudformation: Stubber) -> None:
         }  # fmt: skip
         cloudformation.add_response("describe_change_set", page | ({"NextToken": token} if token else {}))
 
-    proposal = ChangeSets(cloudformation.client, "stockctl", AT_ONCE).propose(Request("UPDATE", []))
+    proposal = ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).propose(
+        ChangeRequest("UPDATE", [])
+    )
 
     assert proposal is not None
     assert [each["LogicalResourceId"] for each in proposal.resource_changes] == ["A", "B"]
@@ -233,4 +244,4 @@ def test_a_refused_call_is_explained(cloudformation: Stubber, code: str, message
     cloudformation.add_client_error("create_change_set", code, message)
 
     with pytest.raises(AwsError, match=words):
-        ChangeSets(cloudformation.client, "stockctl", AT_ONCE).propose(Request("UPDATE", []))
+        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).propose(ChangeRequest("UPDATE", []))

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from stockctl.backends.aws.pipeline import AwsPipeline
-from stockctl.backends.aws.stack.events import Progress
+from stockctl.backends.aws.stack.events import StackEvent
 from stockctl.errors import AwsError
 from support.aws.ministack_server import REGION, MiniStack, client_of
 from support.aws.stacks import connect, holdings, open_pipeline, quiet, uncounted, yes
@@ -39,7 +39,7 @@ def test_a_plan_shows_everything_and_leaves_nothing(pipeline: AwsPipeline) -> No
 
 def test_provision_makes_what_the_outputs_name(pipeline: AwsPipeline) -> None:
     """Every output is the name of something that is there, and progress named each resource."""
-    seen: list[Progress] = []
+    seen: list[StackEvent] = []
 
     outcome = pipeline.provision(yes, seen.append)
 
@@ -60,7 +60,7 @@ def test_provision_makes_what_the_outputs_name(pipeline: AwsPipeline) -> None:
 def test_provision_again_changes_nothing(pipeline: AwsPipeline) -> None:
     """A second run asks nobody and touches nothing."""
     first = pipeline.provision(yes, quiet)
-    seen: list[Progress] = []
+    seen: list[StackEvent] = []
 
     def never(plan: object) -> bool:
         raise AssertionError("asked about nothing")
@@ -101,7 +101,7 @@ def test_an_interrupt_while_asking_leaves_nothing(pipeline: AwsPipeline) -> None
 def test_an_interrupt_under_way_is_picked_up(pipeline: AwsPipeline) -> None:
     """CloudFormation goes on after Ctrl-C; the next run finds all done."""
 
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: StackEvent) -> None:
         if progress.status == "CREATE_IN_PROGRESS":
             raise KeyboardInterrupt
 
@@ -182,16 +182,16 @@ def test_provision_waits_for_what_is_under_way(pipeline: AwsPipeline) -> None:
     """An update that somebody else has begun is waited for, not run into."""
     pipeline.provision(yes, quiet)
     begin_an_update_that_waits(pipeline.names.stack)
-    seen: list[Progress] = []
+    seen: list[StackEvent] = []
 
-    def report(progress: Progress) -> None:
+    def report(progress: StackEvent) -> None:
         if not seen:
             let_the_update_fail(pipeline.names.stack)
         seen.append(progress)
 
     outcome = open_pipeline(anomaly={"threshold_percent": 3}).provision(yes, report)
 
-    assert seen[0] == Progress("stockctl", "UPDATE_IN_PROGRESS", "waiting for what is under way")
+    assert seen[0] == StackEvent("stockctl", "UPDATE_IN_PROGRESS", "waiting for what is under way")
     assert "IngestFunction" in {change.resource for change in outcome.changes}
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from stockctl.backends.aws.pipeline import AwsPipeline
-from stockctl.backends.aws.stack.events import Progress
+from stockctl.backends.aws.stack.events import StackEvent
 from stockctl.errors import AwsError
 from support.aws.ministack_server import REGION
 from support.aws.stacks import connect, holdings, open_pipeline, quiet, uncounted, yes
@@ -62,7 +62,7 @@ def test_teardown_leaves_an_empty_account(pipeline: AwsPipeline) -> None:
     sns = connect().client("sns")
     topic = next(arn for arn in holdings(connect())["sns"] if arn.endswith("stock-market-alerts"))
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="somebody@example.com")
-    seen: list[Progress] = []
+    seen: list[StackEvent] = []
     counts: list[int] = []
 
     left = pipeline.teardown(keep_data=False, report=seen.append, deleted=counts.append)
@@ -71,7 +71,7 @@ def test_teardown_leaves_an_empty_account(pipeline: AwsPipeline) -> None:
     assert {service: held for service, held in holdings(connect()).items() if held} == {}
     assert counts == sorted(counts)
     assert counts[-1] == len(KEYS) + 2 + 1  # another version, a deletion marker, and the code
-    assert Progress("stock-market-ingest", "trigger", "Enabled → Disabled") in seen
+    assert StackEvent("stock-market-ingest", "trigger", "Enabled → Disabled") in seen
     # Run again, it finds nothing to show and nothing to do.
     assert pipeline.plan_teardown(keep_data=False) == ()
     assert take_down(pipeline) == []
@@ -152,7 +152,7 @@ def test_what_stockctl_did_not_write_is_left_and_named(pipeline: AwsPipeline) ->
 def test_an_interrupted_teardown_can_be_undone(pipeline: AwsPipeline) -> None:
     """Ctrl-C after the triggers were disabled: provision enables them again."""
 
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: StackEvent) -> None:
         if progress.status == "trigger":
             switched.append(progress.resource)
         if len(switched) == 2:
