@@ -206,7 +206,7 @@ def test_nothing_heavy_comes_before_the_first_question() -> None:
     """Importing hours, and asking about a coin, loads no calendar."""
     program = (
         "import sys; from datetime import datetime, UTC; from stockctl.sources.calendars import MarketHours;"
-        "assert Hours().is_open('BTC-USD', datetime.now(UTC));"
+        "assert MarketHours().is_open('BTC-USD', datetime.now(UTC));"
         "assert not {'pandas', 'exchange_calendars', 'yfinance'} & set(sys.modules)"
     )
     assert run([executable, "-c", program], check=False).returncode == 0
