@@ -15,7 +15,7 @@ class Enricher:
 
     ``follow`` passes quotes that are stored already, with the decisions taken when they were stored;
     ``enrich`` computes the figures of a new one from all that was passed before. Walk within
-    ``decimals.exact()``.
+    ``exact_arithmetic()``.
     """
 
     def __init__(self, rules: AnalysisRules) -> None:

@@ -13,7 +13,7 @@ class MovingAverages:
     """The plain means of the last ``short`` and ``long`` prices, kept as running sums.
 
     SMA-n of a price series is (p[t] + p[t-1] + ... + p[t-n+1]) / n. Sums of decimals are exact, so
-    running sums lose nothing. Use it within ``decimals.exact()``.
+    running sums lose nothing. Use it within ``exact_arithmetic()``.
     """
 
     def __init__(self, short: int, long: int) -> None:
@@ -90,7 +90,7 @@ def crossing(previous: Trend | None, trend: Trend | None) -> Crossing | None:
 def is_anomaly(change: Decimal | None, previous_close: Decimal | None, threshold_percent: Decimal) -> bool:
     """Tell whether ``|change| * 100 > threshold_percent * previous_close``; never without a previous close.
 
-    Call it within ``decimals.exact()``.
+    Call it within ``exact_arithmetic()``.
     """
     if change is None or previous_close is None:
         return False

@@ -40,7 +40,7 @@ def parse_number(value: object, field: str) -> Decimal:
     """Return a JSON number as a decimal of 6 places, rounded half-even.
 
     Raises:
-        Refusal: ``value`` is no number, not finite, or not within plus or minus 10**15.
+        InvalidQuote: ``value`` is no number, not finite, or not within plus or minus 10**15.
     """
     if type(value) is int:
         value = Decimal(value)
@@ -56,7 +56,7 @@ def parse_positive(value: object, field: str) -> Decimal:
     """Return a JSON number that is above zero once rounded to 6 places.
 
     Raises:
-        Refusal: it is no such number.
+        InvalidQuote: it is no such number.
     """
     number = parse_number(value, field)
     if number <= 0:

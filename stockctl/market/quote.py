@@ -48,7 +48,7 @@ def make_quote(fields: dict[str, object]) -> Quote:
     """Return the quote that a mapping of field names to JSON values describes; other names are ignored.
 
     Raises:
-        Refusal: a field is missing or breaks the contract; the first one in the order of the fields.
+        InvalidQuote: a field is missing or breaks the contract; the first one in the order of the fields.
     """
     take = fields.get
     for required in ("symbol", "timestamp", "price", "source"):
@@ -76,7 +76,7 @@ def decode_record(data: bytes) -> DecodedQuote:
     archive line by line.
 
     Raises:
-        Refusal: the record is not one JSON object that holds a quote.
+        InvalidQuote: the record is not one JSON object that holds a quote.
     """
     fields = _read_object(data)
     quote = make_quote(fields)

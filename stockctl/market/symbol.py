@@ -12,7 +12,7 @@ def parse_symbol(value: object) -> str:
     """Return ``value`` in upper case when it is a symbol.
 
     Raises:
-        Refusal: it is no text of 1 to 20 ASCII letters, digits and ``. ^ = -``.
+        InvalidQuote: it is no text of 1 to 20 ASCII letters, digits and ``. ^ = -``.
     """
     if not isinstance(value, str):
         raise InvalidQuote(f"symbol {truncate(value)} is not text")
@@ -29,7 +29,7 @@ def parse_symbols(text: str) -> list[str]:
     """Return the symbols of a comma-separated list, in order, without repeats.
 
     Raises:
-        Refusal: one of them is no symbol, or there is none.
+        InvalidQuote: one of them is no symbol, or there is none.
     """
     symbols = [parse_symbol(part.strip()) for part in text.split(",") if part.strip()]
     if not symbols:

@@ -15,7 +15,7 @@ def parse_timestamp(value: object, field: str = "timestamp") -> str:
     """Return ``value`` when it is a moment in the one form this project writes.
 
     Raises:
-        Refusal: it has another form, or names a moment that the calendar does not have.
+        InvalidQuote: it has another form, or names a moment that the calendar does not have.
     """
     if isinstance(value, str) and _CANONICAL.fullmatch(value) and _exists(value):
         return value
@@ -35,7 +35,7 @@ def format_timestamp(moment: datetime) -> str:
     """Return an aware ``moment`` as text, cut (not rounded) to milliseconds.
 
     Raises:
-        Refusal: the moment lies outside the years 1 to 9999 once it is in UTC.
+        InvalidQuote: the moment lies outside the years 1 to 9999 once it is in UTC.
     """
     try:
         utc = moment.astimezone(UTC)

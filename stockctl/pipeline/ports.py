@@ -200,14 +200,14 @@ class Stream(Protocol):
         """Take the records, in order for each symbol; all of them, or raise.
 
         Raises:
-            Undelivered: some were not taken; it names them and tells whether to try again.
+            DeliveryError: some were not taken; it names them and tells whether to try again.
         """
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
         """Quarantine what a source could not read.
 
         Raises:
-            Undelivered: none can be kept now; the same again is safe.
+            DeliveryError: none can be kept now; the same again is safe.
         """
 
 

@@ -131,7 +131,7 @@ class Delivery:
         """Send ``batch``; return False when the time was over before all of it was taken.
 
         Raises:
-            Undelivered: of a fault that does not pass.
+            DeliveryError: of a fault that does not pass.
         """
         left, doubted = batch.records, False
         while True:

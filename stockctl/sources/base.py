@@ -147,7 +147,7 @@ def canonical_symbols(symbols: Sequence[str]) -> list[str]:
 
     Raises:
         UsageError: there is none.
-        Refusal: one has characters that no symbol has.
+        InvalidQuote: one has characters that no symbol has.
     """
     if not symbols:
         raise UsageError("There is no symbol to ask Yahoo for.", "Name some: --symbols AAPL,MSFT.")

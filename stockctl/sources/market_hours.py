@@ -29,7 +29,7 @@ class SupportsSymbolChanges(Protocol):
         """Take these symbols from now on, and no others.
 
         Raises:
-            Refusal: one has characters that no symbol has; nothing is changed.
+            InvalidQuote: one has characters that no symbol has; nothing is changed.
         """
 
 
@@ -98,7 +98,7 @@ class MarketHoursSource:
         """Let the markets of these symbols count, and hand them to a source that can change its own.
 
         Raises:
-            Refusal: one has characters that no symbol has; nothing is changed.
+            InvalidQuote: one has characters that no symbol has; nothing is changed.
         """
         wanted = tuple(map(parse_symbol, symbols))
         if (inner := supports_symbol_changes(self.source)) is not None:

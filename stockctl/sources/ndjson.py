@@ -139,7 +139,7 @@ class NdjsonSource:
 
     Raises:
         UsageError: the argument is no regular file, or there is no such time zone.
-        Refusal: a symbol has characters that no symbol has.
+        InvalidQuote: a symbol has characters that no symbol has.
     """
 
     name = "ndjson"

@@ -60,7 +60,7 @@ class SimulateSource:
 
     Raises:
         UsageError: an argument is out of range.
-        Refusal: a symbol has characters that no symbol has.
+        InvalidQuote: a symbol has characters that no symbol has.
     """
 
     name = SOURCE

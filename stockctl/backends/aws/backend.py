@@ -111,7 +111,7 @@ class AwsBackend:
         """Open the way into the stream.
 
         Raises:
-            NotTaken: the account cannot be asked; it tells whether that may pass.
+            KinesisDeliveryError: the account cannot be asked; it tells whether that may pass.
         """
         with _parallel() as parallel:
             yield self._open_stream(parallel)

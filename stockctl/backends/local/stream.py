@@ -62,7 +62,7 @@ class LocalStream:
         """Take one batch through both stages, or nothing of it.
 
         Raises:
-            NotStored: the home cannot be written; the same batch again is safe.
+            LocalDeliveryError: the home cannot be written; the same batch again is safe.
         """
         with (
             _delivery_error(records),
@@ -80,7 +80,7 @@ class LocalStream:
         """Quarantine what a source could not read.
 
         Raises:
-            NotStored: the home cannot be written.
+            LocalDeliveryError: the home cannot be written.
         """
         with _delivery_error(()), _file_faults(self._home), self._database.transaction():
             self._quarantine.put(rejections)

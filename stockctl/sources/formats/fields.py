@@ -57,7 +57,7 @@ def find_columns(names: Sequence[str]) -> Columns:
     ticker; price, close. Other columns are ignored.
 
     Raises:
-        Refusal: a name that means something here stands there twice.
+        InvalidQuote: a name that means something here stands there twice.
     """
     known: dict[str, int] = {}
     for position, name in enumerate(names):
@@ -75,7 +75,7 @@ def require_columns(columns: Columns, names: Sequence[str]) -> None:
     """Make sure that ``columns``, found among ``names``, have what every quote has.
 
     Raises:
-        Refusal: time, symbol or price has no column.
+        InvalidQuote: time, symbol or price has no column.
     """
     for field in _REQUIRED:
         if not columns.has(field):
@@ -118,7 +118,7 @@ class RowValidator:
         """Return the values of a row as a quote has them, empty where unknown; None if it is unwanted.
 
         Raises:
-            Refusal: a field is missing or breaks the contract of a quote.
+            InvalidQuote: a field is missing or breaks the contract of a quote.
         """
         symbol_text, time_text, price, previous_close, opening, high, low, volume = values
         symbol = self._symbol(symbol_text)

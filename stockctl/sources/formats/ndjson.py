@@ -34,7 +34,7 @@ class ObjectReader:
         """Return the values of the object in ``line``.
 
         Raises:
-            Refusal: there is none.
+            InvalidQuote: there is none.
         """
         try:
             return self._values(line)

@@ -52,7 +52,7 @@ class YahooSession:
         """Return the JSON at ``url``.
 
         Raises:
-            YahooFault: there is no answer, or none that is JSON.
+            YahooError: there is no answer, or none that is JSON.
         """
         try:
             return self._data.get_raw_json(url, params=params, timeout=timeout)
@@ -204,7 +204,7 @@ class YahooClient:
         """Return what Yahoo says of the symbols, unread and in any order; unknown ones are left out.
 
         Raises:
-            YahooFault: there is no answer, or none that holds results; ``CircuitOpen`` when nobody asked.
+            YahooError: there is no answer, or none that holds results; ``CircuitOpen`` when nobody asked.
             SourceError: yfinance is absent, broken, or too new.
             Stopped: ``stop`` was set while the request waited for its turn.
         """
@@ -242,7 +242,7 @@ def _results(answer: object) -> list[object]:
     """Return the list of results in a quote answer.
 
     Raises:
-        Malformed: the answer reports an error, or is built in another way.
+        MalformedResponse: the answer reports an error, or is built in another way.
     """
     response = answer.get("quoteResponse") if isinstance(answer, dict) else None
     if not isinstance(response, dict):

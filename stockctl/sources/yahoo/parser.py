@@ -25,7 +25,7 @@ def price_of(value: object) -> Decimal:
     """Return a price of at most 6 decimals, free of the noise of 32-bit floats.
 
     Raises:
-        Refusal: it is missing, no number, not finite, or not above zero.
+        InvalidQuote: it is missing, no number, not finite, or not above zero.
     """
     if value is None:
         raise InvalidQuote("price is missing")
@@ -141,7 +141,7 @@ def market_time(value: object, now: datetime) -> str | None:
     """Return the moment that a number of seconds since 1970 means, or None when there is none.
 
     Raises:
-        Refusal: it is no such number, or lies more than a day ahead of ``now``.
+        InvalidQuote: it is no such number, or lies more than a day ahead of ``now``.
     """
     if value is None or value == 0:
         return None

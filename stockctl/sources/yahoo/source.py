@@ -104,7 +104,7 @@ class YahooSource:
 
     Raises:
         UsageError: there is no symbol, or a number is not above zero.
-        Refusal: a symbol has characters that no symbol has.
+        InvalidQuote: a symbol has characters that no symbol has.
     """
 
     name = SOURCE
@@ -159,7 +159,7 @@ class YahooSource:
 
         Raises:
             UsageError: there is none.
-            Refusal: one has characters that no symbol has; nothing is changed.
+            InvalidQuote: one has characters that no symbol has; nothing is changed.
         """
         self._wanted = canonical_symbols(symbols)
 

@@ -104,7 +104,7 @@ class CircuitBreaker:
         """Refuse while it is open, and count nothing.
 
         Raises:
-            Withheld: it is open.
+            CircuitOpen: it is open.
         """
         with self._lock:
             if self._left() > 0:
@@ -115,7 +115,7 @@ class CircuitBreaker:
         """Let one request go within the block, and learn from a ``RateLimited`` that leaves it.
 
         Raises:
-            Withheld: it is open, or half open with another request on its way.
+            CircuitOpen: it is open, or half open with another request on its way.
         """
         probe = self._admit()
         answered = False

@@ -54,7 +54,7 @@ def parse_pricing(pricing: Pricing, now: datetime) -> ParsedMessage:
     """Return what a message that came at ``now`` says.
 
     Raises:
-        Refusal: its symbol, its time or its price is none.
+        InvalidQuote: its symbol, its time or its price is none.
     """
     symbol = parse_symbol(pricing.id)
     timestamp = _timestamp(pricing.time, now)
@@ -167,7 +167,7 @@ def parse_message(message: str | bytes, decode: Callable[[bytes], Pricing]) -> P
     """Return the pricing data in a message: base64 of a protobuf, in a JSON object.
 
     Raises:
-        Refusal: it is none.
+        InvalidQuote: it is none.
     """
     try:
         value = json.loads(message)

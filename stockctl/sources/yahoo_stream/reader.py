@@ -132,7 +132,7 @@ class MessageReader:
         """Take one message, of whatever content; return whether it could be decoded.
 
         Raises:
-            Unusable: there were so many bad messages in a row that no good one is likely to come.
+            ProtocolError: there were so many bad messages in a row that no good one is likely to come.
         """
         self._counters.frames += 1
         try:

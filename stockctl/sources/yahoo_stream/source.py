@@ -43,7 +43,7 @@ class BoundedQueue(Generic[ItemT]):
         """Add the items, as soon as there is room.
 
         Raises:
-            Closed: the inbox was closed before.
+            QueueClosed: the inbox was closed before.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._items) < self._limit)
@@ -57,7 +57,7 @@ class BoundedQueue(Generic[ItemT]):
 
         Raises:
             StockctlError: what a writer gave to ``close``, once the items before it were taken.
-            Closed: a writer closed the inbox without a reason.
+            QueueClosed: a writer closed the inbox without a reason.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or bool(self._items), timeout)
@@ -110,7 +110,7 @@ class YahooStreamSource:
 
     Raises:
         UsageError: there is no symbol, or the interval is not above zero.
-        Refusal: a symbol has characters that no symbol has.
+        InvalidQuote: a symbol has characters that no symbol has.
     """
 
     name = SOURCE
@@ -161,7 +161,7 @@ class YahooStreamSource:
 
         Raises:
             UsageError: there is no symbol.
-            Refusal: one has characters that no symbol has; nothing is changed.
+            InvalidQuote: one has characters that no symbol has; nothing is changed.
         """
         self._symbols = tuple(canonical_symbols(symbols))
 

@@ -102,7 +102,7 @@ def decode(data: bytes) -> list[Member]:
     """Return the records in an aggregated one, in order; all of them, or raise.
 
     Raises:
-        Refusal: the digest does not match, or something in the message is missing, unknown or cut off.
+        InvalidQuote: the digest does not match, or something in the message is missing, unknown or cut off.
     """
     message = data[len(MAGIC) : -_DIGEST_BYTES]
     if not is_aggregated(data) or data[len(MAGIC) + len(message) :] != _digest(message):

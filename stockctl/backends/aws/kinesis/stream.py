@@ -199,7 +199,7 @@ class KinesisStream:
         """Take the records, in order for each symbol; all of them, or raise.
 
         Raises:
-            NotTaken: some were not delivered; the message names the first of each symbol.
+            KinesisDeliveryError: some were not delivered; the message names the first of each symbol.
         """
         with_keys = [record if record.key else with_partition_key(record) for record in records]
         fitting: list[Record] = []
@@ -227,7 +227,7 @@ class KinesisStream:
         """Quarantine what a source could not read.
 
         Raises:
-            NotTaken: the quarantine takes nothing now.
+            KinesisDeliveryError: the quarantine takes nothing now.
         """
         try:
             self._put_aside(rejections)
