@@ -4,63 +4,68 @@ import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from random import Random
+from dataclasses import dataclass, field
+from typing import Literal
+
+_LARGEST_EXPONENT = 64
 
 
-def _unbounded() -> float:
+def _unlimited() -> float:
     return math.inf
 
 
-@dataclass(frozen=True)
+@dataclass
 class Backoff:
-    """How often to try, and how long to wait between.
+    """Delays that double with each failure in a row, up to a cap.
 
-    The pause after try n is drawn evenly from 0 to ``first * 2**(n - 1)`` seconds, ``longest`` at most,
-    so that many callers who failed together do not come back together.
+    The delays are random, so that clients which failed together do not retry together. After the n-th
+    failure a delay is drawn evenly
+
+    - with ``full`` jitter from 0 to ``first * 2**(n - 1)`` seconds, at most ``cap``;
+    - with ``half`` jitter from the upper half of ``first * 2**n`` seconds, at most ``cap``, and never below
+      ``first``: a poller that sets ``first`` to its interval never polls more often because of a failure.
+
+    Use ``pause`` to retry one call a limited number of times, and ``next_delay`` with ``reset`` to retry
+    without a limit. An instance on which only ``delay`` and ``pause`` are called may be shared by threads.
     """
 
-    attempts: int = 8
     first: float = 0.1
-    longest: float = 5.0
+    cap: float = 5.0
+    jitter: Literal["full", "half"] = "full"
+    attempts: int = 8
+    """How often ``pause`` allows a call to be tried."""
+    uniform: Callable[[float, float], float] = random.uniform
+    """Draws a number between two others."""
     sleep: Callable[[float], None] = time.sleep
-    draw: Callable[[float, float], float] = random.uniform
-    seconds_left: Callable[[], float] = _unbounded
-    """How long the caller may still take; a pause that would not fit ends the tries."""
+    seconds_left: Callable[[], float] = _unlimited
+    """How long the caller may still take; ``pause`` gives up when the delay would be longer."""
+    failures: int = field(default=0, init=False)
+    """Failures in a row, as counted by ``next_delay``."""
+
+    def delay(self, failures: int) -> float:
+        """Return the seconds to wait after so many failures in a row, one at least."""
+        doubled = self.first * 2.0 ** min(failures - 1, _LARGEST_EXPONENT)
+        if self.jitter == "full":
+            return self.uniform(0, min(self.cap, doubled))
+        longest = min(max(self.cap, self.first), doubled * 2)
+        return max(self.first, self.uniform(longest / 2, longest))
 
     def pause(self, tries: int) -> bool:
-        """Wait before another try when there were ``tries``; tell at once when there may be none."""
+        """Sleep after the failed try number ``tries``; return False at once if there must not be another."""
         if tries >= self.attempts:
             return False
-        pause = self.draw(0, min(self.longest, self.first * 2 ** (tries - 1)))
-        if pause >= self.seconds_left():
+        delay = self.delay(tries)
+        if delay >= self.seconds_left():
             return False
-        self.sleep(pause)
+        self.sleep(delay)
         return True
 
-
-class DoublingBackoff:
-    """Waits that double with each fault in a row, with jitter, so that programs do not come back as one.
-
-    The n-th wait is drawn evenly from the upper half of ``first * 2**n`` seconds, or of ``cap`` once that
-    is less. It is never below ``first``, so with ``first`` at the polling interval no fault is a reason to
-    ask more often than usual.
-    """
-
-    def __init__(self, first: float, cap: float, rng: Random) -> None:
-        self._first = first
-        self._cap = max(cap, first)
-        self._rng = rng
-        self.faults = 0
-        """Faults in a row so far."""
-
-    def wait(self) -> float:
-        """Count one more fault and return the seconds to wait after it."""
-        self.faults += 1
-        longest = min(self._first * 2.0 ** min(self.faults, 64), self._cap)
-        return max(self._first, self._rng.uniform(longest / 2, longest))
+    def next_delay(self) -> float:
+        """Count one more failure and return the seconds to wait after it."""
+        self.failures += 1
+        return self.delay(self.failures)
 
     def reset(self) -> int:
-        """Return how many faults in a row are over, and begin anew."""
-        over, self.faults = self.faults, 0
-        return over
+        """Forget the failures after a success, and return how many there were."""
+        failures, self.failures = self.failures, 0
+        return failures

@@ -23,21 +23,26 @@ MAY_IMPORT: dict[str, set[str]] = {
     "market": set(),
     "errors": set(),
     "retry": set(),
+    "rate_limit": set(),
     "formatting": CORE,
     "pipeline": CORE,
     "sql": CORE,
     "config": CORE | {"formatting"},
     "sources.base": CORE | {"pipeline"},
     "sources.formats": CORE | {"formatting"},
-    "sources.yahoo": CORE | {"pipeline", "sources", "sources.base", "formatting", "retry"},
+    "sources.yahoo": CORE | {"pipeline", "sources", "sources.base", "formatting", "rate_limit", "retry"},
     "sources": CORE | {
-        "pipeline", "sources.base", "sources.formats", "sources.yahoo", "config", "formatting", "retry",
+        "pipeline", "sources.base", "sources.formats", "sources.yahoo", "config", "formatting", "rate_limit",
+        "retry",
     },
     "producer": CORE | {"pipeline", "sources.base", "config", "retry"},
     "monitoring": CORE | {"pipeline", "producer", "sources.base", "formatting"},
     "backends.base": {"market", "pipeline"},
     "backends.local": CORE | {"pipeline", "backends.base", "config", "formatting", "sql"},
-    **{room: CORE | {"pipeline", "retry", "formatting", "stockctl"} | AWS_DATA for room in AWS_DATA},
+    **{
+        room: CORE | {"pipeline", "rate_limit", "retry", "formatting", "stockctl"} | AWS_DATA
+        for room in AWS_DATA
+    },
     "backends.aws.stack": CORE | AWS_DATA | {
         "pipeline", "backends.aws.names", "backends.base", "config", "formatting", "retry", "sql",
         "stockctl",
@@ -69,7 +74,7 @@ FOREIGN = {
     "typer": {"cli"},
     "rich": {"cli"},
 }
-PURE = ("market", "pipeline", "errors", "formatting", "backends.base")
+PURE = ("market", "pipeline", "errors", "formatting", "rate_limit", "backends.base")
 ROOMS = sorted({*MAY_IMPORT, *ONLY_FOR}, key=len, reverse=True)
 OUTSIDE_WORLD = {
     "os", "io", "pathlib", "sqlite3", "socket", "subprocess", "threading", "multiprocessing", "asyncio",

@@ -110,7 +110,7 @@ def test_pauses_double_up_to_a_bound_and_begin_anew():
         bounds.append((low, high))
         return 0.0
 
-    patience = RetryPolicy(DeliveryStats(), GracePeriod(stop, 100), draw=draw)
+    patience = RetryPolicy(DeliveryStats(), GracePeriod(stop, 100), uniform=draw)
     for _ in range(12):
         patience.rest(DeliveryError("no", passing=True), 0.0)
     assert bounds[:4] == [(0, FIRST_PAUSE * 2**power) for power in range(4)]

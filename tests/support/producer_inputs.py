@@ -124,7 +124,7 @@ def kinesis_stream(
         client,
         STREAM,
         quarantine or Kept(),
-        Backoff(attempts=attempts, first=0.02, longest=0.2),
+        Backoff(first=0.02, cap=0.2, attempts=attempts),
         pace=StreamRateLimiter(client, STREAM),
         aggregator=Aggregator(OpenShards(client, STREAM)) if aggregate else None,
     )

@@ -119,7 +119,7 @@ class AwsBackend:
     def _open_stream(self, parallel: Parallel) -> KinesisStream:
         aws = self._settings.aws
         try:
-            names, backoff = self.pipeline.names, Backoff(attempts=5, longest=2.0)
+            names, backoff = self.pipeline.names, Backoff(cap=2.0, attempts=5)
             bucket = WriteOnceBucket(
                 self._connection.client("s3"), names.bucket, names.account, parallel, backoff
             )

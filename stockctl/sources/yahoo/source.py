@@ -11,7 +11,7 @@ from threading import Event
 from stockctl.errors import SourceError, UsageError
 from stockctl.formatting import join_symbols
 from stockctl.market.plausibility import PlausibilityChecker
-from stockctl.retry import DoublingBackoff
+from stockctl.retry import Backoff
 from stockctl.sources.base import SourceStatus, Tick, canonical_symbols, check_interval
 from stockctl.sources.yahoo.client import YahooClient
 from stockctl.sources.yahoo.errors import RateLimited, YahooError
@@ -196,7 +196,7 @@ class YahooSource:
             )
 
     def _endless(self, caller: RequestPool[Results], stop: Event) -> Iterator[Tick]:
-        backoff = DoublingBackoff(self._first_wait, LONGEST_WAIT, self._rng)
+        backoff = Backoff(self._first_wait, LONGEST_WAIT, "half", uniform=self._rng.uniform)
         due = time.monotonic()
         while not stop.wait(max(0.0, due - time.monotonic())):
             self._take_change()
@@ -209,7 +209,7 @@ class YahooSource:
             due = next_start(due, self._interval, time.monotonic())
 
     def _single(self, caller: RequestPool[Results], stop: Event) -> Iterator[Tick]:
-        backoff = DoublingBackoff(self._first_wait, LONGEST_WAIT, self._rng)
+        backoff = Backoff(self._first_wait, LONGEST_WAIT, "half", uniform=self._rng.uniform)
         while True:
             before = self._quotes
             outcome = yield from self._poll(caller, stop)
@@ -244,13 +244,13 @@ class YahooSource:
         self._watch.change(self._symbols)
         log_symbol_change(before, self._symbols)
 
-    def _rest(self, fault: YahooError, backoff: DoublingBackoff) -> float:
+    def _rest(self, fault: YahooError, backoff: Backoff) -> float:
         """Return the seconds to wait after a fault, having said why.
 
         Raises:
             SourceError: a single poll would have to wait for longer than anybody does.
         """
-        wait = self._limit_left() if isinstance(fault, RateLimited) else backoff.wait()
+        wait = self._limit_left() if isinstance(fault, RateLimited) else backoff.next_delay()
         if self._once and wait > ONCE_TIMEOUT:
             raise _no_answer(fault)
         self._course.waits(fault, wait)

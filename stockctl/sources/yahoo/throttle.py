@@ -11,7 +11,8 @@ from random import Random
 from threading import Event, Lock
 from typing import NamedTuple
 
-from stockctl.retry import DoublingBackoff
+from stockctl.rate_limit import TokenBucket
+from stockctl.retry import Backoff
 from stockctl.sources.yahoo.errors import CircuitOpen, RateLimited
 from stockctl.sources.yahoo.workers import PollStopped
 
@@ -66,7 +67,7 @@ class CircuitBreaker:
         today: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._rng = Random() if rng is None else rng  # noqa: S311 - jitter is no secret
-        self._backoff = DoublingBackoff(first, cap, self._rng)
+        self._backoff = Backoff(first, cap, "half", uniform=self._rng.uniform)
         self._clock = clock
         self._today = today
         self._lock = Lock()
@@ -136,7 +137,7 @@ class CircuitBreaker:
         with self._lock:
             wait = self._left()
             if wait <= 0:
-                wait = self._backoff.wait()
+                wait = self._backoff.next_delay()
                 self._limits += 1
             if retry_after is not None:
                 asked = min(retry_after, LONGEST_REQUEST)
@@ -186,23 +187,22 @@ class RateLimiter:
 
     def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.per_minute = per_minute
-        self._cost = 60.0 / per_minute
         self._clock = clock
         self._lock = Lock()
-        self._free_at = -float("inf")
+        self._bucket = TokenBucket(per_minute / 60.0, BURST_SECONDS)
 
     def take(self) -> float:
         """Take room for a request and return the seconds to wait before it begins."""
         with self._lock:
             now = self._clock()
-            begins = max(self._free_at, now - BURST_SECONDS)
-            self._free_at = begins + self._cost
-            return max(0.0, begins - now)
+            wait = self._bucket.wait_time(now)
+            self._bucket.take(1, at=now + wait)
+            return wait
 
     def charge(self, requests: int) -> None:
         """Count requests that were made already, in consequence of one that was let through."""
         with self._lock:
-            self._free_at = max(self._free_at, self._clock() - BURST_SECONDS) + requests * self._cost
+            self._bucket.take(requests, at=self._clock())
 
     def wait(self, stop: Event) -> None:
         """Wait until one more request may begin.

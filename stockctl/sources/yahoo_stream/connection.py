@@ -7,7 +7,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from stockctl.formatting import join_symbols
-from stockctl.retry import DoublingBackoff
+from stockctl.retry import Backoff
 from stockctl.sources.yahoo_stream.context import SharedContext
 from stockctl.sources.yahoo_stream.fallback import FallbackPoller
 from stockctl.sources.yahoo_stream.protocol import StreamProtocol, load, subscribe_messages
@@ -97,7 +97,7 @@ class ConnectionManager:
         self._kit = kit
         self._counters = kit.counters
         self._pace = pace
-        self._backoff = DoublingBackoff(pace.first_wait, pace.longest_wait, kit.rng)
+        self._backoff = Backoff(pace.first_wait, pace.longest_wait, "half", uniform=kit.rng.uniform)
         self._watchdog = Watchdog(pace.silence)
         self._closed = Event()
         self._connection: Connection | None = None
@@ -129,7 +129,7 @@ class ConnectionManager:
                 return
             self._counters.failures += 1
             self._fallback.begin(self._symbols())
-            wait = max(self._backoff.wait(), self._kit.breaker.left)
+            wait = max(self._backoff.next_delay(), self._kit.breaker.left)
             self._tell_lost(reason, wait)
             self._closed.wait(wait)
 
@@ -201,7 +201,7 @@ class ConnectionManager:
 
     def _tell_lost(self, reason: str, wait: float) -> None:
         """Say why there is no connection: at once, when the reason changes, and then ever more seldom."""
-        faults = self._backoff.faults
+        faults = self._backoff.failures
         tell = reason != self._told or faults & (faults - 1) == 0
         self._told = reason
         _log.log(

@@ -45,7 +45,7 @@ def pauses() -> list[float]:
 @pytest.fixture
 def backoff(pauses: list[float]) -> Backoff:
     """Four tries; the pauses are noted, not waited for."""
-    return Backoff(attempts=4, sleep=pauses.append, draw=lambda low, high: high)
+    return Backoff(attempts=4, sleep=pauses.append, uniform=lambda low, high: high)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """How long Yahoo is left alone, how many symbols a request takes, and who waits for it."""
 
 from collections.abc import Iterator
-from random import Random
 from threading import Event
 from urllib.parse import quote
 
@@ -11,44 +10,11 @@ from hypothesis import strategies as st
 
 from stockctl.errors import SourceError, UsageError
 from stockctl.market.validation import InvalidQuote
-from stockctl.retry import DoublingBackoff
 from stockctl.sources.yahoo.errors import RateLimited, YahooError
 from stockctl.sources.yahoo.poller import split_symbols
 from stockctl.sources.yahoo.source import YahooSource, next_start
 from stockctl.sources.yahoo.workers import PollStopped, RequestPool
 from support.quote_strategies import examples
-
-
-def test_waits_double_up_to_the_cap_and_are_jittered() -> None:
-    """At 30 s: a minute, two, four, then five at most, each drawn from the upper half."""
-    many = [
-        [backoff.wait() for _ in range(6)]
-        for backoff in (DoublingBackoff(30, 300, Random(n)) for n in range(99))
-    ]
-    for waits, longest in zip(zip(*many, strict=True), (60, 120, 240, 300, 300, 300), strict=True):
-        assert longest / 2 <= min(waits) < longest * 0.6
-        assert longest * 0.9 < max(waits) <= longest
-        assert len(set(waits)) == len(waits)
-
-
-def test_success_begins_anew_and_tells_how_many_failed() -> None:
-    """The wait after the next fault is a first wait again."""
-    backoff = DoublingBackoff(30, 300, Random(1))
-    for _ in range(4):
-        backoff.wait()
-    assert backoff.reset() == 4
-    assert backoff.reset() == 0
-    assert backoff.wait() <= 60
-
-
-@examples(200)
-@given(st.floats(0.001, 1e6), st.integers(1, 200), st.integers())
-def test_no_fault_is_a_reason_to_ask_more_often(first: float, faults: int, seed: int) -> None:
-    """A wait is never shorter than the interval, and never beyond five minutes unless that is."""
-    backoff = DoublingBackoff(first, 300, Random(seed))
-    waits = [backoff.wait() for _ in range(faults)]
-    assert min(waits) >= first
-    assert max(waits) <= max(first, 300)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from stockctl.backends.aws.client import Client
 from stockctl.backends.aws.errors import classify_failure, translate_errors
 from stockctl.errors import AwsError
+from stockctl.rate_limit import TokenBucket
 
 SHARD_RECORDS = 1000
 SHARD_BYTES = 1 << 20
@@ -53,8 +54,9 @@ class ShardRateLimiter:
         self.share = 1.0
         """The rate as a share of the capacity."""
         self._capacity = capacity
+        self._records = TokenBucket(capacity.records, BURST_SECONDS)
+        self._bytes = TokenBucket(capacity.size, BURST_SECONDS)
         self._clock = clock
-        self._records_free = self._bytes_free = -float("inf")
         self._cut_at = -float("inf")
         self._raised_at = clock()
         self._held = False
@@ -71,12 +73,11 @@ class ShardRateLimiter:
     def take(self, records: int, size: int) -> float:
         """Take room for a call and return the seconds to wait before it is sent."""
         now = self._clock()
-        wait = max(0.0, self._records_free - now, self._bytes_free - now)
-        # While a call waits for one bucket, the other gathers no more than its burst.
-        earliest = now + wait - BURST_SECONDS
-        by_records, by_bytes = max(self._records_free, earliest), max(self._bytes_free, earliest)
-        self._records_free = by_records + records / (self._capacity.records * self.share)
-        self._bytes_free = by_bytes + size / (self._capacity.size * self.share)
+        wait = max(self._records.wait_time(now), self._bytes.wait_time(now))
+        self._records.rate = self._capacity.records * self.share
+        self._bytes.rate = self._capacity.size * self.share
+        self._records.take(records, at=now + wait)
+        self._bytes.take(size, at=now + wait)
         self._held = wait > 0
         return wait
 

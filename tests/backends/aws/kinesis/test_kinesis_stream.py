@@ -117,7 +117,9 @@ def send(
 ) -> Any:
     """Send ``records`` and return the receipt."""
     backoff = Backoff(
-        attempts=attempts, sleep=[].append if pauses is None else pauses.append, draw=lambda low, high: high
+        attempts=attempts,
+        sleep=[].append if pauses is None else pauses.append,
+        uniform=lambda low, high: high,
     )
     with behind(kinesis, shards.put):
         return KinesisStream(kinesis, STREAM, Kept(), backoff).send(records)
