@@ -101,5 +101,5 @@ def _report(done: IngestResult) -> None:
         metrics.add_metric("oldest_quote_age", MetricUnit.Seconds, age.total_seconds())
     logger.info(
         "batch ingested",
-        extra={"stored": stored, "repeated": done.repeated, "quarantined": done.quarantined},
+        extra={"stored": stored, "repeated": done.duplicates, "quarantined": done.quarantined},
     )

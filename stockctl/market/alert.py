@@ -1,4 +1,4 @@
-"""Alerts: what a person is told when a trend turns or a price jumps."""
+"""Alerts: crossings of the moving averages, and anomalies."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal, NamedTuple, get_args
@@ -19,7 +19,7 @@ class Alert(NamedTuple):
     """One line of the alert log."""
 
     alert_id: str
-    """The same for the same event however often it is met, so that nothing raises a second alert."""
+    """Unique for an event, however often it is detected, so that it raises no second alert."""
     symbol: str
     timestamp: str
     """Of the quote."""
@@ -37,7 +37,7 @@ class Alert(NamedTuple):
 
     @property
     def is_test(self) -> bool:
-        """Whether no quote stands behind it: a crossing's signal is never absent."""
+        """Whether it is a test alert, without a quote: a real crossing always has a signal."""
         return self.kind != "anomaly" and self.signal is None
 
 
@@ -55,7 +55,7 @@ def alerts_for(quote: EnrichedQuote, rules: AnalysisRules, created_at: str) -> l
 
 
 def sample_alert(created_at: str) -> Alert:
-    """Return an alert that is marked as a test, to show that alerts arrive."""
+    """Return a test alert, for checking that alerts arrive."""
     return Alert(
         f"TEST|{created_at}|trend_up", "TEST", created_at, "trend_up", None, Decimal(1), None, None, None,
         "Test alert from stockctl: no quote stands behind it", created_at, None, None,
@@ -121,7 +121,7 @@ def _format_number(price: Decimal | None) -> str:
 
 
 def format_price(price: Decimal) -> str:
-    """Return ``price`` as people write it: two decimals, or four significant digits below 1."""
+    """Return ``price`` with two decimals, or with four significant digits below 1."""
     places = 2 if abs(price) >= 1 or price == 0 else 3 - price.adjusted()
     return str(_round_half_even(price, places))
 

@@ -1,4 +1,4 @@
-"""Indicators of one quote after another, symbol by symbol."""
+"""Adds indicators to the quotes of one symbol, one after another."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,10 +11,10 @@ from stockctl.market.timestamp import new_york_date
 
 
 class Enricher:
-    """A walk along the quotes of one symbol in order of time, stored and new ones alike.
+    """Computes the indicators of one symbol's quotes, added in order of time.
 
-    ``follow`` passes quotes that are stored already, with the decisions taken when they were stored;
-    ``enrich`` computes the figures of a new one from all that was passed before. Walk within
+    ``seed`` adds quotes that are stored already, with the decisions made when they were stored; ``add``
+    computes the indicators of a new quote from all that were added before. Use it within
     ``exact_arithmetic()``.
     """
 
@@ -25,25 +25,25 @@ class Enricher:
         self._up_date: str | None = None
         self._down_date: str | None = None
 
-    def follow(self, precedents: Sequence[PriorQuote]) -> None:
-        """Pass stored quotes, oldest first."""
-        if not precedents:
+    def seed(self, prior_quotes: Sequence[PriorQuote]) -> None:
+        """Add stored quotes, oldest first."""
+        if not prior_quotes:
             return
-        self._averages.extend([precedent.price for precedent in precedents])
-        last = precedents[-1]
+        self._averages.extend([prior.price for prior in prior_quotes])
+        last = prior_quotes[-1]
         self._trend = last.trend
         self._up_date = last.anomaly_up_date
         self._down_date = last.anomaly_down_date
 
-    def enrich(self, quote: Quote) -> EnrichedQuote:
-        """Pass a new quote and return it with its figures."""
+    def add(self, quote: Quote) -> EnrichedQuote:
+        """Add a new quote and return it with its indicators."""
         averages = self._averages
         averages.push(quote.price)
         previous_trend = self._trend
         self._trend = next_trend(averages.spread_sign, previous_trend)
         change, percent = _change(quote)
         anomaly = is_anomaly(change, quote.previous_close, self._rules.threshold_percent)
-        first = anomaly and self._is_first_of_its_day(quote, upwards=change is not None and change > 0)
+        first = anomaly and self._is_first_of_day(quote, upwards=change is not None and change > 0)
         return EnrichedQuote(
             *quote,
             change,
@@ -58,7 +58,7 @@ class Enricher:
             self._down_date,
         )
 
-    def _is_first_of_its_day(self, quote: Quote, *, upwards: bool) -> bool:
+    def _is_first_of_day(self, quote: Quote, *, upwards: bool) -> bool:
         day = new_york_date(quote.timestamp)
         if upwards:
             first, self._up_date = self._up_date != day, day

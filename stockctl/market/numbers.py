@@ -27,12 +27,12 @@ _PRICES = Context(prec=15 + PRICE_PLACES, rounding=ROUND_HALF_EVEN, traps=[])
 # Rounded this way, a quotient can be rounded again to fewer digits as if it were exact.
 _QUOTIENTS = Context(prec=60, rounding=ROUND_05UP, traps=[InvalidOperation, DivisionByZero])
 _FIGURES = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
-# Wide enough for every sum and product of bounded prices; anything that would still be cut raises.
+# Wide enough for every sum and product of bounded prices; anything that would still be rounded raises.
 _EXACT = Context(prec=120, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 
 
 def exact_arithmetic() -> AbstractContextManager[Context]:
-    """Return a context manager within which ``+ - *`` and ``divmod`` are exact or raise ``Inexact``."""
+    """Return a context manager in which ``+ - *`` and ``divmod`` are exact or raise ``Inexact``."""
     return localcontext(_EXACT)
 
 
@@ -40,7 +40,7 @@ def parse_number(value: object, field: str) -> Decimal:
     """Return a JSON number as a decimal of 6 places, rounded half-even.
 
     Raises:
-        InvalidQuote: ``value`` is no number, not finite, or not within plus or minus 10**15.
+        InvalidQuote: ``value`` is not a number, not finite, or not within plus or minus 10**15.
     """
     if type(value) is int:
         value = Decimal(value)
@@ -56,7 +56,7 @@ def parse_positive(value: object, field: str) -> Decimal:
     """Return a JSON number that is above zero once rounded to 6 places.
 
     Raises:
-        InvalidQuote: it is no such number.
+        InvalidQuote: it is not such a number.
     """
     number = parse_number(value, field)
     if number <= 0:
@@ -65,7 +65,7 @@ def parse_positive(value: object, field: str) -> Decimal:
 
 
 def format_decimal(number: Decimal) -> str:
-    """Return ``number`` in positional notation without trailing zeros, as JSON and SQLite keep it."""
+    """Return ``number`` in positional notation without trailing zeros, as stored in JSON and SQLite."""
     text = str(number)
     if "E" in text:
         text = format(number, "f")
@@ -80,7 +80,7 @@ def rounded_quotient(numerator: Decimal, denominator: Decimal) -> Decimal:
 
 
 def to_json(value: object) -> str:
-    """Return ``value`` as JSON, decimals exact."""
+    """Return ``value`` as JSON with exact decimals."""
     if isinstance(value, Decimal):
         return format_decimal(value)
     if isinstance(value, Mapping):

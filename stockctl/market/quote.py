@@ -19,26 +19,26 @@ _SOURCE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 class Quote(NamedTuple):
-    """One observed price. ``None`` means unknown; see the fields' meaning beside each."""
+    """One observed price. ``None`` means unknown."""
 
     symbol: str
     timestamp: str
-    """The market's time of this price, never the time somebody looked."""
+    """When the market made this price (not when it was read), canonical UTC."""
     price: Decimal
     previous_close: Decimal | None
     """Close of the previous session."""
     open: Decimal | None
     high: Decimal | None
     low: Decimal | None
-    """Open, high and low are of the session so far."""
+    """Open, high and low of the session so far."""
     volume: int | None
     source: str
     observed_at: str | None
-    """When a live producer saw it; absent from a replay, so that its bytes repeat."""
+    """When a live producer read it; None in a replay, so that a replay produces the same bytes again."""
 
 
 class DecodedQuote(NamedTuple):
-    """A record that was understood: the quote, and the bytes that the archive keeps of it."""
+    """A decoded record: the quote, and the bytes that the archive stores for it."""
 
     quote: Quote
     body: bytes
@@ -48,7 +48,7 @@ def make_quote(fields: dict[str, object]) -> Quote:
     """Return the quote that a mapping of field names to JSON values describes; other names are ignored.
 
     Raises:
-        InvalidQuote: a field is missing or breaks the contract; the first one in the order of the fields.
+        InvalidQuote: a field is missing or invalid; the first one in the order of the fields is reported.
     """
     take = fields.get
     for required in ("symbol", "timestamp", "price", "source"):
@@ -69,23 +69,23 @@ def make_quote(fields: dict[str, object]) -> Quote:
 
 
 def decode_record(data: bytes) -> DecodedQuote:
-    """Return the quote in a record, and the record as it came.
+    """Return the quote in a record, and the bytes to archive.
 
-    The archive keeps the bytes unchanged, with two exceptions that are written anew: a symbol in lower
+    The archive stores the bytes unchanged, with two exceptions that are encoded again: a symbol in lower
     case, so that object key and content agree; and JSON over several lines, because Athena reads the
     archive line by line.
 
     Raises:
-        InvalidQuote: the record is not one JSON object that holds a quote.
+        InvalidQuote: the record is not a JSON object that holds a quote.
     """
     fields = _read_object(data)
     quote = make_quote(fields)
-    as_it_came = fields["symbol"] == quote.symbol and not _LINE_BREAK.search(data.rstrip())
-    return DecodedQuote(quote, data if as_it_came else encode_quote(quote))
+    unchanged = fields["symbol"] == quote.symbol and not _LINE_BREAK.search(data.rstrip())
+    return DecodedQuote(quote, data if unchanged else encode_quote(quote))
 
 
 def encode_quote(quote: Quote) -> bytes:
-    """Return the one JSON object that travels through the stream and rests in the archive."""
+    """Return the JSON object that is sent through the stream and stored in the archive."""
     observed = "" if quote.observed_at is None else f',"observed_at":"{quote.observed_at}"'
     return (
         f'{{"symbol":"{quote.symbol}","timestamp":"{quote.timestamp}","price":{format_decimal(quote.price)}'
@@ -146,7 +146,7 @@ _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant
 
 
 class EnrichedQuote(NamedTuple):
-    """The fields of a ``Quote`` in its order, the figures computed at storing, and what they hand on."""
+    """A stored quote: the fields of ``Quote`` in its order, its indicators, and state for the next quote."""
 
     symbol: str
     timestamp: str
@@ -163,20 +163,20 @@ class EnrichedQuote(NamedTuple):
     change_percent: Decimal | None
     sma_short: Decimal | None
     sma_long: Decimal | None
-    """These four are rounded half-even to 8 decimals."""
+    """``change``, ``change_percent`` and both averages are rounded half-even to 8 decimals."""
     trend: Trend | None
     previous_trend: Trend | None
     """``trend`` of the symbol's quote before this one."""
     anomaly: bool
     anomaly_alert: bool
-    """Whether this is the first anomaly of its symbol, direction and New York date."""
+    """Whether it is the first anomaly of its symbol, direction and New York date."""
     anomaly_up_date: str | None
     anomaly_down_date: str | None
     """The New York date of the latest anomaly upwards and downwards, up to this quote."""
 
 
 class PriorQuote(NamedTuple):
-    """What a later quote needs to know of an earlier stored one."""
+    """The fields of a stored quote that the indicators of later quotes depend on."""
 
     timestamp: str
     price: Decimal

@@ -1,18 +1,18 @@
-"""Ticker symbols, safe to appear in a key, a path and a query."""
+"""Ticker symbols, safe to use in an object key, a path and a query."""
 
 import re
 
 from stockctl.market.validation import InvalidQuote, truncate
 
 SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
-"""A symbol, as it is kept and named everywhere."""
+"""A canonical symbol."""
 
 
 def parse_symbol(value: object) -> str:
-    """Return ``value`` in upper case when it is a symbol.
+    """Return ``value`` in upper case if it is a symbol.
 
     Raises:
-        InvalidQuote: it is no text of 1 to 20 ASCII letters, digits and ``. ^ = -``.
+        InvalidQuote: it is not a text of 1 to 20 ASCII letters, digits and ``. ^ = -``.
     """
     if not isinstance(value, str):
         raise InvalidQuote(f"symbol {truncate(value)} is not text")
@@ -29,7 +29,7 @@ def parse_symbols(text: str) -> list[str]:
     """Return the symbols of a comma-separated list, in order, without repeats.
 
     Raises:
-        InvalidQuote: one of them is no symbol, or there is none.
+        InvalidQuote: one of them is not a symbol, or the list is empty.
     """
     symbols = [parse_symbol(part.strip()) for part in text.split(",") if part.strip()]
     if not symbols:

@@ -1,4 +1,4 @@
-"""Moments as text: UTC, ISO 8601, milliseconds, ``Z``; fixed width, so that text order is time order."""
+"""Timestamps as text: UTC, ISO 8601 with milliseconds and ``Z``; fixed width, so they sort as text."""
 
 import re
 from datetime import UTC, date, datetime
@@ -12,10 +12,10 @@ _CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\
 
 
 def parse_timestamp(value: object, field: str = "timestamp") -> str:
-    """Return ``value`` when it is a moment in the one form this project writes.
+    """Return ``value`` if it is a canonical timestamp.
 
     Raises:
-        InvalidQuote: it has another form, or names a moment that the calendar does not have.
+        InvalidQuote: it has another form, or does not exist in the calendar.
     """
     if isinstance(value, str) and _CANONICAL.fullmatch(value) and _exists(value):
         return value
@@ -32,10 +32,10 @@ def _exists(text: str) -> bool:
 
 
 def format_timestamp(moment: datetime) -> str:
-    """Return an aware ``moment`` as text, cut (not rounded) to milliseconds.
+    """Return an aware ``moment`` as a canonical timestamp, truncated (not rounded) to milliseconds.
 
     Raises:
-        InvalidQuote: the moment lies outside the years 1 to 9999 once it is in UTC.
+        InvalidQuote: the moment is outside the years 1 to 9999 in UTC.
     """
     try:
         utc = moment.astimezone(UTC)
@@ -45,7 +45,7 @@ def format_timestamp(moment: datetime) -> str:
 
 
 def to_datetime(timestamp: str) -> datetime:
-    """Return the aware UTC moment of a canonical ``timestamp``."""
+    """Return a canonical ``timestamp`` as an aware UTC datetime."""
     return datetime.fromisoformat(timestamp)
 
 
@@ -58,10 +58,10 @@ def new_york_date(timestamp: str) -> str:
 def _local_date(moment: datetime) -> date:
     try:
         return moment.astimezone(ZoneInfo(NEW_YORK)).date()
-    except OverflowError:  # the first hours of year 1 are no date in New York
+    except OverflowError:  # the first hours of year 1 have no date in New York
         return moment.date()
 
 
 def object_name(timestamp: str) -> str:
-    """Return ``timestamp`` as it stands in object keys and file names, where a colon is no good."""
+    """Return ``timestamp`` for object keys and file names: ``:`` becomes ``-``, as Hadoop paths require."""
     return timestamp.replace(":", "-")

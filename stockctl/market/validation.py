@@ -1,4 +1,4 @@
-"""What makes a quote invalid."""
+"""The error of invalid quotes, and how it shows a value."""
 
 from decimal import Decimal
 
@@ -6,10 +6,10 @@ _SHOWN = 60
 
 
 class InvalidQuote(ValueError):
-    """A value breaks the contract of a quote; the text is the reason, fit for a person and a log."""
+    """A value is not valid in a quote; the text is the reason, for people and logs."""
 
 
 def truncate(value: object) -> str:
-    """Return ``value`` as it may appear in a reason: one line, escaped, cut at 60 characters."""
+    """Return ``value`` for an error message: one line, escaped, at most 60 characters."""
     text = str(value) if type(value) is Decimal else ascii(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

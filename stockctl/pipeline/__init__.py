@@ -1,1 +1,1 @@
-"""The two stages of the pipeline, and the ports through which they reach storage and people."""
+"""The two stages of the pipeline, and the protocols that a backend implements for them."""

@@ -1,4 +1,4 @@
-"""The first stage: raw records in; archived, enriched and stored quotes out."""
+"""The ingest stage: takes raw records, archives and stores their quotes with indicators."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,33 +17,34 @@ PART_QUOTES = 1000
 
 
 class IngestResult(NamedTuple):
-    """What became of a batch, or of a part of one. ``stored`` is ordered by time, then symbol."""
+    """The result of a batch, or of a part of one. ``stored`` is ordered by time, then symbol."""
 
     stored: Sequence[EnrichedQuote]
-    repeated: int
+    duplicates: int
+    """Quotes that were stored already, or occurred earlier in the batch."""
     quarantined: int
 
     @property
     def records(self) -> int:
-        """How many records that is."""
-        return len(self.stored) + self.repeated + self.quarantined
+        """How many records these are."""
+        return len(self.stored) + self.duplicates + self.quarantined
 
     @classmethod
     def total(cls, parts: Iterable["IngestResult"]) -> "IngestResult":
-        """Return what became of several parts."""
+        """Return the result of several parts together."""
         parts = list(parts)
         stored = [quote for part in parts for quote in part.stored]
         stored.sort(key=attrgetter("timestamp", "symbol"))
-        return cls(stored, sum(part.repeated for part in parts), sum(part.quarantined for part in parts))
+        return cls(stored, sum(part.duplicates for part in parts), sum(part.quarantined for part in parts))
 
 
 class IngestStage:
-    """Archive, enrich and store a batch; quarantine what cannot be read.
+    """Archives, enriches and stores a batch; quarantines records that are not valid.
 
-    Right whether a batch comes once, again, or again in part: quotes that are stored already are
-    dropped before any write, and the archive and the quarantine keep what they have.
+    Idempotent: a batch may be delivered again, whole or in part. Quotes that are stored already are
+    dropped before any write, and the archive and the quarantine never overwrite.
 
-    ``part`` is how many quotes are archived and stored together, at most.
+    ``part`` is the maximum number of quotes that are archived and stored together.
     """
 
     def __init__(
@@ -62,89 +63,89 @@ class IngestStage:
         self._part = part
 
     def run(self, records: Sequence[Record | Rejection]) -> IngestResult:
-        """Take one batch. A fault of a port is raised, so that the batch can come again.
+        """Process one batch. A failure of the backend is raised, so that the batch is delivered again.
 
-        What the caller rejected itself goes to the quarantine as it says.
+        Rejections in the batch are quarantined.
         """
         return IngestResult.total(self.parts(records))
 
     def parts(self, records: Sequence[Record | Rejection]) -> Iterator[IngestResult]:
-        """Take one batch like ``run``, and yield what became of each part of it as soon as it is stored.
+        """Process one batch like ``run``, and yield the result of each part as soon as it is stored.
 
-        First come the records that are no new quotes, then quotes by symbol and time. Who stops between
-        two parts has to let the batch come again.
+        The first part holds the records that are not new quotes; then come quotes by symbol and time. A
+        caller that stops between two parts must have the batch delivered again.
         """
-        readings, rejections = _decode(records)
+        decoded, rejections = _decode(records)
         if rejections:
             self._quarantine.put(rejections)
-        bodies = _without_duplicates(readings)
-        yield IngestResult([], len(readings) - len(bodies), len(rejections))
-        quotes = sorted(reading.quote for reading in bodies.values())
+        unique = _without_duplicates(decoded)
+        yield IngestResult([], len(decoded) - len(unique), len(rejections))
+        quotes = sorted(item.quote for item in unique.values())
         for start in range(0, len(quotes), self._part):
             part = quotes[start : start + self._part]
-            fresh = self._enrich(part)
-            if fresh:
-                self._archive.put([RawObject(*quote[:2], bodies[quote[:2]].body) for quote in fresh])
-                self._table.insert(fresh)
-            yield IngestResult(fresh, len(part) - len(fresh), 0)
+            new = self._enrich(part)
+            if new:
+                self._archive.put([RawObject(*quote[:2], unique[quote[:2]].body) for quote in new])
+                self._table.insert(new)
+            yield IngestResult(new, len(part) - len(new), 0)
 
     def _enrich(self, quotes: Sequence[Quote]) -> list[EnrichedQuote]:
-        """Return those that are not stored yet, with their figures; ``quotes`` are by symbol and time."""
+        """Return those that are not stored yet, with indicators; ``quotes`` are sorted by symbol and time."""
         by_symbol = {symbol: list(group) for symbol, group in groupby(quotes, attrgetter("symbol"))}
         newest = self._table.newest(by_symbol, self._rules.long - 1)
-        fresh: list[EnrichedQuote] = []
+        new: list[EnrichedQuote] = []
         with exact_arithmetic():
             for symbol, run in by_symbol.items():
-                precedents = newest.get(symbol, ())
-                if precedents and run[0].timestamp <= precedents[-1].timestamp:
-                    precedents = self._with_late_history(symbol, run, precedents)
-                fresh += _enricher_of(precedents, run, self._rules)
-        fresh.sort(key=attrgetter("timestamp", "symbol"))
-        return fresh
+                prior_quotes = newest.get(symbol, ())
+                if prior_quotes and run[0].timestamp <= prior_quotes[-1].timestamp:
+                    prior_quotes = self._with_late_history(symbol, run, prior_quotes)
+                new += _enrich_new(prior_quotes, run, self._rules)
+        new.sort(key=attrgetter("timestamp", "symbol"))
+        return new
 
     def _with_late_history(
         self, symbol: str, run: Sequence[Quote], newest: Sequence[PriorQuote]
     ) -> Sequence[PriorQuote]:
-        """Return what a run with late or repeated quotes needs to know of the stored ones.
+        """Return the stored quotes that a run with late or duplicate quotes depends on.
 
-        That is one window ahead of the first, everything up to the last late one, and the newest.
+        These are one window before its first quote, all up to its last late quote, and the newest.
         """
         last = next(quote.timestamp for quote in reversed(run) if quote.timestamp <= newest[-1].timestamp)
         around = self._table.around(symbol, run[0].timestamp, last, self._rules.long - 1)
-        return [*around, *(precedent for precedent in newest if precedent.timestamp > last)]
+        return [*around, *(prior for prior in newest if prior.timestamp > last)]
 
 
 def _decode(records: Sequence[Record | Rejection]) -> tuple[list[DecodedQuote], list[Rejection]]:
-    readings, rejections = [], []
+    decoded, rejections = [], []
     for record in records:
         if isinstance(record, Rejection):
             rejections.append(record)
             continue
         try:
-            readings.append(decode_record(record.data))
+            decoded.append(decode_record(record.data))
         except InvalidQuote as reason:
             rejections.append(Rejection(record.data, record.origin, str(reason)))
-    return readings, rejections
+    return decoded, rejections
 
 
-def _without_duplicates(readings: Iterable[DecodedQuote]) -> dict[tuple[str, str], DecodedQuote]:
+def _without_duplicates(decoded: Iterable[DecodedQuote]) -> dict[tuple[str, str], DecodedQuote]:
     first: dict[tuple[str, str], DecodedQuote] = {}
-    for reading in readings:
-        first.setdefault((reading.quote.symbol, reading.quote.timestamp), reading)
+    for item in decoded:
+        first.setdefault((item.quote.symbol, item.quote.timestamp), item)
     return first
 
 
-def _enricher_of(
-    precedents: Sequence[PriorQuote], run: Sequence[Quote], rules: AnalysisRules
+def _enrich_new(
+    prior_quotes: Sequence[PriorQuote], run: Sequence[Quote], rules: AnalysisRules
 ) -> list[EnrichedQuote]:
-    """Return the quotes of ``run`` that are not stored yet, each with figures from what precedes it."""
-    walk = Enricher(rules)
-    fresh = []
-    passed = 0
+    """Return the quotes of ``run`` that are not stored yet, with indicators from the quotes before them."""
+    enricher = Enricher(rules)
+    new = []
+    seeded = 0
     for quote in run:
-        ahead = bisect_left(precedents, quote.timestamp, passed, key=attrgetter("timestamp"))
-        walk.follow(precedents[passed:ahead])
-        passed = ahead
-        if ahead == len(precedents) or precedents[ahead].timestamp != quote.timestamp:
-            fresh.append(walk.enrich(quote))
-    return fresh
+        position = bisect_left(prior_quotes, quote.timestamp, seeded, key=attrgetter("timestamp"))
+        enricher.seed(prior_quotes[seeded:position])
+        seeded = position
+        if position == len(prior_quotes) or prior_quotes[position].timestamp != quote.timestamp:
+            new.append(enricher.add(quote))
+    return new

@@ -1,4 +1,4 @@
-"""The second stage: newly stored quotes in; logged and published alerts out."""
+"""The trend stage: takes newly stored quotes, logs and publishes their alerts."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -16,15 +16,16 @@ Clock = Callable[[], datetime]
 class TrendStage:
     """Raise, log and publish the alerts of newly stored quotes.
 
-    It reads nothing to decide: a stored quote carries what is needed. An alert is claimed in the log,
-    published, then marked; killed in between, it is published again when the quotes come again.
+    It reads nothing else: a stored quote carries what is needed. An alert is claimed in the log, published,
+    then marked as published; if the process is killed in between, it is published again when the quotes
+    are delivered again.
 
     Args:
-        log: where every alert is noted once.
-        notifier: how people are told.
-        rules: windows and threshold, for the words of the messages.
-        max_age: an older quote's alert is logged, not published; None means no limit.
-        clock: tells the present as an aware datetime.
+        log: stores every alert once.
+        notifier: publishes alerts to subscribers.
+        rules: windows and threshold, for the text of the messages.
+        max_age: the alert of an older quote is logged but not published; None means no limit.
+        clock: returns the current time as an aware datetime.
     """
 
     def __init__(
@@ -37,20 +38,20 @@ class TrendStage:
         self._clock = clock
 
     def run(self, quotes: Sequence[EnrichedQuote]) -> Sequence[Alert]:
-        """Take newly stored quotes, in any order, and return the alerts that they added to the log."""
+        """Process newly stored quotes, in any order, and return the alerts that they added to the log."""
         now = self._clock()
         created_at = format_timestamp(now)
         alerts = [
-            self._aged(alert, now)
+            self._with_age_limit(alert, now)
             for quote in sorted(quotes, key=attrgetter("timestamp", "symbol"))
             for alert in alerts_for(quote, self._rules, created_at)
         ]
         return self.raise_alerts(alerts) if alerts else ()
 
     def raise_alerts(self, alerts: Sequence[Alert]) -> Sequence[Alert]:
-        """Log ``alerts``, publish those that nobody was told of, and return those new to the log.
+        """Log ``alerts``, publish those not yet published, and return those new to the log.
 
-        Each is marked before the next is published, so that a fault repeats one alert at most.
+        Each is marked before the next is published, so that a failure repeats one alert at most.
         """
         claim = self._log.claim(alerts)
         for alert in claim.pending:
@@ -58,7 +59,7 @@ class TrendStage:
             self._log.mark([alert.alert_id], format_timestamp(self._clock()))
         return claim.logged
 
-    def _aged(self, alert: Alert, now: datetime) -> Alert:
+    def _with_age_limit(self, alert: Alert, now: datetime) -> Alert:
         if self._max_age is None or now - to_datetime(alert.timestamp) < self._max_age:
             return alert
         return alert._replace(not_published=f"its quote is older than {_duration(self._max_age)}")

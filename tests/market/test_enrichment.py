@@ -24,7 +24,7 @@ def walk(quotes: list[dict[str, Any]], rules: AnalysisRules) -> list[EnrichedQuo
     steps = Enricher(rules)
     read = [decode_record(wire(quote)).quote for quote in quotes]
     with exact_arithmetic():
-        return [steps.enrich(quote) for quote in read]
+        return [steps.add(quote) for quote in read]
 
 
 def as_row(quote: EnrichedQuote) -> dict[str, Any]:
@@ -74,13 +74,13 @@ def test_following_stored_quotes_equals_having_computed_them(
     steps = Enricher(rules)
     rest = [decode_record(wire(quote)).quote for quote in quotes[cut:]]
     with exact_arithmetic():
-        steps.follow(
+        steps.seed(
             [
                 PriorQuote(*(getattr(stored, name) for name in PriorQuote._fields))
                 for stored in whole[max(0, cut - rules.long + 1) : cut]
             ]
         )
-        assert [steps.enrich(quote) for quote in rest] == whole[cut:]
+        assert [steps.add(quote) for quote in rest] == whole[cut:]
 
 
 def test_means_and_trend_appear_with_the_quote_that_completes_them():
@@ -216,5 +216,5 @@ def test_a_record_reaches_the_figures_unchanged():
     """What is read from a record are the first ten fields of what is stored."""
     quote = decode_record(good_record()).quote
     with exact_arithmetic():
-        stored = Enricher(AnalysisRules()).enrich(quote)
+        stored = Enricher(AnalysisRules()).add(quote)
     assert stored[:10] == quote

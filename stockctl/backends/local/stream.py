@@ -74,7 +74,7 @@ class LocalStream:
             ingest = IngestStage(self._archive, self._quarantine, table, self._rules)
             done = ingest.run(records)
             alerts = self._trend(SqliteAlertLog(connection)).run(done.stored)
-        return SendResult(len(records), len(done.stored), done.repeated, done.quarantined, alerts)
+        return SendResult(len(records), len(done.stored), done.duplicates, done.quarantined, alerts)
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
         """Quarantine what a source could not read.
