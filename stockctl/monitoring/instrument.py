@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from threading import Event
 
 from stockctl.monitoring.health import LivenessMonitor
-from stockctl.monitoring.metrics import LatestQuotes, MeasuredProducer, RunMetrics
+from stockctl.monitoring.latest_quotes import LatestQuotes
+from stockctl.monitoring.metrics import MeasuredProducer, RunMetrics
 from stockctl.pipeline.ports import Record, Rejection, SendResult, Stream
 from stockctl.sources.base import Source, SourceStatus, Tick, source_status
 
@@ -43,7 +44,7 @@ class InstrumentedSource:
         try:
             for tick in self.source.ticks(_HeartbeatEvent(stop, self._vitals)):
                 self.expected = self.source.expected
-                self._board.note(tick)
+                self._board.add(tick)
                 self._vitals.hands_over()
                 yield tick
                 self._vitals.takes_up()
@@ -152,7 +153,7 @@ class RunInstrumentation:
             self._started_at,
             snapshot,
             producer.totals.alerts,
-            self.board.sums(),
+            self.board.totals(),
             source_status(self.source),
             self._vitals.verdict(snapshot.waiting),
         )

@@ -1,213 +1,298 @@
-"""Metrics of a run, and the latest quote of each symbol."""
+"""Metrics of a run: their values at one moment, and one table of how each is named and shown."""
 
-import heapq
-import time
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
-from threading import Lock
+from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import NamedTuple, Protocol
 
-from stockctl.market.numbers import rounded_quotient
-from stockctl.market.quote import Quote
 from stockctl.market.timestamp import format_timestamp
-from stockctl.monitoring.health import BREAKER, CONNECTION, DELIVERY, HEALTH, MARKET, HealthCheck, State
-from stockctl.pipeline.ports import Rejection
+from stockctl.monitoring.health import (
+    BREAKER,
+    CONNECTION,
+    DELIVERY,
+    HEALTH,
+    MARKET,
+    SUBJECTS,
+    HealthCheck,
+    State,
+)
+from stockctl.monitoring.latest_quotes import QuoteTotals
 from stockctl.producer.stats import DeliverySnapshot, Totals
-from stockctl.sources.base import SourceStatus, Tick
-
-MOST_SYMBOLS = 100_000
-
-
-class QuoteLine(NamedTuple):
-    """What is known of one symbol."""
-
-    symbol: str
-    price: Decimal
-    change_percent: Decimal | None
-    """Against the close of the session before; None when that is unknown."""
-    timestamp: str
-    """The market's time of the last quote."""
-    quotes: int
-    """How many quotes there were."""
-
-
-class QuoteTotals(NamedTuple):
-    """What is known of all symbols together."""
-
-    symbols: int = 0
-    quotes: int = 0
-    rejections: int = 0
-    reason: str | None = None
-    """Why the last one was rejected."""
-    arrived_at: float | None = None
-    """When the last quote came, in seconds since 1970."""
-
-
-# The last quote, how many there were, and how many of all symbols when it came. A plain tuple is made in a
-# fraction of the time that a named one takes.
-_Entry = tuple[Quote, int, int]
-
-
-class LatestQuotes:
-    """Notes what a source yields; one thread notes, any may read.
-
-    Args:
-        most_symbols: how many are remembered; beyond, a tenth of them goes that was quiet the longest.
-        clock: seconds since 1970.
-    """
-
-    def __init__(self, most_symbols: int = MOST_SYMBOLS, clock: Callable[[], float] = time.time) -> None:
-        self._most_symbols = most_symbols
-        self._clock = clock
-        self._lock = Lock()
-        self._entries: dict[str, _Entry] = {}
-        self._quotes = self._rejections = 0
-        self._reason: str | None = None
-        self._arrived_at: float | None = None
-
-    def note(self, tick: Tick) -> None:
-        """Note a tick."""
-        with self._lock:
-            entries, before, count = self._entries, self._quotes, self._quotes
-            for item in tick:
-                if isinstance(item, Rejection):
-                    self._rejections += 1
-                    self._reason = item.reason
-                    continue
-                count += 1
-                entry = entries.get(item.symbol)
-                entries[item.symbol] = (item, 1 if entry is None else entry[1] + 1, count)
-            self._quotes = count
-            if count > before:
-                self._arrived_at = self._clock()
-            if len(entries) > self._most_symbols:
-                self._forget()
-
-    def keep(self, symbols: Sequence[str]) -> None:
-        """Forget all symbols but these."""
-        kept = frozenset(symbols)
-        with self._lock:
-            self._entries = {symbol: entry for symbol, entry in self._entries.items() if symbol in kept}
-
-    def sums(self) -> QuoteTotals:
-        """Return what is known of all symbols together."""
-        with self._lock:
-            counts = (len(self._entries), self._quotes, self._rejections)
-            return QuoteTotals(*counts, self._reason, self._arrived_at)
-
-    def lines(self, most: int) -> list[QuoteLine]:
-        """Return ``most`` symbols at most: all of them by name, or those that moved most.
-
-        What has no known change comes behind, the latest quotes first.
-        """
-        with self._lock:
-            entries = list(self._entries.values())
-        if len(entries) <= most:
-            chosen = sorted(entries, key=_name)
-        else:
-            chosen = heapq.nlargest(most, entries, key=_importance)
-        return [_line(entry) for entry in chosen]
-
-    def _forget(self) -> None:
-        by_age = sorted(self._entries.values(), key=lambda entry: entry[2])
-        for entry in by_age[: max(1, len(by_age) - self._most_symbols * 9 // 10)]:
-            del self._entries[entry[0].symbol]
-
-
-def _name(entry: _Entry) -> str:
-    return entry[0].symbol
-
-
-def _importance(entry: _Entry) -> tuple[float, int]:
-    quote, _, arrived = entry
-    close = quote.previous_close
-    return -1.0 if close is None else abs(float(quote.price) / float(close) - 1.0), arrived
-
-
-def _line(entry: _Entry) -> QuoteLine:
-    quote, quotes, _ = entry
-    close = quote.previous_close
-    change = None if close is None else rounded_quotient((quote.price - close) * 100, close)
-    return QuoteLine(quote.symbol, quote.price, change, quote.timestamp, quotes)
+from stockctl.sources.base import SourceStatus
 
 
 class MeasuredProducer(Protocol):
-    """A producer, as far as it can be watched."""
+    """A producer whose metrics can be read."""
 
     @property
     def totals(self) -> Totals:
-        """What was done so far."""
+        """The counts since the start."""
 
     def snapshot(self) -> DeliverySnapshot:
-        """Return the figures of this moment; any thread may ask."""
+        """Return the delivery metrics of this moment; any thread may call."""
 
 
 class RunMetrics(NamedTuple):
-    """What there is to show."""
+    """All metrics of a run at one moment."""
 
     source: str
     started_at: float
     """In seconds since 1970."""
     delivery: DeliverySnapshot
     alerts: int
-    board: QuoteTotals
-    told: SourceStatus
-    verdict: HealthCheck
+    quotes: QuoteTotals
+    source_status: SourceStatus
+    health: HealthCheck
 
     def states(self) -> dict[str, State]:
-        """Return how it stands with the delivery, the health, and what the source tells of."""
-        told, verdict = self.told, self.verdict
+        """Return the state of each subject; the source may have nothing to report on some."""
+        status, health = self.source_status, self.health
         states = {DELIVERY: delivery_state(self.delivery)}
-        if told.breaker is not None:
-            states[BREAKER] = State(told.breaker, None, told.breaker_until)
-        if told.rests is not None:
-            closed, opened = State("closed", None, told.rests_until), State("open", None, told.closes_at)
-            states[MARKET] = closed if told.rests else opened
-        if told.connected is not None:
-            states[CONNECTION] = State("up" if told.connected else "down")
-        states[HEALTH] = State("healthy") if verdict.healthy else State("hung", verdict.reason)
+        if status.breaker is not None:
+            states[BREAKER] = State(status.breaker, None, status.breaker_until)
+        if status.rests is not None:
+            closed, opened = State("closed", None, status.rests_until), State("open", None, status.closes_at)
+            states[MARKET] = closed if status.rests else opened
+        if status.connected is not None:
+            states[CONNECTION] = State("up" if status.connected else "down")
+        states[HEALTH] = State("healthy") if health.healthy else State("hung", health.reason)
         return states
 
-    def fields(self) -> Mapping[str, object]:
-        """Return the figures by the names that the log and the health file have for them.
+    def fields(self) -> dict[str, object]:
+        """Return the metrics by the names that they have in the log, the status file and the health file.
 
-        A condition has its ``<condition>_until`` beside it where that is known. Lags are in seconds, null
-        where nothing was delivered lately; ``symbols`` is how many there were quotes of, ``received`` how
-        many quotes the source gave, ``left_out`` how many it did not, see ``SourceStatus``.
+        A number that is not known is null; a state or a time that is not known is absent.
         """
-        delivery = self.delivery
+        values = ((metric, metric.read(self)) for metric in METRICS if metric.is_field)
         return {
-            "source": self.source,
-            **self._conditions(),
-            "symbols": self.board.symbols,
-            "received": self.board.quotes,
-            "sent": delivery.sent,
-            "waiting": delivery.waiting,
-            "retried": delivery.retried,
-            "refused": delivery.refused,
-            "throttled": delivery.throttled,
-            "uncertain": delivery.uncertain,
-            "dropped": delivery.dropped,
-            "left_out": self.told.left_out,
-            "alerts": self.alerts,
-            "reconnects": self.told.reconnects,
-            "lag_p50": _rounded(delivery.lag_p50),
-            "lag_p99": _rounded(delivery.lag_p99),
+            metric.name: round(value, 3) if isinstance(value, float) else value
+            for metric, value in values
+            if value is not None or metric.kind.is_number
         }
-
-    def _conditions(self) -> Mapping[str, object]:
-        fields: dict[str, object] = {}
-        for subject, state in self.states().items():
-            fields[subject] = state.name
-            if state.until is not None:
-                fields[f"{subject}_until"] = format_timestamp(state.until)
-        return fields
 
 
 def delivery_state(delivery: DeliverySnapshot) -> State:
-    """Return how it stands with the delivery."""
+    """Return the state of the delivery."""
     return State("waiting", delivery.fault) if delivery.fault else State("delivering")
 
 
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)
+class Kind(Enum):
+    """What the value of a metric is."""
+
+    TEXT = "text"
+    STATE = "state"
+    TIME = "time"
+    """A canonical timestamp, beside a state."""
+    COUNTER = "counter"
+    """How many there were since the start of the run."""
+    COUNTERS = "counters"
+    """A counter for each value of a label."""
+    GAUGE = "gauge"
+    SECONDS = "seconds"
+    """A quantile of a duration."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the value is one number."""
+        return self in (Kind.COUNTER, Kind.GAUGE, Kind.SECONDS)
+
+
+class Show(Enum):
+    """When a text for people shows a number."""
+
+    NEVER = "never"
+    IF_NONZERO = "if nonzero"
+    ALWAYS = "always"
+
+    def allows(self, number: object) -> bool:
+        """Return whether to show ``number``; None is unknown and not shown."""
+        return number is not None and (self is Show.ALWAYS or (self is Show.IF_NONZERO and bool(number)))
+
+
+class Severity(Enum):
+    """What a number above zero means."""
+
+    NORMAL = "normal"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+Value = str | int | float | Mapping[str, int]
+
+
+class Metric(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    """The key in JSON, in the log and in the status file."""
+    kind: Kind
+    help: str
+    read: Callable[[RunMetrics], Value | None]
+    """Returns the value, or None where it is not known or the source does not report it."""
+    is_field: bool = True
+    """Whether it is in JSON, in the log and in the status file."""
+    prometheus: str = ""
+    """Its name in Prometheus without ``stockctl_`` and suffix; empty: not there."""
+    prometheus_label: tuple[str, str] = ("", "")
+    """A label that tells apart metrics with the same Prometheus name: its name and value."""
+    status: Show = Show.NEVER
+    """In the table of ``stockctl status``."""
+    live_view: Show = Show.NEVER
+    severity: Severity = Severity.NORMAL
+    label: str = ""
+    """Its name in a text for people, if that is not ``name`` with blanks."""
+
+    @property
+    def title(self) -> str:
+        """The name in a text for people."""
+        return self.label or self.name.replace("_", " ")
+
+
+def _state(subject: str) -> Callable[[RunMetrics], str | None]:
+    def read(run: RunMetrics) -> str | None:
+        state = run.states().get(subject)
+        return None if state is None else state.name
+
+    return read
+
+
+def _until(subject: str) -> Callable[[RunMetrics], str | None]:
+    def read(run: RunMetrics) -> str | None:
+        state = run.states().get(subject)
+        return None if state is None or state.until is None else format_timestamp(state.until)
+
+    return read
+
+
+def _state_rows(subject: str) -> tuple[Metric, ...]:
+    state = Metric(subject, Kind.STATE, f"State of the {subject}.", _state(subject))
+    if subject not in (BREAKER, MARKET):
+        return (state,)
+    return state, Metric(f"{subject}_until", Kind.TIME, f"End of the {subject}'s state.", _until(subject))
+
+
+_LAG = "Seconds from a quote read to its delivery acknowledged, over the last five minutes."
+
+METRICS: tuple[Metric, ...] = (
+    Metric("source", Kind.TEXT, "Name of the source.", lambda run: run.source),
+    *(row for subject in SUBJECTS for row in _state_rows(subject)),
+    Metric(
+        "symbols", Kind.GAUGE, "Symbols with at least one quote.", lambda run: run.quotes.symbols,
+        prometheus="symbols",
+    ),
+    Metric(
+        "received", Kind.COUNTER, "Quotes from the source.", lambda run: run.quotes.quotes,
+        prometheus="quotes_received",
+    ),
+    Metric(
+        "sent", Kind.COUNTER, "Quotes that the stream accepted.", lambda run: run.delivery.sent,
+        prometheus="quotes_sent", status=Show.ALWAYS, live_view=Show.ALWAYS,
+    ),
+    Metric(
+        "waiting", Kind.GAUGE, "Quotes and unreadable records that wait for delivery.",
+        lambda run: run.delivery.waiting,
+        prometheus="outbox_quotes", status=Show.ALWAYS, live_view=Show.ALWAYS,
+    ),
+    Metric(
+        "retried", Kind.COUNTER, "Quotes sent again; each attempt counts.", lambda run: run.delivery.retried,
+        prometheus="quotes_retried", status=Show.IF_NONZERO, live_view=Show.ALWAYS,
+    ),
+    Metric(
+        "refused", Kind.COUNTER, "Unreadable records in quarantine.", lambda run: run.delivery.refused,
+        prometheus="records_refused", status=Show.IF_NONZERO,
+    ),
+    Metric(
+        "rejected", Kind.COUNTER, "Unreadable records, in quarantine or on their way there.",
+        lambda run: max(run.delivery.refused, run.quotes.rejections),
+        is_field=False, live_view=Show.ALWAYS, severity=Severity.WARNING, label="refused",
+    ),
+    Metric(
+        "throttled", Kind.COUNTER, "Quotes that the stream refused because of its rate limit.",
+        lambda run: run.delivery.throttled,
+        prometheus="quotes_throttled", status=Show.IF_NONZERO, live_view=Show.ALWAYS,
+        severity=Severity.WARNING,
+    ),
+    Metric(
+        "dropped", Kind.COUNTER, "Quotes and unreadable records lost because the outbox was full.",
+        lambda run: run.delivery.dropped,
+        prometheus="quotes_dropped", status=Show.IF_NONZERO, live_view=Show.IF_NONZERO,
+        severity=Severity.ERROR,
+    ),
+    Metric(
+        "uncertain", Kind.COUNTER, "Quotes that may have arrived twice.", lambda run: run.delivery.uncertain,
+        prometheus="quotes_uncertain", live_view=Show.IF_NONZERO, severity=Severity.WARNING,
+        label="perhaps twice",
+    ),
+    Metric(
+        "left_out", Kind.COUNTER,
+        "Quotes that the source skipped: older than the last one, without a time, or outside the session.",
+        lambda run: run.source_status.left_out,
+        prometheus="quotes_left_out", status=Show.IF_NONZERO, live_view=Show.IF_NONZERO,
+    ),
+    Metric(
+        "reconnects", Kind.COUNTER, "Times that the source connected again.",
+        lambda run: run.source_status.reconnects,
+        prometheus="source_reconnects", status=Show.ALWAYS, live_view=Show.ALWAYS,
+    ),
+    Metric(
+        "alerts", Kind.COUNTER, "Alerts raised by this process.", lambda run: run.alerts,
+        prometheus="alerts", live_view=Show.ALWAYS,
+    ),
+    Metric(
+        "lag_p50", Kind.SECONDS, _LAG, lambda run: run.delivery.lag_p50,
+        prometheus="delivery_lag_seconds", prometheus_label=("quantile", "0.5"),
+        label="lag p50", status=Show.ALWAYS, live_view=Show.ALWAYS,
+    ),
+    Metric(
+        "lag_p99", Kind.SECONDS, _LAG, lambda run: run.delivery.lag_p99,
+        prometheus="delivery_lag_seconds", prometheus_label=("quantile", "0.99"),
+        label="lag p99", status=Show.ALWAYS, live_view=Show.ALWAYS,
+    ),
+    Metric(
+        "started_at", Kind.GAUGE, "Start of the run, in seconds since 1970.", lambda run: run.started_at,
+        is_field=False, prometheus="start_time_seconds",
+    ),
+    Metric(
+        "arrived_at", Kind.GAUGE, "Arrival of the latest quote, in seconds since 1970.",
+        lambda run: run.quotes.arrived_at,
+        is_field=False, prometheus="last_quote_time_seconds",
+    ),
+    Metric(
+        "delivering", Kind.GAUGE, "1 while the delivery works.", lambda run: run.delivery.fault is None,
+        is_field=False, prometheus="delivering",
+    ),
+    Metric(
+        "healthy", Kind.GAUGE, "1 while no thread hangs.", lambda run: run.health.healthy,
+        is_field=False, prometheus="healthy",
+    ),
+    Metric(
+        "connected", Kind.GAUGE, "1 while the source is connected.",
+        lambda run: run.source_status.connected,
+        is_field=False, prometheus="source_connected",
+    ),
+    Metric(
+        "breaker_open", Kind.GAUGE, "1 while the source sends no requests because of rate limits.",
+        lambda run: None if run.source_status.breaker is None else run.source_status.breaker != "closed",
+        is_field=False, prometheus="source_breaker_open",
+    ),
+    Metric(
+        "market_open", Kind.GAUGE, "0 while the source waits for a market to open.",
+        lambda run: None if run.source_status.rests is None else not run.source_status.rests,
+        is_field=False, prometheus="market_open",
+    ),
+    Metric(
+        "doubts", Kind.COUNTERS, "Quotes that the source refused, skipped or flagged, by reason.",
+        lambda run: run.source_status.doubts or None,
+        is_field=False, prometheus="quotes_doubted", prometheus_label=("doubt", ""),
+    ),
+)  # fmt: skip
+"""All metrics, in the order in which they are shown. Every output loops over this table."""
+
+
+def quantiles(show: Callable[[Metric], Show]) -> Mapping[str, list[tuple[str, Metric]]]:
+    """Return the durations to show, by what they have in common: ``lag`` has ``p50`` and ``p99``."""
+    groups: dict[str, list[tuple[str, Metric]]] = {}
+    for metric in METRICS:
+        if metric.kind is Kind.SECONDS and show(metric) is not Show.NEVER:
+            name, _, quantile = metric.title.partition(" ")
+            groups.setdefault(name, []).append((quantile, metric))
+    return groups

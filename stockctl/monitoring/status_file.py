@@ -12,6 +12,9 @@ from stockctl.errors import WatchingError
 from stockctl.market.numbers import to_json
 from stockctl.monitoring.metrics import RunMetrics
 
+TEXTS = ("reason", "hung", "failure")
+"""Other texts in the file: why nothing is delivered, why a thread hangs, why the run ended."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -107,7 +110,7 @@ class StatusFile:
         """Write it anew, unless the outbox is gone: a teardown has removed it, and this file with it."""
         with self._lock:
             if not self._failed and self._outbox.exists():
-                self._file.try_to_replace(figures, hung=figures.verdict.reason)
+                self._file.try_to_replace(figures, hung=figures.health.reason)
 
     def fail(self, figures: RunMetrics, reason: str) -> None:
         """Write it for the last time, with the reason why the producer ends."""
@@ -156,7 +159,7 @@ class HealthFile:
 
     def write(self, figures: RunMetrics) -> None:
         """Write it anew, if all is well; that it cannot be written now is told once, and nothing ends."""
-        if figures.verdict.healthy:
+        if figures.health.healthy:
             self._file.try_to_replace(figures)
 
     def remove(self) -> None:

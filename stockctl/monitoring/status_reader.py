@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from stockctl.market.timestamp import format_timestamp, parse_timestamp
 from stockctl.market.validation import truncate
-from stockctl.monitoring.status_file import status_path
+from stockctl.monitoring import metrics
+from stockctl.monitoring.metrics import Kind
+from stockctl.monitoring.status_file import TEXTS, status_path
 from stockctl.producer.outbox.lock import lock_holder
 from stockctl.producer.outbox.queue import LOCK_SUFFIX
 
@@ -18,12 +20,6 @@ MetricValue = str | int | float
 
 _MOST_BYTES = 1 << 16
 _LAST_TIME = 253_402_300_799  # of the year 9999
-_TEXTS = ("source", "failure", "delivery", "reason", "breaker", "market", "connection", "health", "hung")
-_TIMES = ("breaker_until", "market_until")
-_NUMBERS = (
-    "symbols", "received", "sent", "waiting", "retried", "refused", "throttled", "uncertain", "dropped",
-    "alerts", "reconnects", "lag_p50", "lag_p99",
-)  # fmt: skip
 
 
 class StatusSnapshot(NamedTuple):
@@ -68,12 +64,16 @@ def _parse_document(document: Mapping[str, object]) -> StatusSnapshot:
     pid, written, seconds = (_number(name, document.get(name)) for name in ("pid", "time", "seconds"))
     if not isinstance(pid, int) or pid < 1 or not 0 <= seconds <= written <= _LAST_TIME:
         raise ValueError("its pid, time or seconds cannot be true")
-    figures: dict[str, MetricValue] = {}
-    for names, read in ((_TEXTS, _text), (_TIMES, _time), (_NUMBERS, _number)):
-        figures |= {name: read(name, value) for name in names if (value := document.get(name)) is not None}
-    if "source" not in figures:
+    parsers = {metric.name: _PARSERS[metric.kind] for metric in metrics.METRICS if metric.is_field}
+    parsers |= dict.fromkeys(TEXTS, _text)
+    found = {
+        name: parse(name, value)
+        for name, parse in parsers.items()
+        if (value := document.get(name)) is not None
+    }
+    if "source" not in found:
         raise ValueError("it names no source")
-    return StatusSnapshot(pid, written - seconds, written, figures)
+    return StatusSnapshot(pid, written - seconds, written, found)
 
 
 def _text(name: str, value: object) -> str:
@@ -90,6 +90,16 @@ def _number(name: str, value: object) -> int | float:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return value
     raise ValueError(f"its {name} is {truncate(value)}")
+
+
+_PARSERS: Mapping[Kind, Callable[[str, object], MetricValue]] = {
+    Kind.TEXT: _text,
+    Kind.STATE: _text,
+    Kind.TIME: _time,
+    Kind.COUNTER: _number,
+    Kind.GAUGE: _number,
+    Kind.SECONDS: _number,
+}
 
 
 SILENT_AFTER = 15.0

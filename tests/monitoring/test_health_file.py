@@ -48,7 +48,7 @@ def test_it_grows_old_while_a_thread_is_hung(tmp_path: Path):
     file = HealthFile(path)
     file.begin(figures())
     os.utime(path, (1, 1))
-    file.write(figures(verdict=HealthCheck(False, "hung")))
+    file.write(figures(health=HealthCheck(False, "hung")))
     assert path.stat().st_mtime == 1
     file.write(figures(fault="no answer"))
     assert path.stat().st_mtime > 1

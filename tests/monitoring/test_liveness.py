@@ -11,7 +11,7 @@ import pytest
 from stockctl.market.quote import Quote
 from stockctl.monitoring.health import LivenessMonitor
 from stockctl.monitoring.instrument import InstrumentedSource, instrument_stream
-from stockctl.monitoring.metrics import LatestQuotes
+from stockctl.monitoring.latest_quotes import LatestQuotes
 from stockctl.pipeline.ports import DeliveryError, Record, Rejection, SendResult
 from stockctl.producer.outbox.queue import open_outbox
 from stockctl.producer.producer import BufferedProducer
@@ -147,7 +147,7 @@ def test_an_observed_source_yields_the_same_and_is_heard(vitals: LivenessMonitor
     assert (observed.name, observed.expected, observed.repeatable) == ("sleepy", None, False)
     assert list(observed.ticks(Event())) == [[QUOTE], [Rejection(b"", "here", "broken"), QUOTE]]
     assert source.verdicts == [False, True, False, True]
-    assert board.sums()[:4] == (1, 2, 1, "broken")
+    assert board.totals()[:4] == (1, 2, 1, "broken")
     clock.now += 600
     assert vitals.verdict(0).healthy
 

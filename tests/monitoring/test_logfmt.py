@@ -64,7 +64,7 @@ CHANGES = [
     ({"rests": True, "rests_until": OPENING}, "info",
      {"subject": "market", "state": "closed", "was": "open", "until": "2026-01-05T14:00:00.000Z"}),
     ({"connected": False}, "warning", {"subject": "connection", "state": "down", "was": "up"}),
-    ({"verdict": HealthCheck(False, "the source sleeps")}, "warning",
+    ({"health": HealthCheck(False, "the source sleeps")}, "warning",
      {"subject": "health", "state": "hung", "was": "healthy", "reason": "the source sleeps"}),
 ]  # fmt: skip
 

@@ -70,7 +70,7 @@ def test_what_the_source_tells_is_served_as_well():
         "doubts": {"future": 2, "scale": 0},
     }
     state = figures(
-        **told, lag_p50=None, fault="no answer", arrived_at=None, verdict=HealthCheck(False, "hung")
+        **told, lag_p50=None, fault="no answer", arrived_at=None, health=HealthCheck(False, "hung")
     )
     with serve_metrics(lambda: state, 0) as port:
         samples = scraped(port)

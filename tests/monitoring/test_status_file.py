@@ -55,6 +55,14 @@ def test_a_running_producer_is_seen_with_its_figures(outbox: Path):
     assert (facts["producer_lag_p50"], facts["producer_lag_p99"]) == (0.012, 4.5)
 
 
+def test_quotes_that_go_nowhere_are_counted(outbox: Path):
+    """The count of what the source left out is read back as it was written."""
+    written(outbox, doubts={"backwards": 3, "timeless": 1, "scale": 2})
+    status = read_producer_status(outbox, lambda: WRITTEN)
+    assert status is not None
+    assert dict(status.facts())["producer_left_out"] == 4
+
+
 def test_one_that_lives_and_tells_nothing_new_is_silent(outbox: Path):
     """It was suspended, say; its figures are shown with their age."""
     written(outbox)
@@ -65,7 +73,7 @@ def test_one_that_lives_and_tells_nothing_new_is_silent(outbox: Path):
 
 def test_a_hung_thread_is_told_with_the_reason(outbox: Path):
     """Other than the health file, this one is written then, too."""
-    written(outbox, verdict=HealthCheck(False, "the source has shown no sign of life for 400 s"))
+    written(outbox, health=HealthCheck(False, "the source has shown no sign of life for 400 s"))
     sight = read_producer_status(outbox, lambda: WRITTEN)
     assert sight is not None
     assert sight.figures["health"] == "hung"

@@ -3,7 +3,8 @@
 from typing import Any
 
 from stockctl.monitoring.health import HealthCheck
-from stockctl.monitoring.metrics import QuoteTotals, RunMetrics
+from stockctl.monitoring.latest_quotes import QuoteTotals
+from stockctl.monitoring.metrics import RunMetrics
 from stockctl.producer.stats import DeliverySnapshot
 from stockctl.sources.base import SourceStatus
 

@@ -188,7 +188,7 @@ def stream(
     wishes = MonitorOptions(metrics_port, health_file, None if chosen.repeatable else outbox_path(settings))
     jobs = [PeriodicJob(PERIOD, memory.save)]
     watching = RunMonitor(chosen, None if quiet else AlertLines(output), wishes, jobs)
-    reload = symbol_reload(ctx, chosen, watching.watch.board.keep, given=symbols is not None)
+    reload = symbol_reload(ctx, chosen, watching.watch.board.retain, given=symbols is not None)
     code = _run(_RunOptions(settings, backend, memory, limit, grace, reload), watching)
     if code:
         raise typer.Exit(code)

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from stockctl.cli.output.tables import Cell
 from stockctl.formatting import format_age, format_seconds
 from stockctl.market.timestamp import to_datetime
+from stockctl.monitoring import metrics
 from stockctl.monitoring.health import DELIVERY, HEALTH, SUBJECTS, is_bad
+from stockctl.monitoring.metrics import Kind
 from stockctl.monitoring.status_reader import (
     DIED,
     FAILED,
@@ -17,8 +19,6 @@ from stockctl.monitoring.status_reader import (
     ProducerStatus,
 )
 
-_COUNTS = ("sent", "waiting", "retried", "refused", "throttled", "dropped", "left_out", "reconnects")
-_SHOWN_WHEN_ZERO = ("sent", "waiting", "reconnects")
 _REASONS = {DELIVERY: "reason", HEALTH: "hung"}
 
 
@@ -54,14 +54,24 @@ def _details(sight: ProducerStatus, now: datetime) -> Iterator[tuple[str, Cell]]
     for subject in SUBJECTS:
         if subject in figures:
             yield subject, _condition(subject, figures, now)
-    for name in _COUNTS:
-        if (count := figures.get(name)) or (count == 0 and name in _SHOWN_WHEN_ZERO):
-            yield name.replace("_", " "), Cell(f"{count:,}")
-    if "lag_p50" in figures and "lag_p99" in figures:
-        p50, p99 = (format_seconds(float(figures[name])) for name in ("lag_p50", "lag_p99"))
-        yield "lag", Cell(f"p50 {p50}, p99 {p99}")
+    yield from _counts(figures)
+    yield from _lags(figures)
     if sight.state in (RUNNING, SILENT) and sight.age is not None:
         yield "figures", Cell(f"{format_age(sight.age)} old")
+
+
+def _counts(values: Mapping[str, MetricValue]) -> Iterator[tuple[str, Cell]]:
+    for metric in metrics.METRICS:
+        count = values.get(metric.name)
+        if metric.kind in (Kind.COUNTER, Kind.GAUGE) and metric.status.allows(count):
+            yield metric.title, Cell(f"{count:,}")
+
+
+def _lags(values: Mapping[str, MetricValue]) -> Iterator[tuple[str, Cell]]:
+    for name, quantiles in metrics.quantiles(lambda metric: metric.status).items():
+        known = [(part, values[metric.name]) for part, metric in quantiles if metric.name in values]
+        if known:
+            yield name, Cell(", ".join(f"{part} {format_seconds(float(lag))}" for part, lag in known))
 
 
 def _condition(subject: str, figures: Mapping[str, MetricValue], now: datetime) -> Cell:

@@ -1,6 +1,6 @@
 """What a live stream looks like on a terminal: a line a symbol, and below them the totals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,8 +9,10 @@ from stockctl.cli.output.terminal import escape_control
 from stockctl.formatting import format_age, format_seconds
 from stockctl.market.alert import format_price
 from stockctl.market.timestamp import to_datetime
+from stockctl.monitoring import metrics
 from stockctl.monitoring.health import BREAKER, CONNECTION, DELIVERY, HEALTH, MARKET, TrackedState
-from stockctl.monitoring.metrics import LatestQuotes, QuoteLine, RunMetrics
+from stockctl.monitoring.latest_quotes import LatestQuotes, QuoteRow
+from stockctl.monitoring.metrics import Kind, RunMetrics, Severity
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -23,6 +25,7 @@ _TALL_TERMINAL_LINES = 16
 """Lines of a terminal from which on some are left for what scrolls by."""
 _REASON_LINES = 2
 AGE_UPDATE_SECONDS = 5.0
+_STYLES = {Severity.NORMAL: "", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 
 
 class View(NamedTuple):
@@ -75,18 +78,18 @@ def _grid(view: View, height: int) -> "list[Text]":
     """Return the symbols in as many columns as fit beside each other, ``height`` lines at most."""
     from rich.text import Text
 
-    total = view.board.sums().symbols
+    total = view.board.totals().symbols
     rows = height - 1
     if rows < 1 or not total:
         return []
     bound = rows * max(1, view.width // _NARROWEST_BLOCK)
-    candidates = view.board.lines(bound)
+    candidates = view.board.rows(bound)
     widths = _widths([_cells(line, view.now) for line in candidates], view.width - 1)
     blocks = max(1, (view.width - 1 + _BLOCK_GAP) // (_block_width(widths) + _BLOCK_GAP))
     if total > rows * blocks:
         rows -= 1
     most = rows * blocks
-    lines = candidates[:most] if total > bound else view.board.lines(most)
+    lines = candidates[:most] if total > bound else view.board.rows(most)
     cells = [_cells(line, view.now) for line in lines]
     if not cells:
         return []
@@ -103,7 +106,7 @@ def _header() -> list[Cell]:
     return [Cell(header) for header in _HEADERS]
 
 
-def _cells(line: QuoteLine, now: datetime) -> list[Cell]:
+def _cells(line: QuoteRow, now: datetime) -> list[Cell]:
     change = line.change_percent
     style = "" if not change else "green" if change > 0 else "red"
     return [
@@ -189,33 +192,18 @@ def _totals(view: View) -> "list[Text]":
     return lines
 
 
-def _total_cells(figures: RunMetrics) -> list[Cell]:
-    delivery = figures.delivery
-    refused = max(delivery.refused, figures.board.rejections)
-    return [
-        Cell(f"sent {delivery.sent:,}"),
-        _count_cell("waiting", delivery.waiting, ""),
-        _count_cell("retried", delivery.retried, ""),
-        _count_cell("refused", refused, "yellow"),
-        _count_cell("throttled", delivery.throttled, "yellow"),
-        *([_count_cell("dropped", delivery.dropped, "red")] if delivery.dropped else []),
-        *([_count_cell("perhaps twice", delivery.uncertain, "yellow")] if delivery.uncertain else []),
-        *(
-            []
-            if figures.told.reconnects is None
-            else [_count_cell("reconnects", figures.told.reconnects, "")]
-        ),
-        _count_cell("alerts", figures.alerts, ""),
-        Cell(f"lag p50 {_lag(delivery.lag_p50)}, p99 {_lag(delivery.lag_p99)}"),
-    ]
+def _total_cells(run: RunMetrics) -> Iterator[Cell]:
+    for metric in metrics.METRICS:
+        count = metric.read(run)
+        if metric.kind in (Kind.COUNTER, Kind.GAUGE) and metric.live_view.allows(count):
+            yield Cell(f"{metric.title} {count:,}", _STYLES[metric.severity] if count else "dim")
+    for name, quantiles in metrics.quantiles(lambda metric: metric.live_view).items():
+        lags = (f"{part} {_lag(metric.read(run))}" for part, metric in quantiles)
+        yield Cell(f"{name} {', '.join(lags)}")
 
 
-def _count_cell(name: str, count: int, style: str) -> Cell:
-    return Cell(f"{name} {count:,}", style if count else "dim")
-
-
-def _lag(seconds: float | None) -> str:
-    return "–" if seconds is None else format_seconds(seconds)
+def _lag(seconds: object) -> str:
+    return format_seconds(seconds) if isinstance(seconds, float) else "–"
 
 
 def current_time() -> datetime:

@@ -181,7 +181,7 @@ class RunMonitor:
             now = figures()
             if health is not None:
                 health.write(now)
-            if now.verdict.healthy:
+            if now.health.healthy:
                 supervisor.alive(_summarize(now))
 
         return [PeriodicJob(HEALTH_PERIOD, report)]

@@ -64,6 +64,19 @@ def test_a_running_stream_is_seen_and_a_clean_end_leaves_nothing(stockctl: Comma
     assert not list(stockctl.home.glob("*state*"))
 
 
+def test_quotes_that_go_nowhere_are_counted(stockctl: Command):
+    """A quote older than the last one of its symbol is in the table and in the facts as left out."""
+    with fed(stockctl) as child:
+        assert child.stdin is not None
+        child.stdin.write(LINE.replace("15:01", "14:59"))
+        child.stdin.flush()
+        facts = seen(stockctl, child, lambda found: found.get("producer_left_out"))
+        table = stockctl.ok("status")
+        finish(child, signal.SIGTERM)
+    assert facts["producer_left_out"] == 1
+    assert re.search(r"\n  left out: +1\n", table)
+
+
 def test_a_stream_that_was_killed_has_died(stockctl: Command):
     """Its figures are no longer shown; the next clean end clears it away, and so does a teardown."""
     with fed(stockctl) as child:

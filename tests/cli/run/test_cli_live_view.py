@@ -16,7 +16,7 @@ from stockctl.cli.run.live_display import LiveDisplay, SharedConsole
 from stockctl.cli.run.live_view import AGE_UPDATE_SECONDS, LiveRenderer, View, render
 from stockctl.market.quote import Quote
 from stockctl.monitoring.health import HealthCheck, StateTracker
-from stockctl.monitoring.metrics import LatestQuotes
+from stockctl.monitoring.latest_quotes import LatestQuotes
 from support.cli.command import SECONDS
 from support.cli.screen import Screen
 from support.run_figures import figures
@@ -28,7 +28,7 @@ SIZES = [(20, 6), (40, 10), (60, 20), (80, 24), (120, 40), (200, 50), (400, 100)
 def board_of(symbols: int) -> LatestQuotes:
     """Return a board of symbols, each further from its close than the one before."""
     board = LatestQuotes()
-    board.note([quote(f"SYM{number}", Decimal(100) + Decimal(number) / 100) for number in range(symbols)])
+    board.add([quote(f"SYM{number}", Decimal(100) + Decimal(number) / 100) for number in range(symbols)])
     return board
 
 
@@ -39,7 +39,7 @@ def quote(symbol: str, price: Decimal, close: Decimal | None = Decimal(100)) -> 
 
 def shown(board: LatestQuotes, width: int = 120, height: int = 40, *, since: int = 0, **changed) -> Text:
     """Return the picture at NOW of figures that began to be so ``since`` seconds before."""
-    all_figures = figures(**{"symbols": board.sums().symbols, **changed})
+    all_figures = figures(**{"symbols": board.totals().symbols, **changed})
     conditions = StateTracker(lambda: NOW - timedelta(seconds=since))
     conditions.update(all_figures.states())
     return render(View(board, all_figures, conditions.current, width, height, NOW))
@@ -77,8 +77,8 @@ def test_a_wide_terminal_has_several_columns(width: int, columns: int):
 def test_a_line_tells_price_change_age_and_count():
     """As people write them, aligned under their names."""
     board = LatestQuotes()
-    board.note([quote("AAPL", Decimal("187.4")), quote("PENNY", Decimal("0.01234"), Decimal("0.0130"))])
-    board.note([quote("NEW", Decimal(50), None), quote("AAPL", Decimal("187.44"))])
+    board.add([quote("AAPL", Decimal("187.4")), quote("PENNY", Decimal("0.01234"), Decimal("0.0130"))])
+    board.add([quote("NEW", Decimal(50), None), quote("AAPL", Decimal("187.44"))])
     assert shown(board).plain.split("\n")[:4] == [
         "SYMBOL    PRICE    CHANGE  AGE  COUNT",
         "AAPL     187.44  +87.44 %   1m      2",
@@ -90,7 +90,7 @@ def test_a_line_tells_price_change_age_and_count():
 def test_a_change_has_a_colour():
     """Green above zero, red below, none at zero."""
     board = LatestQuotes()
-    board.note([quote("UP", Decimal(101)), quote("DOWN", Decimal(99)), quote("SAME", Decimal(100))])
+    board.add([quote("UP", Decimal(101)), quote("DOWN", Decimal(99)), quote("SAME", Decimal(100))])
     console = Console(
         file=io.StringIO(), force_terminal=True, color_system="standard", width=120, _environ={}
     )
@@ -104,7 +104,7 @@ def test_a_change_has_a_colour():
 def test_without_colours_the_signs_remain():
     """NO_COLOR leaves the same words."""
     board = LatestQuotes()
-    board.note([quote("UP", Decimal(101))])
+    board.add([quote("UP", Decimal(101))])
     console = Console(file=io.StringIO(), force_terminal=True, width=120, _environ={"NO_COLOR": "1"})
     console.print(shown(board))
     assert "+1.00 %" in console.file.getvalue()
@@ -146,7 +146,7 @@ CONDITIONS = [
      "too many requests: the source asks nothing for 4m"),
     ({"breaker": "half-open"}, "too many requests: the source finds out whether it may ask again"),
     ({"connected": False}, "the source's connection is down for 1m"),
-    ({"verdict": HealthCheck(False, "the delivery sleeps")}, "hung: the delivery sleeps"),
+    ({"health": HealthCheck(False, "the delivery sleeps")}, "hung: the delivery sleeps"),
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from threading import Event, get_ident
 import pytest
 
 from stockctl.cli.run.signals import ForcedStop, reload_signal, stop_signals
-from stockctl.monitoring.metrics import LatestQuotes
+from stockctl.monitoring.latest_quotes import LatestQuotes
 
 SECONDS = 30
 
@@ -34,7 +34,7 @@ def test_sighup_while_a_tick_is_noted_waits_for_nothing():
     board, done = LatestQuotes(), Event()
 
     def reload() -> None:
-        board.keep(["AAPL"])
+        board.retain(["AAPL"])
         done.set()
 
     with stop_signals() as signals, reload_signal(reload, signals):
