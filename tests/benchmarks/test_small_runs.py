@@ -21,6 +21,7 @@ RUNS = {
     ),
     "aggregation": (("--quotes", "500", "--symbols", "50", "--tick", "500"), ["shards"]),
     "aws_calls": (("--quotes", "20", "--batch", "10", "--milliseconds", "0"), ["calls"]),
+    "structure": ((), ["stockctl.pipeline.ingest", "stockctl.market.enrichment", "stockctl.config.schema"]),
 }
 
 
