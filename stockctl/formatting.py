@@ -1,5 +1,6 @@
 """Durations, ages and lists of symbols as text, and durations read from text."""
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -48,6 +49,8 @@ def parse_since(text: str, now: datetime) -> str:
 
 def format_age(seconds: float) -> str:
     """Return an age in its largest unit, such as ``14m`` or ``18y``."""
+    if seconds == math.inf:
+        return "forever"
     seconds = max(seconds, 0)
     for unit, length in (("y", 31_557_600), ("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= length:
@@ -60,6 +63,18 @@ def format_seconds(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 60 else format_age(seconds)
+
+
+def format_bytes(count: int) -> str:
+    """Return a number of bytes such as ``512 B`` or ``1.2 MB``; a kilobyte has 1000."""
+    size = float(count)
+    if size < 1000:
+        return f"{count} B"
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 1000:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} TB"
 
 
 _SHOWN_SYMBOLS = 5

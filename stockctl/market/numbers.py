@@ -1,7 +1,7 @@
 """Exact decimals, and JSON that keeps them exact."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import (
     ROUND_05UP,
@@ -77,6 +77,18 @@ def format_decimal(number: Decimal) -> str:
 def rounded_quotient(numerator: Decimal, denominator: Decimal) -> Decimal:
     """Return the exact quotient of two numbers below 10**40, rounded half-even to 8 decimals."""
     return _FIGURES.quantize(_QUOTIENTS.divide(numerator, denominator), _FIGURE_UNIT)
+
+
+def unique_fields(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """Return a JSON object as a dictionary; an ``object_pairs_hook`` for ``json.JSONDecoder``.
+
+    Raises:
+        InvalidQuote: a field appears twice.
+    """
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise InvalidQuote("a field appears twice")
+    return fields
 
 
 def to_json(value: object) -> str:

@@ -2,12 +2,11 @@
 
 import json
 import re
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple, NoReturn
 
 from stockctl.market.indicators import Trend
-from stockctl.market.numbers import format_decimal, parse_number, parse_positive
+from stockctl.market.numbers import format_decimal, parse_number, parse_positive, unique_fields
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import parse_timestamp
 from stockctl.market.validation import InvalidQuote, truncate
@@ -119,13 +118,6 @@ def _read_object(data: bytes) -> dict[str, object]:
     return value
 
 
-def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise InvalidQuote("a field stands in the record twice")
-    return fields
-
-
 def _refuse_constant(name: str) -> NoReturn:
     raise InvalidQuote(f"{name} is not a JSON number")
 
@@ -142,7 +134,9 @@ def _parse_source(value: object) -> str:
     return value
 
 
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+_DECODER = json.JSONDecoder(
+    parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=unique_fields
+)
 
 
 class EnrichedQuote(NamedTuple):

@@ -1,7 +1,7 @@
 """Timestamps as text: UTC, ISO 8601 with milliseconds and ``Z``; fixed width, so they sort as text."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -47,6 +47,15 @@ def format_timestamp(moment: datetime) -> str:
 def to_datetime(timestamp: str) -> datetime:
     """Return a canonical ``timestamp`` as an aware UTC datetime."""
     return datetime.fromisoformat(timestamp)
+
+
+def format_duration(duration: timedelta) -> str:
+    """Return a duration in whole seconds exactly, in the largest unit that divides it, such as ``90m``."""
+    seconds = int(duration.total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ from operator import attrgetter
 from stockctl.market.alert import Alert, alerts_for
 from stockctl.market.policy import AnalysisRules
 from stockctl.market.quote import EnrichedQuote
-from stockctl.market.timestamp import format_timestamp, to_datetime
+from stockctl.market.timestamp import format_duration, format_timestamp, to_datetime
 from stockctl.pipeline.ports import AlertLog, Notifier
 
 Clock = Callable[[], datetime]
@@ -62,12 +62,4 @@ class TrendStage:
     def _with_age_limit(self, alert: Alert, now: datetime) -> Alert:
         if self._max_age is None or now - to_datetime(alert.timestamp) < self._max_age:
             return alert
-        return alert._replace(not_published=f"its quote is older than {_duration(self._max_age)}")
-
-
-def _duration(span: timedelta) -> str:
-    seconds = int(span.total_seconds())
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % length == 0:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
+        return alert._replace(not_published=f"its quote is older than {format_duration(self._max_age)}")

@@ -27,6 +27,10 @@ Tick = Sequence[Quote | Rejection]
 """What a source has at one moment: quotes, and what it met but could not read."""
 
 
+class SourceStopped(Exception):
+    """The stop event was set while something was awaited or read; it never leaves a source."""
+
+
 class Source(Protocol):
     """A place that quotes come from, in order of time for each symbol.
 

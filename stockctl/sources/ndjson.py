@@ -17,9 +17,9 @@ from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import NEW_YORK, format_timestamp
 from stockctl.market.validation import InvalidQuote
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.base import Tick
+from stockctl.sources.base import SourceStopped, Tick
 from stockctl.sources.formats.fields import RowValidator, Values, timestamp_parser
-from stockctl.sources.formats.files import MAX_ROW, STANDARD_INPUT, ReadingStopped, standard_input
+from stockctl.sources.formats.files import MAX_ROW, STANDARD_INPUT, standard_input
 from stockctl.sources.formats.ndjson import ObjectReader
 
 _BLOCK = 1 << 16
@@ -64,7 +64,7 @@ class LineReader:
             for block in blocks:
                 if complete := self._complete(block):
                     yield complete
-        except ReadingStopped:
+        except SourceStopped:
             pass
         except OSError as error:
             raise SourceError(f"{self.label} cannot be read: {error.strerror or error}.") from error

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sql": CORE,
     "config": CORE | {"formatting"},
     "sources.base": CORE | {"pipeline"},
-    "sources.formats": CORE | {"formatting"},
+    "sources.formats": CORE | {"formatting", "sources.base"},
     "sources.yahoo": CORE | {"pipeline", "sources", "sources.base", "formatting", "rate_limit", "retry"},
     "sources": CORE | {
         "pipeline", "sources.base", "sources.formats", "sources.yahoo", "config", "formatting", "rate_limit",

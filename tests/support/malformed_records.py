@@ -123,11 +123,11 @@ def _documents() -> Iterator[tuple[bytes, str]]:
         yield (deep + "1" + closing * 20_000).encode(), "nested too deeply"
         yield good_record(symbol=deep + "1" + closing * 20_000), "nested too deeply"
     for name in _GOOD:
-        yield whole[:-1] + f',"{name}":{_GOOD[name]}}}'.encode(), "a field stands in the record twice"
-        yield whole[:-1] + f',"{name}":null}}'.encode(), "a field stands in the record twice"
-    yield whole[:-1] + b',"note":1,"note":2}', "a field stands in the record twice"
-    yield whole[:-1] + b',"note":{"a":1,"a":1}}', "a field stands in the record twice"
-    yield whole[:-1] + b',"s\\u0079mbol":"MSFT"}', "a field stands in the record twice"
+        yield whole[:-1] + f',"{name}":{_GOOD[name]}}}'.encode(), "a field appears twice"
+        yield whole[:-1] + f',"{name}":null}}'.encode(), "a field appears twice"
+    yield whole[:-1] + b',"note":1,"note":2}', "a field appears twice"
+    yield whole[:-1] + b',"note":{"a":1,"a":1}}', "a field appears twice"
+    yield whole[:-1] + b',"s\\u0079mbol":"MSFT"}', "a field appears twice"
 
 
 def _fields() -> Iterator[tuple[bytes, str]]:

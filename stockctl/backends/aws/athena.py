@@ -18,6 +18,7 @@ from stockctl.backends.aws.athena_errors import QueryTarget, failed_call, failed
 from stockctl.backends.aws.client import Client, Connection
 from stockctl.backends.aws.errors import annotate, translate_errors
 from stockctl.errors import QueryError
+from stockctl.formatting import format_bytes
 from stockctl.pipeline.ports import SqlResult
 from stockctl.sql.athena import to_athena
 from stockctl.sql.check import check_query, parameter_count
@@ -87,23 +88,14 @@ class Scan(NamedTuple):
         """How far it is, in a few words."""
         if not self.bytes:
             return f"query {self.state.lower()}"
-        return f"query {self.state.lower()}, {_size(self.bytes)} scanned"
+        return f"query {self.state.lower()}, {format_bytes(self.bytes)} scanned"
 
     def __str__(self) -> str:
         cancelled = "cancelled: " if self.state == "CANCELLED" else ""
         return (
-            f"{cancelled}{_size(self.bytes)} scanned, ${self.dollars:f} "
+            f"{cancelled}{format_bytes(self.bytes)} scanned, ${self.dollars:f} "
             f"(${DOLLARS_PER_TB} a TB, {_LEAST_MB} MB at least, plus the S3 requests)"
         )
-
-
-def _size(number: int) -> str:
-    size, units = float(number), iter(("kB", "MB", "GB"))
-    if number < 1000:
-        return f"{number} bytes"
-    while size >= 1000 and (unit := next(units, "")):
-        size, shown = size / 1000, unit
-    return f"{size:.1f} {shown}"
 
 
 MAX_ROWS = 1_000_000

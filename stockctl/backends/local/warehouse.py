@@ -18,6 +18,7 @@ import duckdb
 from stockctl.backends.local.database import Database
 from stockctl.backends.local.home import Home, is_file, is_folder
 from stockctl.errors import HomeError, QueryError
+from stockctl.market.numbers import unique_fields
 from stockctl.market.quote import MAX_RECORD_BYTES
 from stockctl.pipeline.ports import SqlResult
 from stockctl.sql.check import check_query, parameter_count
@@ -92,13 +93,6 @@ def _row(body: bytes) -> Row:
     return tuple([read(name, take(name)) for name, read in _READERS])
 
 
-def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a field stands in it twice")
-    return fields
-
-
 def _text(name: str, value: object) -> str | None:
     if value is None:
         return None
@@ -156,7 +150,7 @@ _REQUIRED = ("symbol", "timestamp", "price", "source")
 _READERS = [
     (name, _required(_READER[kind]) if name in _REQUIRED else _READER[kind]) for name, kind in COLUMNS
 ]
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_fields)
 
 
 MAX_ROWS = 1_000_000

@@ -10,6 +10,7 @@ from stockctl.cli.options import settings_and_backend
 from stockctl.cli.output import tables
 from stockctl.cli.output.tables import Cell, Format, Output, Row, write, write_csv, write_facts, write_table
 from stockctl.errors import StockctlError
+from stockctl.formatting import format_bytes
 from stockctl.market.numbers import to_json
 from stockctl.producer.outbox.paths import outbox_path
 
@@ -86,13 +87,4 @@ def _show(report: "Status", producer: "ProducerStatus | None", settings: "Settin
 def _fact(name: str, value: str | int) -> str:
     if isinstance(value, str):
         return value
-    return _bytes(value) if name.startswith("bytes") else f"{value:,}"
-
-
-def _bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+    return format_bytes(value) if name.startswith("bytes") else f"{value:,}"

@@ -16,11 +16,7 @@ from threading import Event
 from typing import NamedTuple, Protocol, TypeAlias
 
 from stockctl.errors import SourceError, UsageError
-
-
-class ReadingStopped(Exception):
-    """The stop event was set while files were being read or sorted; it never leaves the replay."""
-
+from stockctl.sources.base import SourceStopped
 
 STANDARD_INPUT = "-"
 FORMATS_HINT = "A replay reads CSV, NDJSON (text in UTF-8; both may be gzip-compressed) and Parquet."
@@ -127,12 +123,12 @@ def standard_input(stop: Event) -> Iterator[bytes]:
 
 
 def _read_when_ready(descriptor: int, stop: Event) -> bytes:
-    # A read of a silent pipe would not see that somebody wants to stop. Windows cannot wait for a pipe.
-    while os.name == "posix" and not select.select([descriptor], [], [], _POLL_SECONDS)[0]:
+    # A read of a silent pipe would block, and not notice the stop event.
+    while not select.select([descriptor], [], [], _POLL_SECONDS)[0]:
         if stop.is_set():
-            raise ReadingStopped
+            raise SourceStopped
     if stop.is_set():
-        raise ReadingStopped
+        raise SourceStopped
     return os.read(descriptor, _BLOCK)
 
 
@@ -234,7 +230,7 @@ def _blocks(stream: ByteSource, stop: Event) -> Iterator[list[str]]:
     rest = stream.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
     while block := stream.read(_BLOCK):
         if stop.is_set():
-            raise ReadingStopped
+            raise SourceStopped
         ended, newline, rest = (rest + block).rpartition(b"\n")
         if newline:
             yield _split(ended)

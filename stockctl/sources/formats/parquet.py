@@ -10,8 +10,9 @@ import duckdb
 
 from stockctl.errors import SourceError
 from stockctl.market.validation import InvalidQuote
+from stockctl.sources.base import SourceStopped
 from stockctl.sources.formats.fields import Columns, Values, find_columns, require_columns
-from stockctl.sources.formats.files import FORMATS_HINT, Input, ReadingStopped
+from stockctl.sources.formats.files import FORMATS_HINT, Input
 
 _THREADS = 2
 
@@ -87,7 +88,7 @@ class ParquetRows:
             result = database.execute(statement, [literal(self._link)])
             while rows := result.fetchmany(_FETCHED):
                 if stop.is_set():
-                    raise ReadingStopped
+                    raise SourceStopped
                 for row in rows:
                     yield row, None
 

@@ -9,6 +9,7 @@ from threading import Event
 from zoneinfo import ZoneInfo
 
 from stockctl.errors import UsageError
+from stockctl.formatting import format_age
 from stockctl.market.quote import Quote
 from stockctl.market.timestamp import NEW_YORK, format_timestamp, new_york_date, to_datetime
 
@@ -145,7 +146,7 @@ class Pacer:
         """Wait until ``timestamp`` is due; False means that ``stop`` came first."""
         rest = self._rest(timestamp)
         if rest >= _LOG_WAITS_FROM:
-            _LOG.info("the next quotes, of %s, are due in %s", timestamp, _duration(rest))
+            _LOG.info("the next quotes, of %s, are due in %s", timestamp, format_age(rest))
         while rest > 0:
             if self._stop.wait(min(rest, _LONGEST_WAIT)):
                 return False
@@ -178,10 +179,3 @@ def paced_ticks(quotes: Iterable[Quote], pacer: Pacer, most: int) -> Iterator[li
         tick.append(quote)
     if tick:
         yield tick
-
-
-def _duration(seconds: float) -> str:
-    if seconds == math.inf:
-        return "more than a lifetime"
-    minutes, hours = round(seconds / 60), round(seconds / 3600)
-    return f"{minutes} min" if minutes < 120 else f"{hours:,} h"

@@ -15,13 +15,12 @@ from stockctl.market.quote import Quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import NEW_YORK
 from stockctl.market.validation import InvalidQuote
-from stockctl.sources.base import Tick
+from stockctl.sources.base import SourceStopped, Tick
 from stockctl.sources.formats.csv import CsvRows
 from stockctl.sources.formats.fields import RowValidator, timestamp_parser
 from stockctl.sources.formats.files import (
     Format,
     Input,
-    ReadingStopped,
     check_arguments,
     detect_format,
     resolve_inputs,
@@ -199,7 +198,7 @@ class ReplaySource:
             preparation = Loader(self._folder.path, check, self._on_progress, stop or Event())
             self._prepared = preparation.run(self._files)
             self.expected = self._prepared.spill.count + self._prepared.quotes
-        except ReadingStopped:
+        except SourceStopped:
             _LOG.debug("stopped while files were being read")
         except OSError as error:
             raise SourceError(

@@ -1,10 +1,10 @@
 """A temporary folder for rows of all files: external merge sort, and rejected rows."""
 
+import fcntl
 import json
 import logging
 import os
 import shutil
-import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
 from heapq import merge
@@ -16,8 +16,9 @@ from typing import Protocol
 
 from stockctl.market.validation import InvalidQuote
 from stockctl.pipeline.ports import Rejection
+from stockctl.sources.base import SourceStopped
 from stockctl.sources.formats.fields import FIELDS, RowValidator, Values
-from stockctl.sources.formats.files import MAX_ROW, Input, ReadingStopped
+from stockctl.sources.formats.files import MAX_ROW, Input
 
 RUN_LINES = 50_000
 """Lines that are sorted in memory, some 10 MB of them."""
@@ -89,7 +90,7 @@ class LineSorter:
         with path.open("w", encoding="ascii", newline="\n") as file:
             while chunk := list(islice(rest, _COPIED)):
                 if self._stop.is_set():
-                    raise ReadingStopped
+                    raise SourceStopped
                 file.writelines(chunk)
         return path
 
@@ -224,12 +225,9 @@ def _as_json(values: Values | InvalidQuote) -> bytes:
     return json.dumps({field: value for field, value in fields.items() if value}).encode("ascii")
 
 
-if sys.platform != "win32":
-    import fcntl
-
 PREFIX = "stockctl-replay-"
 _LOCK = "in-use"
-_FLAGS = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 _LOG = logging.getLogger("stockctl.sources.replay")
 
 
@@ -254,18 +252,12 @@ class Workspace:
 
     def close(self) -> None:
         """Remove the folder."""
-        if sys.platform == "win32":  # where an open file cannot be removed
-            os.close(self._lock)
-            self._folder.cleanup()
-        else:
-            self._folder.cleanup()
-            os.close(self._lock)
+        self._folder.cleanup()
+        os.close(self._lock)
 
 
 def remove_abandoned() -> None:
     """Remove the folders of this user's replays that were killed; what cannot be removed is told of."""
-    if sys.platform == "win32":
-        return
     for folder in _folders():
         try:
             _remove_unused(folder)
@@ -289,7 +281,7 @@ def _folders() -> list[Path]:
 
 
 def _remove_unused(folder: Path) -> None:
-    if sys.platform == "win32" or folder.lstat().st_uid != os.getuid():
+    if folder.lstat().st_uid != os.getuid():
         return
     lock = os.open(folder / _LOCK, _FLAGS)
     try:
@@ -302,8 +294,6 @@ def _remove_unused(folder: Path) -> None:
 
 def _locked(descriptor: int) -> bool:
     """Take the lock; return False when another has it, or the file system knows none."""
-    if sys.platform == "win32":
-        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

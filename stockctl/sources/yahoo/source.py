@@ -12,14 +12,14 @@ from stockctl.errors import SourceError, UsageError
 from stockctl.formatting import join_symbols
 from stockctl.market.plausibility import PlausibilityChecker
 from stockctl.retry import Backoff
-from stockctl.sources.base import SourceStatus, Tick, canonical_symbols, check_interval
+from stockctl.sources.base import SourceStatus, SourceStopped, Tick, canonical_symbols, check_interval
 from stockctl.sources.yahoo.client import YahooClient
 from stockctl.sources.yahoo.errors import RateLimited, YahooError
 from stockctl.sources.yahoo.parser import SOURCE
 from stockctl.sources.yahoo.poller import LONGEST_PAUSE_POLLS, Poller, PollResult, Results, SymbolSchedule
 from stockctl.sources.yahoo.throttle import LONGEST_WAIT, CircuitBreaker, RateLimiter
 from stockctl.sources.yahoo.tracker import PollDelta, QuoteTracker
-from stockctl.sources.yahoo.workers import PollStopped, RequestPool
+from stockctl.sources.yahoo.workers import RequestPool
 
 _log = logging.getLogger(__name__)
 
@@ -173,7 +173,7 @@ class YahooSource:
         self._announce()
         try:
             yield from self._single(caller, stop) if self._once else self._endless(caller, stop)
-        except PollStopped:
+        except SourceStopped:
             return
         finally:
             caller.close()

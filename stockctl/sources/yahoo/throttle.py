@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from stockctl.rate_limit import TokenBucket
 from stockctl.retry import Backoff
+from stockctl.sources.base import SourceStopped
 from stockctl.sources.yahoo.errors import CircuitOpen, RateLimited
-from stockctl.sources.yahoo.workers import PollStopped
 
 LONGEST_WAIT = 300.0
 """Seconds that Yahoo is left alone at most, unless it asks for more itself."""
@@ -211,7 +211,7 @@ class RateLimiter:
             Stopped: ``stop`` was set first.
         """
         if stop.wait(self.take()):
-            raise PollStopped
+            raise SourceStopped
 
 
 _SECONDS = re.compile(r"[0-9]{1,9}")

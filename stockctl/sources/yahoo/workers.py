@@ -10,15 +10,12 @@ from threading import Event, Thread
 from typing import Generic, TypeVar
 
 from stockctl.errors import SourceError
+from stockctl.sources.base import SourceStopped
 from stockctl.sources.yahoo.errors import YahooError
 
 _LOOK = 0.1
 
 Answer = TypeVar("Answer")
-
-
-class PollStopped(Exception):
-    """The call was left alone, because the program is to end."""
 
 
 class RequestPool(Generic[Answer]):
@@ -98,12 +95,12 @@ class RequestPool(Generic[Answer]):
             function, future = task
             try:
                 future.set_result(function())
-            except (YahooError, SourceError, PollStopped) as fault:
+            except (YahooError, SourceError, SourceStopped) as fault:
                 future.set_exception(fault)
 
     def _check(self, stop: Event) -> None:
         if stop.is_set():
-            raise PollStopped
+            raise SourceStopped
         if not all(thread.is_alive() for thread in self._threads):
             raise RuntimeError("the thread that asks Yahoo has died")
 

@@ -277,7 +277,7 @@ DAMAGED = {
     "list": (b"[" + GOOD + b"]", "it is not a JSON object"),
     "number": (b"5", "it is not a JSON object"),
     "null": (b"null", "it is not a JSON object"),
-    "twice": (GOOD.replace(b"{", b'{"price":2,'), "a field stands in it twice"),
+    "twice": (GOOD.replace(b"{", b'{"price":2,'), "a field appears twice"),
     "no price": (body(price=...), "its price is missing"),
     "no symbol": (body(symbol=None), "its symbol is missing"),
     "text price": (body(price="1.5"), "its price is not a number"),

@@ -21,7 +21,7 @@ CONFIGURATION = """
 [alerts]
 max_age = 0
 """
-PRICE = r"\d[\d.]* (bytes|kB|MB) scanned, \$0\.0+5 "
+PRICE = r"\d[\d.]* (B|kB|MB) scanned, \$0\.0+5 "
 # A project of its own: MiniStack stops functions of one name in all accounts when one of them is changed, and
 # a function that is stopped while it publishes does so again.
 PROJECT = """

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.sources.formats.files import ReadingStopped
+from stockctl.sources.base import SourceStopped
 from stockctl.sources.replay.staging import LineSorter
 from support.quote_strategies import examples
 
@@ -43,5 +43,5 @@ def test_a_stop_ends_the_sorting(tmp_path: Path):
     sorter = LineSorter(tmp_path, stop, run_lines=2)
     sorter.add("b\n")
     stop.set()
-    with pytest.raises(ReadingStopped):
+    with pytest.raises(SourceStopped):
         sorter.add("a\n")

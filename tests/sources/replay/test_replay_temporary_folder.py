@@ -20,8 +20,6 @@ with ReplaySource([sys.argv[1]]) as source:
     sys.stdin.read()
 """
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
-
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from stockctl.errors import SourceError, UsageError
 from stockctl.market.validation import InvalidQuote
+from stockctl.sources.base import SourceStopped
 from stockctl.sources.yahoo.errors import RateLimited, YahooError
 from stockctl.sources.yahoo.poller import split_symbols
 from stockctl.sources.yahoo.source import YahooSource, next_start
-from stockctl.sources.yahoo.workers import PollStopped, RequestPool
+from stockctl.sources.yahoo.workers import RequestPool
 from support.quote_strategies import examples
 
 
@@ -81,7 +82,7 @@ def test_a_call_that_hangs_is_left_alone_when_the_program_stops(caller: RequestP
         release.wait(30)
         over.set()
 
-    with pytest.raises(PollStopped):
+    with pytest.raises(SourceStopped):
         caller.call(hang, stop)
     assert not over.is_set()
     release.set()

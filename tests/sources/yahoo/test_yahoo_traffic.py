@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockctl.sources.base import SourceStopped
 from stockctl.sources.yahoo.errors import CircuitOpen, RateLimited, ServerError
 from stockctl.sources.yahoo.poller import Poller, SymbolSchedule, split_symbols
 from stockctl.sources.yahoo.throttle import (
@@ -20,7 +21,7 @@ from stockctl.sources.yahoo.throttle import (
     parse_retry_after,
 )
 from stockctl.sources.yahoo.tracker import QuoteTracker
-from stockctl.sources.yahoo.workers import PollStopped, RequestPool
+from stockctl.sources.yahoo.workers import RequestPool
 from support.quote_strategies import examples
 
 patient = examples(120)
@@ -181,8 +182,8 @@ def test_a_stopped_request_leaves_the_breaker_as_it_was(breaker: CircuitBreaker,
     """Whoever comes next may be the one to see."""
     breaker.limited()
     clock.now += breaker.left
-    with pytest.raises(PollStopped), breaker.request():
-        raise PollStopped
+    with pytest.raises(SourceStopped), breaker.request():
+        raise SourceStopped
     ask(breaker)
     assert breaker.state is BreakerState.CLOSED
 
@@ -303,10 +304,10 @@ def test_waiting_for_a_turn_ends_when_the_program_stops() -> None:
     limiter, stop = RateLimiter(1e-3), Event()
     limiter.wait(stop)
     stop.set()
-    with pytest.raises(PollStopped):
+    with pytest.raises(SourceStopped):
         limiter.wait(stop)
     caller: RequestPool[None] = RequestPool()
-    with pytest.raises(PollStopped):
+    with pytest.raises(SourceStopped):
         caller.call(lambda: limiter.wait(stop), stop)
     caller.close()
 
