@@ -25,7 +25,7 @@ from support.yahoo.server import Reply, Request, YahooStandIn, good, quotes  # n
 CHILD = """
 import json, sys, time
 from threading import Event
-from stockctl.sources.yahoo import YahooSource
+from stockctl.sources.yahoo.source import YahooSource
 
 symbols, parallel, polls = json.load(sys.stdin)
 stop = Event()

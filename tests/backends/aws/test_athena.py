@@ -207,10 +207,10 @@ def test_the_price_is_by_the_megabyte_and_at_least_ten(state: str, scanned: int,
 
 @pytest.mark.parametrize(
     ("scanned", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2_500_000_000_000, "2500.0 GB")],
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_500_000_000_000, "2.5 TB")],
 )
 def test_sizes_are_told_in_fitting_units(scanned: int, text: str) -> None:
-    """From bytes to gigabytes."""
+    """From bytes to terabytes."""
     assert str(Scan(QUERY_ID, "SUCCEEDED", scanned)).startswith(f"{text} scanned")
 
 

@@ -19,7 +19,7 @@ _CHILD = """
 import sys
 from threading import Event
 from stockctl.market.quote import Quote
-from stockctl.sources.replay import ReplaySource
+from stockctl.sources.replay.source import ReplaySource
 for tick in ReplaySource(sys.argv[1:]).ticks(Event()):
     for item in tick:
         print(item.symbol if isinstance(item, Quote) else item.origin)

@@ -44,7 +44,7 @@ def test_real_time_is_speed_one_and_long_waits_are_told(
         assert len(list(_source(file, machine, 1).ticks(machine))) == 2
     assert machine.now - 1000 == 24 * 3600
     assert max(machine.waits) <= 3600
-    assert caplog.messages[-1] == "the next quotes, of 2019-02-12T21:00:00.000Z, are due in 24 h"
+    assert caplog.messages[-1] == "the next quotes, of 2019-02-12T21:00:00.000Z, are due in 1d"
 
 
 def test_what_fell_due_meanwhile_comes_together(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from stockctl.sources.replay.source import ReplaySource
 ROWS = "timestamp,symbol,price\n2026-01-05T15:00:00Z,AAPL,101.5\n"
 CHILD = """
 import sys
-from stockctl.sources.replay import ReplaySource
+from stockctl.sources.replay.source import ReplaySource
 with ReplaySource([sys.argv[1]]) as source:
     source.prepare()
     print("ready", flush=True)
