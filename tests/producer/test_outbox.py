@@ -408,7 +408,7 @@ def test_the_disk_gets_its_room_back(tmp_path: Path):
 HOLDER = """
 import sys
 from pathlib import Path
-from stockctl.producer.outbox import Outbox
+from stockctl.producer.outbox.queue import Outbox
 outbox = Outbox(Path(sys.argv[1]), limit=1 << 20)
 print("held", flush=True)
 sys.stdin.read()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import stockctl
 from stockctl.cli.commands.stream import summarize
 from stockctl.cli.errors import INTERRUPTED, handle_errors
 from stockctl.cli.output import tables
@@ -23,7 +24,7 @@ from stockctl.market.indicators import CROSSINGS
 if TYPE_CHECKING:
     from stockctl.backends.base import Backend
 
-_QUOTES = Path(__file__).parent.parent / "demo" / "daily_2008_2009.csv"
+_QUOTES = Path(stockctl.__file__).parent / "demo" / "daily_2008_2009.csv"
 _SHOWN = 5
 
 

@@ -124,20 +124,20 @@ def test_nothing_at_all_is_sent_while_a_breaker_is_open(polling: Run) -> None:
 STEP_BY_STEP = """
 from threading import Event
 from stockctl.sources.yahoo.client import URL
-from stockctl.sources.yahoo.faults import Withheld
-from stockctl.sources.yahoo.session import YahooSession
+from stockctl.sources.yahoo.errors import CircuitOpen
+from stockctl.sources.yahoo.client import YahooSession
 
 steps = []
 
 def check():
     steps.append("request")
     if len(steps) == 2:
-        raise Withheld
+        raise CircuitOpen
 
 session = YahooSession(check)
 try:
     session.get(URL, {"symbols": "A"}, 5)
-except Withheld as fault:
+except CircuitOpen as fault:
     print(fault, session.sent, len(steps))
 """
 

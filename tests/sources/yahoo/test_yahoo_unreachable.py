@@ -99,7 +99,7 @@ def test_a_proxy_without_an_address_is_a_fault_of_the_proxy(
 
 ASK = """
 import json, sys
-from stockctl.sources.yahoo.diagnosis import fault_of
+from stockctl.sources.yahoo.errors import classify_error
 library, address, timeout = json.load(sys.stdin)
 if library == "curl_cffi":
     from curl_cffi import requests
@@ -108,7 +108,7 @@ else:
 try:
     requests.get(address, timeout=timeout)
 except OSError as error:
-    fault = fault_of(error)
+    fault = classify_error(error)
     print(type(fault).__name__, fault.what, sep="|")
 """
 
@@ -135,7 +135,7 @@ libraries = pytest.mark.parametrize("library", ["curl_cffi", "requests"])
 def test_a_name_without_an_address_is_a_fault_of_names(library: str) -> None:
     """No proxy, and no name server knows where Yahoo is."""
     name, what = asked(library, f"https://{NO_NAME}/")
-    assert name == "NameFault"
+    assert name == "NameResolutionError"
     assert what.startswith("Yahoo cannot be reached: its name cannot be found (")
 
 
