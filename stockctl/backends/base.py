@@ -1,4 +1,4 @@
-"""What the commands need of the place where the pipeline runs."""
+"""The interface between the commands and a backend (local or AWS)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -9,93 +9,100 @@ from stockctl.pipeline.ports import AlertReader, QuoteReader, Stream, Warehouse
 
 
 class Step(NamedTuple):
-    """One thing that provisioning or teardown does, or would do."""
+    """One resource that provisioning or teardown creates, changes, keeps or deletes."""
 
     action: str
+    """One of ``create``, ``update``, ``maybe``, ``replace``, ``delete``, ``adopt``, ``keep``.
+
+    ``maybe`` is an update that happens only if a resource that this one refers to is replaced.
+    """
     resource: str
+    """Its name, or its logical id in the CloudFormation template."""
     kind: str
+    """Such as ``Kinesis stream``."""
     detail: str
+    """What changes."""
     data: str = ""
-    """What becomes of data; empty when none is touched."""
+    """What happens to stored data; empty if none is affected."""
 
 
 class Plan(NamedTuple):
-    """What provisioning would do, and what the result costs, for a person."""
+    """The steps that provisioning would take, and what the result costs, as text."""
 
     steps: Sequence[Step]
     cost: str
 
 
 class Outcome(NamedTuple):
-    """What was done, empty when nothing was; and what came out of it, by name."""
+    """The steps that were taken (empty if none), and the outputs by name."""
 
     steps: Sequence[Step]
     outputs: Mapping[str, str]
 
 
 class Finding(NamedTuple):
-    """One thing that ``config check`` looked at."""
+    """The result of one check of ``config check``."""
 
     check: str
     found: str
     fine: bool = True
-    """False when a command would fail because of it."""
+    """False if commands would fail because of it."""
     hint: str = ""
-    """What to do about it; empty when there is nothing to do, or to say."""
+    """What to do about it; empty if there is nothing to do."""
 
 
 class Status(NamedTuple):
-    """What is there: named facts in the order to show them, and the newest quote of each symbol."""
+    """The state of a pipeline: named facts in display order, and the newest quote of each symbol."""
 
     facts: Sequence[tuple[str, str | int]]
     latest: Sequence[EnrichedQuote]
 
 
-Agree = Callable[[Plan], bool]
-"""Shown a plan, tells whether it shall be carried out."""
+Confirm = Callable[[Plan], bool]
+"""Shows a plan to the user and returns whether to carry it out."""
 
-Report = Callable[[str], None]
-"""Takes a line about what is under way."""
+Report = Callable[[object], None]
+"""Takes a progress event; ``str`` of it is one line for the user."""
 
 
 class Backend(Protocol):
     """A place where the pipeline runs."""
 
     @property
-    def place(self) -> str:
-        """Where that is, for a person."""
+    def location(self) -> str:
+        """Where the pipeline is, as text for the user."""
 
     @property
     def costs_money(self) -> bool:
-        """Whether being there costs money, so that making it needs consent."""
+        """Whether the pipeline costs money, so that creating it needs the user's consent."""
 
     def check(self) -> Sequence[Finding]:
-        """Return what the commands would meet there, in the order to show it, and change nothing."""
+        """Check whether the commands would work, in display order; change nothing."""
 
     def plan(self, report: Report) -> Plan:
-        """Return what ``provision`` would do, and change nothing."""
+        """Return what ``provision`` would do; change nothing."""
 
-    def provision(self, agree: Agree, report: Report) -> Outcome:
-        """Make what is missing, once ``agree`` says so; it is not asked when nothing is."""
+    def provision(self, confirm: Confirm, report: Report) -> Outcome:
+        """Create what is missing if ``confirm`` agrees; it is not called when nothing is missing."""
 
     def prepare(self) -> bool:
-        """Make what a stream needs if that costs nothing; return whether anything was made."""
+        """Create what a stream needs if that is free; return whether anything was created."""
 
     def status(self) -> Status:
-        """Return what is there.
+        """Return the state of the pipeline.
 
         Raises:
-            StockctlError: nothing is.
+            StockctlError: there is no pipeline.
         """
 
     def plan_teardown(self, *, keep_data: bool) -> Sequence[Step]:
-        """Return what ``teardown`` would remove; empty when nothing is there."""
+        """Return what ``teardown`` would remove; empty if there is nothing."""
 
     def teardown(self, *, keep_data: bool, report: Report) -> Sequence[str]:
-        """Remove what was made; return what was left because it is not ours."""
+        """Remove the pipeline; return what was left because stockctl did not create it."""
 
     def stream(self) -> AbstractContextManager[Stream]:
-        """Open the way in for quotes."""
+        """Open the stream that quotes are sent to."""
 
     def quotes(self) -> AbstractContextManager[QuoteReader]:
         """Open the stored quotes."""
@@ -104,7 +111,7 @@ class Backend(Protocol):
         """Open the alert log."""
 
     def send_test_alert(self) -> str:
-        """Send a marked alert along the way of real ones and return its id."""
+        """Log and publish an alert that is marked as a test; return its id."""
 
-    def warehouse(self, report: Report | None = None) -> Warehouse:
-        """Open the raw archive for SQL; ``report`` is told how far a query is, where that is known."""
+    def warehouse(self, report: Callable[[str], None] | None = None) -> Warehouse:
+        """Open the raw archive for SQL; ``report`` takes the progress of queries, where it is known."""

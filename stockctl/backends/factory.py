@@ -1,4 +1,4 @@
-"""Opens the backend of a target."""
+"""Opens the backend that the configuration names."""
 
 from datetime import UTC, datetime
 
@@ -7,15 +7,15 @@ from stockctl.config.schema import Settings
 
 
 def now() -> datetime:
-    """Return the present as an aware UTC datetime."""
+    """Return the current time as an aware UTC datetime."""
     return datetime.now(UTC)
 
 
 def open_backend(settings: Settings) -> Backend:
-    """Return the backend that ``target`` names, loading nothing of the other.
+    """Return the backend that ``target`` names; the other one is not imported.
 
     Raises:
-        AwsError: the connection that ``aws`` describes cannot be made.
+        AwsError: the AWS connection cannot be configured.
     """
     if settings.target == "aws":
         from stockctl.backends.aws.backend import AwsBackend

@@ -14,27 +14,30 @@ from stockctl.backends.aws.errors import annotate, translate_errors
 from stockctl.errors import AwsError
 
 WORKERS = 16
-"""Calls at once, at most; each client keeps as many connections open."""
+"""Maximum concurrent calls; each client keeps that many connections open."""
 
-_OUR_PARAMETERS = frozenset({"kinesis", "dynamodb"})
-"""Services that take thousands of records, which only our own code builds: to have botocore check the type of
-each of their fields would cost a third of the time that a call takes."""
+ATTEMPTS = 4
+"""Attempts of one call, the first included, if AWS throttles it, fails or does not answer."""
+
+# These services take thousands of records per call, which only our own code builds. If botocore checked the
+# type of each field, a call would take a third longer.
+_UNVALIDATED_SERVICES = frozenset({"kinesis", "dynamodb"})
 
 Client: TypeAlias = Any
-"""A client of one service; botocore makes its methods at run time, out of its model of the service."""
+"""A boto3 client; botocore creates its methods at run time, so they have no static types."""
 
 
 class Connection:
-    """The way to one account and region. What is absent comes from boto3's own chain.
+    """Creates boto3 clients for one account and region; boto3's own settings apply where none is given.
 
     Args:
         region: such as ``eu-west-1``.
-        profile: of the shared configuration files.
-        endpoint_url: an AWS-compatible endpoint that every client uses instead of AWS's own.
-        attempts: how often a call is tried in all when AWS throttles it, fails or does not answer.
+        profile: name of a profile in the shared configuration files.
+        endpoint_url: an AWS-compatible endpoint that all clients use instead of AWS.
+        attempts: maximum attempts of one call, the first included.
 
     Raises:
-        AwsError: the profile does not exist, ``endpoint_url`` is no URL, or the shared configuration
+        AwsError: the profile does not exist, ``endpoint_url`` is not a URL, or the shared configuration
             files cannot be read.
     """
 
@@ -44,35 +47,35 @@ class Connection:
         profile: str | None = None,
         endpoint_url: str | None = None,
         *,
-        attempts: int = 4,
+        attempts: int = ATTEMPTS,
     ) -> None:
         if endpoint_url is not None and not _is_url(endpoint_url):
             raise AwsError(
                 f"aws.endpoint_url {endpoint_url!r} is not a URL.",
-                "Set it to a URL such as http://127.0.0.1:4566, or take it out to use AWS itself.",
+                "Set it to a URL such as http://127.0.0.1:4566, or remove it to use AWS itself.",
             )
         with translate_errors():
             self.session = boto3.Session(region_name=region, profile_name=profile)
         self.endpoint_url = endpoint_url
         self._config = _config(
-            attempts, own_endpoint=bool(endpoint_url or os.environ.get("AWS_ENDPOINT_URL"))
+            attempts, custom_endpoint=bool(endpoint_url or os.environ.get("AWS_ENDPOINT_URL"))
         )
         self._clients: dict[str, Client] = {}
 
     @property
     def region(self) -> str | None:
-        """The region, when any is set."""
+        """The region; None if none is set."""
         region: str | None = self.session.region_name
         return region
 
     def client(self, service: str) -> Client:
-        """Return the client of ``service``; the same one each time.
+        """Return the client of ``service``, always the same one.
 
         Raises:
-            AwsError: no region is set, or it is none.
+            AwsError: no region is set, or it is not a valid region.
         """
         if service not in self._clients:
-            config = self._config.merge(Config(parameter_validation=service not in _OUR_PARAMETERS))
+            config = self._config.merge(Config(parameter_validation=service not in _UNVALIDATED_SERVICES))
             with translate_errors():
                 client = self.session.client(  # type: ignore[call-overload, unused-ignore]
                     service, config=config, endpoint_url=self.endpoint_url
@@ -82,15 +85,15 @@ class Connection:
         return self._clients[service]
 
 
-def _config(attempts: int, *, own_endpoint: bool) -> Config:
+def _config(attempts: int, *, custom_endpoint: bool) -> Config:
     return Config(
         connect_timeout=3,
         read_timeout=15,
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=WORKERS,
         user_agent_extra=f"stockctl/{__version__}",
-        # An endpoint of one's own rarely has a name for each bucket.
-        s3={"addressing_style": "path"} if own_endpoint else None,
+        # AWS-compatible endpoints rarely have one host name per bucket.
+        s3={"addressing_style": "path"} if custom_endpoint else None,
     )
 
 
@@ -100,7 +103,7 @@ def _is_url(text: str) -> bool:
 
 
 class Identity(NamedTuple):
-    """The account and the region that calls go to, and as whom."""
+    """The account, the region and the ARN of the caller."""
 
     account: str
     region: str
@@ -109,10 +112,10 @@ class Identity(NamedTuple):
 
 
 def identify(connection: Connection) -> Identity:
-    """Return who the credentials belong to.
+    """Return the identity that the credentials belong to.
 
     Raises:
-        AwsError: there are none, they are not accepted, or no region is set.
+        AwsError: there are no valid credentials, or no region is set.
     """
     sts = connection.client("sts")
     if connection.region is None:
@@ -129,13 +132,13 @@ def known_regions() -> list[str]:
 
 
 def partition_of(region: str) -> str:
-    """Return the partition of a region; ``aws`` for one that is not known."""
+    """Return the partition of a region; ``aws`` for an unknown region."""
     found = (partition for partition, regions in _partitions().items() if region in regions)
     return next(found, "aws")
 
 
 def region_of_chain() -> str | None:
-    """Return the region that boto3's own chain gives, when it gives one.
+    """Return the region from boto3's own settings (environment, profile), or None.
 
     Raises:
         AwsError: the shared configuration files cannot be read, or their profile does not exist.

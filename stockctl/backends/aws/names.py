@@ -1,4 +1,4 @@
-"""What everything on AWS is called."""
+"""Names of the AWS resources."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,20 +11,20 @@ DEFAULT_BUCKET = "stock-market-data-bucket"
 class Names(NamedTuple):
     """The names of one pipeline in one account and region.
 
-    ``project.name`` stands before every one of them, so that several pipelines fit into an account.
+    Each name starts with ``project.name``, so that an account can hold several pipelines.
     """
 
     account: str
     region: str
     partition: str
-    """``aws``, or what China and GovCloud have instead."""
+    """``aws``, ``aws-cn`` or ``aws-us-gov``."""
     stack: str
     stream: str
     table: str
     alerts_table: str
     bucket: str
     artifacts: str
-    """The bucket of the functions' code; bucket names are shared by all accounts and regions."""
+    """The bucket of the functions' code. Bucket names are unique across all accounts and regions."""
     alert_topic: str
     operations_topic: str
     ingest_function: str
@@ -35,17 +35,22 @@ class Names(NamedTuple):
 
     @property
     def functions(self) -> tuple[str, str]:
-        """Both functions, in the order in which a quote meets them."""
+        """Both Lambda functions, in the order in which they process a quote."""
         return self.ingest_function, self.trend_function
 
+    @property
+    def alert_topic_arn(self) -> str:
+        """ARN of the SNS topic of alerts."""
+        return f"arn:{self.partition}:sns:{self.region}:{self.account}:{self.alert_topic}"
+
     def as_deployed(self, physical_ids: Mapping[str, str]) -> "Names":
-        """Return the names, with those in their place that a stack has (by logical id)."""
-        moved = {field: physical_ids[key] for key, field in _IDENTIFIED.items() if physical_ids.get(key)}
-        return self._replace(**moved)
+        """Return the names with those that a deployed stack uses (physical ids by logical id)."""
+        deployed = {field: physical_ids[key] for key, field in _FIELDS.items() if physical_ids.get(key)}
+        return self._replace(**deployed)
 
 
-# Resources of the template whose physical id is their name.
-_IDENTIFIED = {
+# Field by logical id, of the resources whose physical id is their name.
+_FIELDS = {
     "Stream": "stream",
     "DataBucket": "bucket",
     "QuotesTable": "table",
@@ -57,7 +62,7 @@ _IDENTIFIED = {
 
 
 def names_of(settings: Settings, account: str, region: str, partition: str = "aws") -> Names:
-    """Return the names that ``settings`` give to a pipeline in ``account`` and ``region``."""
+    """Return the names of the pipeline that ``settings`` describe, in ``account`` and ``region``."""
     project = settings.project.name
     prefix = f"{project}-" if project else ""
     bucket = settings.archive.bucket or f"{DEFAULT_BUCKET}-{account}-{region}"
@@ -75,7 +80,7 @@ def names_of(settings: Settings, account: str, region: str, partition: str = "aw
         operations_topic=f"{prefix}stock-market-operations",
         ingest_function=f"{prefix}stock-market-ingest",
         trend_function=f"{prefix}stock-market-trend",
-        # SQL knows no hyphen in a name that is not quoted.
+        # In SQL, a name with a hyphen would have to be quoted.
         database=prefix.replace("-", "_") + settings.analytics.database,
         sql_table=settings.analytics.table,
         workgroup=prefix + settings.analytics.workgroup,

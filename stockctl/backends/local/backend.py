@@ -1,11 +1,11 @@
 """The embedded backend as the commands see it."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stockctl.backends.base import Agree, Finding, Outcome, Plan, Report, Status, Step
+from stockctl.backends.base import Confirm, Finding, Outcome, Plan, Report, Status, Step
 from stockctl.backends.local import setup
 from stockctl.backends.local.alerts import SqliteAlertReader
 from stockctl.backends.local.database import Database
@@ -33,11 +33,11 @@ class LocalBackend:
         self._settings = settings
         self._clock = clock
         self._home = Home(settings.local.path.expanduser().absolute())
-        self.place = str(self._home.root)
+        self.location = str(self._home.root)
 
     def check(self) -> Sequence[Finding]:
         """Return whether the home is there and can be used, or can be made."""
-        place = Finding("place", self.place)
+        place = Finding("place", self.location)
         try:
             setup.check(self._home)
             if setup.plan(self._home):
@@ -52,10 +52,10 @@ class LocalBackend:
         setup.check(self._home)
         return Plan(setup.plan(self._home), _COST)
 
-    def provision(self, agree: Agree, report: Report) -> Outcome:
+    def provision(self, confirm: Confirm, report: Report) -> Outcome:
         """Make the home where it is missing."""
         plan = self.plan(report)
-        if plan.steps and not agree(plan):
+        if plan.steps and not confirm(plan):
             return Outcome((), {})
         return Outcome(setup.provision(self._home), {})
 
@@ -77,7 +77,7 @@ class LocalBackend:
             reader, alerts = SqliteQuoteReader(database), SqliteAlertReader(database)
             size, on_disk = _size(self._home.root)
             facts: list[tuple[str, str | int]] = [
-                ("home", self.place),
+                ("home", self.location),
                 ("bytes", size),
                 ("bytes_on_disk", on_disk),
                 ("quotes", reader.count()),
@@ -113,7 +113,7 @@ class LocalBackend:
             stream.raise_alert(alert)
         return alert.alert_id
 
-    def warehouse(self, report: Report | None = None) -> Warehouse:  # noqa: ARG002 - it is there before one could tell
+    def warehouse(self, report: Callable[[str], None] | None = None) -> Warehouse:  # noqa: ARG002 - it is there before one could tell
         """Open the raw archive for SQL."""
         from stockctl.backends.local.warehouse import DuckdbWarehouse
 

@@ -38,7 +38,9 @@ def tail(ctx: typer.Context, *, since: Since = None, output: Output = Format.TAB
     with backend.alerts() as reader:
         log = reader.follow(since_timestamp(since))
         lines = AlertLines(output)
-        print_message(f"Following the alerts in {backend.place}; Ctrl-C ends." + ("" if since else _EARLIER))
+        print_message(
+            f"Following the alerts in {backend.location}; Ctrl-C ends." + ("" if since else _EARLIER)
+        )
         while True:
             lines.write(log.read())
             pause(POLL_SECONDS)

@@ -99,7 +99,7 @@ def plan(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     _, backend = settings_and_backend(ctx)
     found = backend.plan(print_message)
     if not found.steps:
-        print_message(f"Nothing to do: the pipeline is in {backend.place}.")
+        print_message(f"Nothing to do: the pipeline is in {backend.location}.")
     show_steps(found.steps, output)
     print_message(f"Cost: {found.cost}.")
 
@@ -121,7 +121,7 @@ def provision(ctx: typer.Context, *, yes: Yes = False, output: Output = Format.T
         if shown:
             print_message("Nothing was made.")
             raise typer.Exit(1)
-        print_message(f"Nothing to do: the pipeline is in {backend.place}.")
+        print_message(f"Nothing to do: the pipeline is in {backend.location}.")
     if not shown:
         show_steps(outcome.steps, output)
     if outcome.steps:
@@ -129,7 +129,7 @@ def provision(ctx: typer.Context, *, yes: Yes = False, output: Output = Format.T
             print_message(f"{name}: {value}")
         if "OperationsTopicArn" in outcome.outputs:
             print_message("Nobody hears the alarms yet: subscribe somebody to OperationsTopicArn.")
-        print_message(f"The pipeline is ready in {backend.place}.")
+        print_message(f"The pipeline is ready in {backend.location}.")
         print_message("Next: stockctl stream --symbols AAPL,MSFT   (or: stockctl demo)")
 
 
@@ -141,11 +141,11 @@ def teardown(
     steps = backend.plan_teardown(keep_data=keep_data)
     with find_unused_outboxes(settings, keep_data=keep_data) as outboxes:
         if not steps and not outboxes.going:
-            print_message(f"Nothing to tear down in {backend.place}.")
+            print_message(f"Nothing to tear down in {backend.location}.")
             return
         show_steps([*steps, *outboxes.steps()], output)
         if not yes and not confirm_by_name(
-            settings.project.label, f"This deletes what is listed in {backend.place}."
+            settings.project.label, f"This deletes what is listed in {backend.location}."
         ):
             print_message("Nothing was deleted: that is not the project's name.")
             raise typer.Exit(1)
@@ -156,14 +156,14 @@ def _tear_down(backend: "Backend", outboxes: OutboxRemoval, *, keep_data: bool) 
     for outbox in outboxes.going:  # before the home, which may hold it, and goes when it is empty
         outbox.remove()
     left = backend.teardown(keep_data=keep_data, report=print_message)
-    print_message("Done." if not keep_data else f"Done. The raw archive stays in {backend.place}.")
+    print_message("Done." if not keep_data else f"Done. The raw archive stays in {backend.location}.")
     for outbox in outboxes.staying:
         print_message(
             f"{pluralize(outbox.waiting, 'quote')} in {outbox.path}: the next stream sends what waits."
         )
     ours = {str(file) for outbox in outboxes.staying for file, _ in outbox.files}
-    if left := [name for name in left if os.path.join(backend.place, name) not in ours]:
-        print_message(f"Left in {backend.place}, because stockctl did not make it: {', '.join(left)}")
+    if left := [name for name in left if os.path.join(backend.location, name) not in ours]:
+        print_message(f"Left in {backend.location}, because stockctl did not make it: {', '.join(left)}")
 
 
 def show_steps(steps: "Sequence[Step]", output: Format) -> None:

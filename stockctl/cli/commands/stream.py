@@ -184,7 +184,7 @@ def stream(
     with activity() as tell:
         chosen = create_source(options, settings, tell, memory)
     if backend.prepare():
-        print_message(f"Made a new home in {backend.place}.")
+        print_message(f"Made a new home in {backend.location}.")
     wishes = MonitorOptions(metrics_port, health_file, None if chosen.repeatable else outbox_path(settings))
     jobs = [PeriodicJob(PERIOD, memory.save)]
     watching = RunMonitor(chosen, None if quiet else AlertLines(output), wishes, jobs)

@@ -34,10 +34,10 @@ def pluralize(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def print_message(text: str) -> None:
+def print_message(message: object) -> None:
     """Say something that is no data, on stderr; when that cannot be written to, nobody is left to be told."""
     # One write, so that lines of two threads never run into each other.
-    _write(escape_control(text) + "\n")
+    _write(escape_control(str(message)) + "\n")
 
 
 def _write(text: str) -> None:

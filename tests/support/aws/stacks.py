@@ -8,11 +8,12 @@ from typing import Any, Protocol
 from botocore.loaders import Loader
 from botocore.session import get_session
 
+from stockctl.backends.aws.backend import AwsBackend
 from stockctl.backends.aws.client import Connection
-from stockctl.backends.aws.pipeline import AwsPipeline
-from stockctl.backends.aws.stack.events import PollInterval, StackEvent
 from stockctl.backends.aws.stack.lambda_code import Bundle, build
-from stockctl.backends.aws.stack.provision import Plan
+from stockctl.backends.aws.stack.polling import PollInterval
+from stockctl.backends.base import Plan
+from stockctl.backends.factory import now
 from stockctl.config.schema import Settings
 from support.aws.ministack_server import REGION
 
@@ -39,10 +40,10 @@ def _models() -> Loader:
     return loader
 
 
-def open_pipeline(code: Callable[[], Bundle] = installed_code, **sections: object) -> AwsPipeline:
-    """Return the pipeline of the settings, in the account of the environment."""
+def open_pipeline(code: Callable[[], Bundle] = installed_code, **sections: object) -> AwsBackend:
+    """Return the backend of the settings, in the account of the environment."""
     settings = Settings.model_validate({"target": "aws", **sections})
-    return AwsPipeline(settings, connect(), FAST, code)
+    return AwsBackend(settings, now, connect=connect, poll_interval=FAST, build_code=code)
 
 
 def yes(plan: Plan) -> bool:
@@ -50,12 +51,8 @@ def yes(plan: Plan) -> bool:
     return True
 
 
-def quiet(progress: StackEvent) -> None:
-    """Listen to nothing."""
-
-
-def uncounted(number: int) -> None:
-    """Listen to no number."""
+def quiet(event: object) -> None:
+    """Ignore progress."""
 
 
 class Account(Protocol):

@@ -1,28 +1,13 @@
-"""What a CloudFormation change set would do, in words."""
+"""Describes the changes of a CloudFormation change set for the user."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack.template import CODE_KEY
+from stockctl.backends.base import Step
 
-Action = Literal["create", "update", "maybe", "replace", "delete", "adopt", "keep"]
-"""``maybe``: only if what it refers to is replaced."""
-
-
-class Change(NamedTuple):
-    """One thing that an operation does, or would do."""
-
-    action: Action
-    resource: str
-    """Its logical id in the template, or its name."""
-    kind: str
-    """Such as ``Kinesis stream``."""
-    detail: str
-    """What changes."""
-    data: str = ""
-    """What becomes of data; empty when none is touched."""
-
+_Action = Literal["create", "update", "maybe", "replace", "delete", "adopt"]
 
 _KINDS = {
     "AWS::Athena::WorkGroup": "Athena workgroup",
@@ -41,16 +26,16 @@ _KINDS = {
     "AWS::SNS::Topic": "SNS topic",
     "AWS::SNS::TopicPolicy": "SNS topic policy",
 }
-_GONE = {
-    "AWS::Athena::WorkGroup": "the history of its queries is lost",
+_DATA_LOSS = {
+    "AWS::Athena::WorkGroup": "its query history is lost",
     "AWS::DynamoDB::Table": "kept: the table stays, outside of the stack",
     "AWS::Kinesis::Stream": "records that were not read yet are lost",
     "AWS::Logs::LogGroup": "its log lines are lost",
     "AWS::S3::Bucket": "kept: the bucket stays, outside of the stack",
     "AWS::SNS::Topic": "subscriptions made by hand are lost",
 }
-_ACTIONS: Mapping[str, Action] = {"Add": "create", "Modify": "update", "Remove": "delete", "Import": "adopt"}
-# Parameters that make data of a resource expire when they become smaller; 0 means never.
+_ACTIONS: Mapping[str, _Action] = {"Add": "create", "Modify": "update", "Remove": "delete", "Import": "adopt"}
+# Parameters that make data expire earlier when they become smaller; 0 means never.
 _EXPIRY = {
     "Stream": ("StreamRetentionHours", "records older than {} hours are lost"),
     "DataBucket": ("RawRetentionDays", "raw quotes older than {} days are deleted"),
@@ -65,29 +50,24 @@ def describe(
     names: Names,
     before: Mapping[str, str],
     after: Mapping[str, str],
-) -> list[Change]:
-    """Return the changes of a change set, in its order.
+) -> list[Step]:
+    """Return the changes of a change set as steps, in the same order.
 
     Args:
-        resource_changes: the ``ResourceChange`` of each, as CloudFormation describes it.
-        names: what things are called.
-        before: the parameters that the stack has.
-        after: those of the change set.
+        resource_changes: the ``ResourceChange`` objects, as CloudFormation returns them.
+        names: names of the resources.
+        before: the parameters of the stack.
+        after: the parameters of the change set.
     """
-    called = _called(names)
+    physical_names = _physical_names(names)
     return [
-        _described(change, called.get(change["LogicalResourceId"], ""), before, after)
+        _step(change, physical_names.get(change["LogicalResourceId"], ""), before, after)
         for change in resource_changes
     ]
 
 
-def kind_of(resource_type: str) -> str:
-    """Return what people call a resource of this CloudFormation type."""
-    return _KINDS.get(resource_type, resource_type)
-
-
-def _called(names: Names) -> Mapping[str, str]:
-    """Return the names of the resources that people meet elsewhere."""
+def _physical_names(names: Names) -> Mapping[str, str]:
+    """Return the names of the resources that users see elsewhere, by logical id."""
     return {
         "Stream": names.stream,
         "DataBucket": names.bucket,
@@ -103,9 +83,7 @@ def _called(names: Names) -> Mapping[str, str]:
     }
 
 
-def _described(
-    change: Mapping[str, Any], name: str, before: Mapping[str, str], after: Mapping[str, str]
-) -> Change:
+def _step(change: Mapping[str, Any], name: str, before: Mapping[str, str], after: Mapping[str, str]) -> Step:
     action = _action(change)
     logical_id, resource_type = change["LogicalResourceId"], change["ResourceType"]
     if action == "create":
@@ -114,12 +92,12 @@ def _described(
         detail = f"takes {change.get('PhysicalResourceId') or name} into the stack as it is"
     else:
         detail = _detail(change, before, after)
-    gone = action in ("replace", "delete")
-    data = _GONE.get(resource_type, "") if gone else _expiry(logical_id, before, after)
-    return Change(action, logical_id, kind_of(resource_type), detail, data)
+    is_removed = action in ("replace", "delete")
+    data = _DATA_LOSS.get(resource_type, "") if is_removed else _expiry(logical_id, before, after)
+    return Step(action, logical_id, _KINDS.get(resource_type, resource_type), detail, data)
 
 
-def _action(change: Mapping[str, Any]) -> Action:
+def _action(change: Mapping[str, Any]) -> _Action:
     action = _ACTIONS.get(change["Action"], "update")
     if action != "update":
         return action
@@ -130,24 +108,26 @@ def _action(change: Mapping[str, Any]) -> Action:
 
 
 def _detail(change: Mapping[str, Any], before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """Return what of a resource changes: parameters with both values, else names of properties."""
-    causes = dict.fromkeys(_causes(change))
-    own, _ = _EXPIRY.get(change["LogicalResourceId"], ("", ""))
-    if own in after and before.get(own) != after[own]:
-        causes[own] = None
-    shown = [_difference(name, before, after) for name in causes] or list(dict.fromkeys(_properties(change)))
-    maybe = "; may be replaced" if change.get("Replacement") == "Conditional" else ""
-    return ", ".join(shown) + maybe
+    """Return what changes: parameters with old and new value, or else the names of properties."""
+    changed = dict.fromkeys(_changed_parameters(change))
+    expiry, _ = _EXPIRY.get(change["LogicalResourceId"], ("", ""))
+    if expiry in after and before.get(expiry) != after[expiry]:
+        changed[expiry] = None
+    details = [_difference(name, before, after) for name in changed] or list(
+        dict.fromkeys(_changed_properties(change))
+    )
+    replacement = "; may be replaced" if change.get("Replacement") == "Conditional" else ""
+    return ", ".join(details) + replacement
 
 
-def _causes(change: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the parameters that change the resource."""
+def _changed_parameters(change: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the template parameters that cause the change."""
     for detail in change.get("Details", []):
         if detail.get("ChangeSource") == "ParameterReference" and detail.get("CausingEntity"):
             yield detail["CausingEntity"]
 
 
-def _properties(change: Mapping[str, Any]) -> Iterator[str]:
+def _changed_properties(change: Mapping[str, Any]) -> Iterator[str]:
     for detail in change.get("Details", []):
         target = detail.get("Target", {})
         yield target.get("Name") or target.get("Attribute", "")
@@ -160,15 +140,13 @@ def _difference(name: str, before: Mapping[str, str], after: Mapping[str, str]) 
 
 
 def _expiry(logical_id: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    parameter, words = _EXPIRY.get(logical_id, ("", ""))
+    """Return what expires earlier than before; empty if nothing does."""
+    parameter, text = _EXPIRY.get(logical_id, ("", ""))
     if parameter not in before or parameter not in after:
         return ""
-    return (
-        words.format(after[parameter])
-        if _format_duration(after[parameter]) < _format_duration(before[parameter])
-        else ""
-    )
+    is_earlier = _retention(after[parameter]) < _retention(before[parameter])
+    return text.format(after[parameter]) if is_earlier else ""
 
 
-def _format_duration(text: str) -> float:
-    return float(text) or float("inf")
+def _retention(value: str) -> float:
+    return float(value) or float("inf")

@@ -1,4 +1,4 @@
-"""The CloudFormation stack: template validation, change sets, creation, deletion."""
+"""The CloudFormation stack and its change sets: create, update, delete, explain failures."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -9,19 +9,17 @@ from botocore.exceptions import ClientError
 from stockctl.backends.aws.client import Client
 from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
-from stockctl.backends.aws.stack.events import (
-    OperationResult,
-    PollInterval,
-    Report,
-    StackEvent,
-    events_from_now,
-    in_progress,
-)
+from stockctl.backends.aws.stack.events import OperationResult, StackEvent, events_from_now, in_progress
+from stockctl.backends.aws.stack.polling import PollInterval, wait_for
+from stockctl.backends.base import Report
 from stockctl.errors import AwsError
 
-REVIEW = "REVIEW_IN_PROGRESS"
 STUCK = "UPDATE_ROLLBACK_FAILED"
-_DEAD = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"})
+_IN_REVIEW = "REVIEW_IN_PROGRESS"
+_MUST_BE_DELETED = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"})
+_SUCCEEDED = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
+_NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+_NAMED_FAILURES = 3
 
 
 class Description(NamedTuple):
@@ -33,96 +31,97 @@ class Description(NamedTuple):
     outputs: Mapping[str, str]
 
     @property
-    def dead(self) -> bool:
-        """Whether it can only be deleted: its creation, or its deletion, failed."""
-        return self.status in _DEAD
+    def must_be_deleted(self) -> bool:
+        """Whether the stack can only be deleted, because its creation or deletion failed."""
+        return self.status in _MUST_BE_DELETED
 
 
 class Stack:
     """One stack, by name."""
 
-    def __init__(self, cloudformation: Client, name: str, pace: PollInterval) -> None:
+    def __init__(self, cloudformation: Client, name: str, poll_interval: PollInterval) -> None:
         self._cloudformation = cloudformation
         self.name = name
-        self._pace = pace
+        self._poll_interval = poll_interval
 
     def describe(self) -> Description | None:
-        """Return the stack, or None when there is none (or only one that was never made).
+        """Return the stack; None if there is none, or only an empty one that waits for a change set.
 
         Raises:
-            AwsError: CloudFormation cannot be asked.
+            AwsError: a request to CloudFormation fails.
         """
-        found = self._found()
-        return None if found is None or found.status == REVIEW else found
+        stack = self._describe()
+        return None if stack is None or stack.status == _IN_REVIEW else stack
 
-    def settle(self, report: Report) -> Description | None:
-        """Wait until nothing is under way, then return the stack.
+    def wait_until_settled(self, report: Report) -> Description | None:
+        """Wait until no operation is running, then return the stack.
 
         Raises:
-            AwsError: CloudFormation cannot be asked.
+            AwsError: a request to CloudFormation fails.
         """
-        while (found := self.describe()) is not None and in_progress(found.status):
-            report(StackEvent(self.name, found.status, "waiting for what is under way"))
-            events_from_now(self._cloudformation, found.stack_id).follow(report, self._pace, begun=True)
-        return found
+        while (stack := self.describe()) is not None and in_progress(stack.status):
+            report(StackEvent(self.name, stack.status, "waiting for the running operation"))
+            events = events_from_now(self._cloudformation, stack.stack_id)
+            events.follow(report, self._poll_interval, started=True)
+        return stack
 
-    def resume_rollback(self, found: Description, report: Report) -> Description | None:
+    def resume_rollback(self, stack: Description, report: Report) -> Description | None:
         """Finish the rollback of an update that got stuck.
 
         Raises:
-            AwsError: it gets stuck again; the message names the resource and tells why.
+            AwsError: it gets stuck again; the message names the resource and the reason.
         """
-        report(StackEvent(self.name, found.status, "finishing the rollback"))
-        events = events_from_now(self._cloudformation, found.stack_id)
+        report(StackEvent(self.name, stack.status, "finishing the rollback"))
+        events = events_from_now(self._cloudformation, stack.stack_id)
         with translate_errors():
             self._cloudformation.continue_update_rollback(StackName=self.name)
-        ending = events.follow(report, self._pace, begun=False)
-        if ending.status != "UPDATE_ROLLBACK_COMPLETE":
-            raise failure(self.name, "could not be rolled back", ending)
+        result = events.follow(report, self._poll_interval, started=False)
+        if result.status != "UPDATE_ROLLBACK_COMPLETE":
+            raise _operation_error(self.name, "could not be rolled back", result)
         return self.describe()
 
-    def delete(self, found: Description, report: Report) -> None:
-        """Delete the stack, with all but what its template retains.
+    def delete(self, stack: Description, report: Report) -> None:
+        """Delete the stack, except the resources that its template retains.
 
         Raises:
-            AwsError: a resource could not be deleted; the message names it and tells why.
+            AwsError: a resource could not be deleted; the message names it and the reason.
         """
-        events = events_from_now(self._cloudformation, found.stack_id)
+        events = events_from_now(self._cloudformation, stack.stack_id)
         with translate_errors():
-            self._cloudformation.delete_stack(StackName=found.stack_id)
-        ending = events.follow(report, self._pace, begun=False)
-        if ending.status != "DELETE_COMPLETE":
-            raise failure(self.name, "could not be deleted", ending)
+            self._cloudformation.delete_stack(StackName=stack.stack_id)
+        result = events.follow(report, self._poll_interval, started=False)
+        if result.status != "DELETE_COMPLETE":
+            raise _operation_error(self.name, "could not be deleted", result)
 
-    def forget_review(self) -> None:
-        """Remove the empty stack that an interrupted plan may have left.
+    def delete_if_in_review(self) -> None:
+        """Delete the empty stack that an interrupted plan may have left.
 
         Raises:
-            AwsError: CloudFormation refuses.
+            AwsError: a request to CloudFormation fails.
         """
-        found = self._found()
-        if found is not None and found.status == REVIEW:
+        stack = self._describe()
+        if stack is not None and stack.status == _IN_REVIEW:
             with translate_errors():
-                self._cloudformation.delete_stack(StackName=found.stack_id)
+                self._cloudformation.delete_stack(StackName=stack.stack_id)
 
-    def physical_ids(self, found: Description | None) -> dict[str, str]:
-        """Return the physical ids of the stack's resources, by logical id; none without a stack.
+    def physical_ids(self, stack: Description | None) -> dict[str, str]:
+        """Return the physical ids of the stack's resources by logical id; empty without a stack.
 
         Raises:
-            AwsError: CloudFormation cannot be asked.
+            AwsError: a request to CloudFormation fails.
         """
-        if found is None:
+        if stack is None:
             return {}
         pages = self._cloudformation.get_paginator("list_stack_resources")
         with translate_errors():
             return {
                 resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
-                for page in pages.paginate(StackName=found.stack_id)
+                for page in pages.paginate(StackName=stack.stack_id)
                 for resource in page["StackResourceSummaries"]
                 if resource["ResourceStatus"] != "DELETE_COMPLETE"
             }
 
-    def _found(self) -> Description | None:
+    def _describe(self) -> Description | None:
         with translate_errors():
             try:
                 stack = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
@@ -140,78 +139,22 @@ class Stack:
         )
 
 
-def change_set_preview(names: Names) -> str:
-    """Return the name of the stack that is never made: it shows what a new one would hold."""
+def preview_stack_name(names: Names) -> str:
+    """Return the name of a stack that is never created: its change set shows what a new stack would hold."""
     return f"{names.stack}-preview"
 
 
-def failure(stack: str, what: str, ending: OperationResult) -> AwsError:
-    """Return how an operation on a stack failed: the resources that did, and why."""
-    causes = [f"{each.resource}: {each.detail or each.status}" for each in ending.failures[:3]]
-    why = "; ".join(causes) or f"it is {ending.status}, and no resource says why"
-    undone = "Everything is as it was before. " if "ROLLBACK_COMPLETE" in ending.status else ""
-    return AwsError(
-        f"The stack {stack} {what}. {why.rstrip('.')}.",
-        f"{undone}Once the cause is gone, run the command again: it goes on from here.",
-    )
-
-
-def problems(cloudformation: Client, **of: str) -> list[StackEvent]:
-    """Return what the checks ahead of an operation found, by resource.
-
-    Args:
-        cloudformation: the client.
-        of: ``StackName`` or ``ChangeSetName``.
-
-    Raises:
-        AwsError: CloudFormation cannot be asked.
-    """
-    if not hasattr(cloudformation, "describe_events"):  # botocore of before November 2025
-        return []
-    found: list[StackEvent] = []
-    arguments: dict[str, Any] = {**of, "Filters": {"FailedEvents": True}}
-    while True:
-        with translate_errors():
-            answer = cloudformation.describe_events(**arguments)
-        found += [_progress(event) for event in answer["OperationEvents"] if _is_problem(event)]
-        if "NextToken" not in answer:
-            return found
-        arguments["NextToken"] = answer["NextToken"]
-
-
-def can_be_disabled(cloudformation: Client) -> bool:
-    """Whether this botocore can ask CloudFormation to leave these checks out."""
-    operation = cloudformation.meta.service_model.operation_model("CreateChangeSet")
-    return "DisableValidation" in operation.input_shape.members
-
-
-def _is_problem(event: Mapping[str, Any]) -> bool:
-    return bool(event.get("EventType") == "VALIDATION_ERROR" and event.get("ValidationStatusReason"))
-
-
-def _progress(event: Mapping[str, Any]) -> StackEvent:
-    return StackEvent(
-        str(event.get("LogicalResourceId", "")),
-        str(event.get("ValidationStatus", "FAILED")),
-        str(event["ValidationStatusReason"]),
-    )
-
-
-_DONE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
-_UNCHANGED = ("didn't contain changes", "No updates are to be performed")
-
-
 class ChangeRequest(NamedTuple):
-    """What a change set is made of."""
+    """What to request as a change set."""
 
     kind: Literal["CREATE", "UPDATE"]
     parameters: Sequence[Mapping[str, Any]]
     template: str | None = None
-    """None: the one that the stack has."""
+    """None keeps the template of the stack."""
     tags: Mapping[str, str] | None = None
-    """None: those that the stack has."""
+    """None keeps the tags of the stack."""
     adopt: bool = False
-    """Whether what exists outside of any stack, under a name that stands in the template, is taken in."""
+    """Whether to import existing resources that have a name of the template and belong to no stack."""
 
 
 class ChangeSet(NamedTuple):
@@ -219,8 +162,7 @@ class ChangeSet(NamedTuple):
 
     change_set_id: str
     stack_id: str
-    new: bool
-    """Whether it makes the stack."""
+    creates_stack: bool
     resource_changes: Sequence[Mapping[str, Any]]
     """As CloudFormation describes them."""
 
@@ -228,68 +170,79 @@ class ChangeSet(NamedTuple):
 class ChangeSetClient:
     """The change sets of one stack."""
 
-    def __init__(self, cloudformation: Client, stack: str, pace: PollInterval) -> None:
+    def __init__(self, cloudformation: Client, stack: str, poll_interval: PollInterval) -> None:
         self._cloudformation = cloudformation
-        self._name = stack
-        self._pace = pace
+        self._stack_name = stack
+        self._poll_interval = poll_interval
 
-    def propose(self, request: ChangeRequest) -> ChangeSet | None:
-        """Make a change set and return it; None when it would change nothing.
+    def create(self, request: ChangeRequest) -> ChangeSet | None:
+        """Create a change set; return None if it would change nothing.
 
         Raises:
-            AwsError: CloudFormation refuses it.
+            AwsError: CloudFormation rejects it.
         """
         with translate_errors():
-            made = self._cloudformation.create_change_set(**self._arguments(request))
-        empty = ChangeSet(made["Id"], made["StackId"], request.kind == "CREATE", ())
+            response = self._cloudformation.create_change_set(**self._arguments(request))
+        change_set = ChangeSet(response["Id"], response["StackId"], request.kind == "CREATE", ())
         try:
-            answer = self._awaited(empty)
-            proposal = empty._replace(resource_changes=self._changes(answer))
+            failed = wait_for(
+                self._cloudformation,
+                "change_set_create_complete",
+                self._poll_interval,
+                ChangeSetName=change_set.change_set_id,
+            )
+            if failed is None:
+                return change_set._replace(resource_changes=self._resource_changes(change_set))
         except BaseException:
-            self.withdraw(empty)
+            self.delete(change_set)
             raise
-        if answer["Status"] == "CREATE_COMPLETE":
-            return proposal
-        reason = answer.get("StatusReason") or "it gives no reason"
-        unchanged = any(words in reason for words in _UNCHANGED)
-        found = [] if unchanged else problems(self._cloudformation, ChangeSetName=proposal.change_set_id)
-        self.withdraw(proposal)
+        reason = failed.get("StatusReason") or "it gives no reason"
+        unchanged = any(text in reason for text in _NO_CHANGES)
+        failures = (
+            [] if unchanged
+            else _validation_failures(self._cloudformation, ChangeSetName=change_set.change_set_id)
+        )  # fmt: skip
+        self.delete(change_set)
         if unchanged:
             return None
-        details = "; ".join(f"{problem.resource}: {problem.detail}" for problem in found)
-        raise AwsError(f"CloudFormation refuses the changes to the stack {self._name}: {details or reason}")
+        details = "; ".join(f"{failure.resource}: {failure.detail}" for failure in failures)
+        raise AwsError(
+            f"CloudFormation rejects the changes to the stack {self._stack_name}: {details or reason}"
+        )
 
-    def withdraw(self, proposal: ChangeSet) -> None:
-        """Remove a change set, and the empty stack that was made to hold it.
-
-        Raises:
-            AwsError: CloudFormation refuses.
-        """
-        with translate_errors():
-            self._cloudformation.delete_change_set(ChangeSetName=proposal.change_set_id)
-        if proposal.new:
-            Stack(self._cloudformation, self._name, self._pace).forget_review()
-
-    def execute(self, proposal: ChangeSet, report: Report) -> None:
-        """Do what the change set says.
+    def delete(self, change_set: ChangeSet) -> None:
+        """Delete a change set, and the empty stack that was created to hold it.
 
         Raises:
-            AwsError: a resource failed; the message names it and tells why. CloudFormation has undone the
-                rest.
+            AwsError: a request to CloudFormation fails.
         """
-        events = events_from_now(self._cloudformation, proposal.stack_id)
         with translate_errors():
-            self._cloudformation.execute_change_set(ChangeSetName=proposal.change_set_id)
-        ending = events.follow(report, self._pace, begun=False)
-        if ending.status in _DONE:
+            self._cloudformation.delete_change_set(ChangeSetName=change_set.change_set_id)
+        if change_set.creates_stack:
+            Stack(self._cloudformation, self._stack_name, self._poll_interval).delete_if_in_review()
+
+    def execute(self, change_set: ChangeSet, report: Report) -> None:
+        """Execute a change set.
+
+        Raises:
+            AwsError: a resource failed; the message names it and the reason. CloudFormation has rolled
+                back the other changes.
+        """
+        events = events_from_now(self._cloudformation, change_set.stack_id)
+        with translate_errors():
+            self._cloudformation.execute_change_set(ChangeSetName=change_set.change_set_id)
+        result = events.follow(report, self._poll_interval, started=False)
+        if result.status in _SUCCEEDED:
             return
-        if not ending.failures:
-            ending = ending._replace(failures=problems(self._cloudformation, StackName=proposal.stack_id))
-        raise failure(self._name, "could not be created" if proposal.new else "could not be updated", ending)
+        if not result.failures:
+            failures = _validation_failures(self._cloudformation, StackName=change_set.stack_id)
+            result = result._replace(failures=failures)
+        action = "could not be created" if change_set.creates_stack else "could not be updated"
+        raise _operation_error(self._stack_name, action, result)
 
     def _arguments(self, request: ChangeRequest) -> dict[str, Any]:
         arguments: dict[str, Any] = {
-            "StackName": self._name,
+            "StackName": self._stack_name,
             "ChangeSetName": f"stockctl-{uuid.uuid4().hex}",
             "ChangeSetType": request.kind,
             "Capabilities": ["CAPABILITY_IAM"],
@@ -303,27 +256,69 @@ class ChangeSetClient:
             arguments["Tags"] = [{"Key": key, "Value": value} for key, value in request.tags.items()]
         if request.adopt:
             arguments["ImportExistingResources"] = True
-            if can_be_disabled(self._cloudformation):
-                # They refuse names that are taken, and those are the ones to adopt.
+            if _knows_disable_validation(self._cloudformation):
+                # The validation rejects names that exist already, which are the ones to adopt.
                 arguments["DisableValidation"] = True
         return arguments
 
-    def _awaited(self, proposal: ChangeSet) -> Mapping[str, Any]:
-        while True:
-            with translate_errors():
-                answer: Mapping[str, Any] = self._cloudformation.describe_change_set(
-                    ChangeSetName=proposal.change_set_id
-                )
-            if answer["Status"] in ("CREATE_COMPLETE", "FAILED"):
-                return answer
-            self._pace.wait()
+    def _resource_changes(self, change_set: ChangeSet) -> list[Mapping[str, Any]]:
+        pages = self._cloudformation.get_paginator("describe_change_set")
+        with translate_errors():
+            return [
+                change["ResourceChange"]
+                for page in pages.paginate(ChangeSetName=change_set.change_set_id)
+                for change in page["Changes"]
+            ]
 
-    def _changes(self, answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        changes = [change["ResourceChange"] for change in answer["Changes"]]
-        while token := answer.get("NextToken"):
-            with translate_errors():
-                answer = self._cloudformation.describe_change_set(
-                    ChangeSetName=answer["ChangeSetId"], NextToken=token
-                )
-            changes += [change["ResourceChange"] for change in answer["Changes"]]
-        return changes
+
+def _operation_error(stack: str, action: str, result: OperationResult) -> AwsError:
+    """Return the error of a failed operation: the resources that failed, and why."""
+    failures = result.failures[:_NAMED_FAILURES]
+    causes = "; ".join(f"{failure.resource}: {failure.detail or failure.status}" for failure in failures)
+    reason = causes or f"Its status is {result.status}, and no resource gives a reason"
+    undone = "Everything is as it was before. " if "ROLLBACK_COMPLETE" in result.status else ""
+    return AwsError(
+        f"The stack {stack} {action}. {reason.rstrip('.')}.",
+        f"{undone}Remove the cause, then run the command again: it continues from here.",
+    )
+
+
+def _validation_failures(cloudformation: Client, **operation: str) -> list[StackEvent]:
+    """Return what CloudFormation's validation before an operation rejected, by resource.
+
+    Args:
+        cloudformation: the client.
+        operation: ``StackName`` or ``ChangeSetName``.
+
+    Raises:
+        AwsError: a request to CloudFormation fails.
+    """
+    if not hasattr(cloudformation, "describe_events"):  # botocore from before November 2025
+        return []
+    failures: list[StackEvent] = []
+    arguments: dict[str, Any] = {**operation, "Filters": {"FailedEvents": True}}
+    while True:
+        with translate_errors():
+            response = cloudformation.describe_events(**arguments)
+        failures += [
+            _validation_event(event)
+            for event in response["OperationEvents"]
+            if event.get("EventType") == "VALIDATION_ERROR" and event.get("ValidationStatusReason")
+        ]
+        if "NextToken" not in response:
+            return failures
+        arguments["NextToken"] = response["NextToken"]
+
+
+def _validation_event(event: Mapping[str, Any]) -> StackEvent:
+    return StackEvent(
+        str(event.get("LogicalResourceId", "")),
+        str(event.get("ValidationStatus", "FAILED")),
+        str(event["ValidationStatusReason"]),
+    )
+
+
+def _knows_disable_validation(cloudformation: Client) -> bool:
+    """Return whether the installed botocore has the parameter ``DisableValidation``."""
+    operation = cloudformation.meta.service_model.operation_model("CreateChangeSet")
+    return "DisableValidation" in operation.input_shape.members

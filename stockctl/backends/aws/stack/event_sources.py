@@ -1,4 +1,4 @@
-"""Event source mappings and running invocations of the functions."""
+"""Triggers (event source mappings) and running invocations of the Lambda functions."""
 
 import json
 import re
@@ -11,41 +11,43 @@ from botocore.exceptions import ClientError
 from stockctl.backends.aws.client import Client
 from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
-from stockctl.backends.aws.stack.events import PollInterval, Report, StackEvent
+from stockctl.backends.aws.stack.events import StackEvent
+from stockctl.backends.aws.stack.polling import PollInterval
+from stockctl.backends.base import Report
 
-_STEADY = ("Enabled", "Disabled")
+_SETTLED_STATES = ("Enabled", "Disabled")
 
 
-def mapping_states(functions: Client, name: str) -> list[str]:
-    """Return the state of each trigger of a function; empty when there is no such function.
+def trigger_states(functions: Client, name: str) -> list[str]:
+    """Return the state of each trigger of a function; empty if the function does not exist.
 
     Raises:
-        AwsError: Lambda cannot be asked.
+        AwsError: a request to Lambda fails.
     """
     return [str(mapping["State"]) for mapping in _mappings(functions, name)]
 
 
 def set_enabled(
-    functions: Client, names: Names, report: Report, pace: PollInterval, *, on: bool
+    functions: Client, names: Names, report: Report, poll_interval: PollInterval, *, on: bool
 ) -> Sequence[str]:
-    """Enable or disable the triggers of both functions, wait until they are, and return whose were not.
+    """Enable or disable the triggers of both functions, wait for it, and return the functions changed.
 
     Raises:
-        AwsError: Lambda refuses.
+        AwsError: a request to Lambda fails.
     """
-    wanted = "Enabled" if on else "Disabled"
-    switched = []
+    target = "Enabled" if on else "Disabled"
+    changed = []
     for name in names.functions:
         for mapping in _mappings(functions, name):
-            state = _steady(functions, mapping["UUID"], pace)
-            if state == wanted:
+            state = _settled_state(functions, mapping["UUID"], poll_interval)
+            if state == target:
                 continue
-            report(StackEvent(name, "trigger", f"{state} → {wanted}"))
+            report(StackEvent(name, "trigger", f"{state} → {target}"))
             with translate_errors():
                 functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
-            _steady(functions, mapping["UUID"], pace)
-            switched.append(name)
-    return switched
+            _settled_state(functions, mapping["UUID"], poll_interval)
+            changed.append(name)
+    return changed
 
 
 def _mappings(functions: Client, name: str) -> list[dict[str, Any]]:
@@ -59,58 +61,60 @@ def _mappings(functions: Client, name: str) -> list[dict[str, Any]]:
             raise
 
 
-def _steady(functions: Client, uuid: str, pace: PollInterval) -> str:
-    """Return the state of a trigger once it is not on the way to another."""
+def _settled_state(functions: Client, uuid: str, poll_interval: PollInterval) -> str:
+    """Wait until a trigger is enabled or disabled, and return which of both."""
     while True:
         with translate_errors():
             state = str(functions.get_event_source_mapping(UUID=uuid)["State"])
-        if state in _STEADY:
+        if state in _SETTLED_STATES:
             return state
-        pace.wait()
+        poll_interval.wait()
 
 
-# Lambda notes the start of each invocation, and at its end a report; as text or as JSON.
-_TEXT = re.compile(r"(START|REPORT) RequestId: (\S+)")
-_STARTED = ("START", "platform.start")
+# Lambda logs the start of each invocation and a report at its end, as text or as JSON.
+_LOG_LINE = re.compile(r"(START|REPORT) RequestId: (\S+)")
+_START_PHASES = ("START", "platform.start")
 
 
-def wait_until_idle(logs: Client, names: Names, longest: float, report: Report, pace: PollInterval) -> None:
-    """Wait until no invocation that has begun is without its end.
+def wait_until_idle(
+    logs: Client, names: Names, timeout: float, report: Report, poll_interval: PollInterval
+) -> None:
+    """Wait until every invocation that has started has ended.
 
     Args:
         logs: the client.
-        names: what the functions are called.
-        longest: seconds that an invocation may take; nothing runs longer.
-        report: takes what is waited for.
-        pace: how often to look.
+        names: names of the resources.
+        timeout: of an invocation, in seconds: none runs longer.
+        report: takes the functions that are still running.
+        poll_interval: time between two requests.
 
     Raises:
         AwsError: the logs cannot be read.
     """
-    begin = time.time() - longest
+    begin = time.time() - timeout
     waited = 0.0
-    while waited < longest:
+    while waited < timeout:
         busy = [name for name in names.functions if _running(logs, f"/aws/lambda/{name}", begin)]
         if not busy:
             return
         report(StackEvent(" and ".join(busy), "still running", "waiting for the last invocations"))
-        pace.wait()
-        waited += pace.interval
+        poll_interval.wait()
+        waited += poll_interval.interval
 
 
 def _running(logs: Client, group: str, begin: float) -> set[str]:
-    """Return the ids of the invocations since ``begin`` that were not reported yet."""
+    """Return the ids of the invocations since ``begin`` that have not ended."""
     started: set[str] = set()
     ended: set[str] = set()
     for message in _messages(logs, group, begin):
         for phase, request in _phases(message):
-            (started if phase in _STARTED else ended).add(request)
+            (started if phase in _START_PHASES else ended).add(request)
     return started - ended
 
 
 def _phases(message: str) -> Iterator[tuple[str, str]]:
-    if (found := _TEXT.match(message)) is not None:
-        yield found[1], found[2]
+    if (match := _LOG_LINE.match(message)) is not None:
+        yield match[1], match[2]
     elif '"platform.' in message:
         entry: dict[str, Any] = json.loads(message)
         if entry.get("type") in ("platform.start", "platform.report"):

@@ -1,49 +1,37 @@
-"""Follows the events of a stack operation."""
+"""Follows the events of a CloudFormation stack operation."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stockctl.backends.aws.client import Client
 from stockctl.backends.aws.errors import translate_errors
+from stockctl.backends.aws.stack.polling import PollInterval
+from stockctl.backends.base import Report
 
-STACK = "AWS::CloudFormation::Stack"
-# Resources that were stopped because another one failed.
+_STACK_TYPE = "AWS::CloudFormation::Stack"
+# In the reason of a resource that was stopped because another one failed.
 _CANCELLED = "cancelled"
 
 
 class StackEvent(NamedTuple):
-    """Something that happened to a resource."""
+    """Progress event: something happened to a resource."""
 
     resource: str
     """Its logical id in the template, or its name."""
     status: str
-    """As CloudFormation writes it (``CREATE_COMPLETE``), or a few words."""
+    """A status of CloudFormation (``CREATE_COMPLETE``), or a few words."""
     detail: str = ""
 
-
-Report = Callable[[StackEvent], None]
-
-
-@dataclass(frozen=True)
-class PollInterval:
-    """How long to wait between two looks, in seconds, and how to wait."""
-
-    interval: float = 2.0
-    sleep: Callable[[float], None] = time.sleep
-
-    def wait(self) -> None:
-        """Wait until the next look."""
-        self.sleep(self.interval)
+    def __str__(self) -> str:
+        return " ".join(filter(None, self))
 
 
 class OperationResult(NamedTuple):
-    """How an operation on a stack ended."""
+    """How a stack operation ended."""
 
     status: str
     failures: Sequence[StackEvent]
-    """Resources that failed by themselves, the first one first."""
+    """Resources that failed for a reason of their own, in order of time."""
 
 
 class EventFollower:
@@ -51,8 +39,8 @@ class EventFollower:
 
     Args:
         cloudformation: the client.
-        stack_id: ARN of the stack; a deleted one is still found under it.
-        last_seen: id of the newest event before; None means none.
+        stack_id: ARN of the stack; unlike its name, it also finds a deleted stack.
+        last_seen: id of the newest event before; None if there is none.
     """
 
     def __init__(self, cloudformation: Client, stack_id: str, last_seen: str | None) -> None:
@@ -60,56 +48,56 @@ class EventFollower:
         self._stack_id = stack_id
         self._last_seen = last_seen
 
-    def follow(self, report: Report, pace: PollInterval, *, begun: bool) -> OperationResult:
+    def follow(self, report: Report, poll_interval: PollInterval, *, started: bool) -> OperationResult:
         """Report each event until the operation ends.
 
         Args:
-            report: takes what happens.
-            pace: how often to look.
-            begun: whether the operation is known to run; otherwise its first event is waited for.
+            report: takes the events.
+            poll_interval: time between two requests.
+            started: whether the operation is known to run; otherwise wait for its first event.
 
         Raises:
-            AwsError: CloudFormation cannot be asked.
+            AwsError: a request to CloudFormation fails.
         """
         failures: list[StackEvent] = []
         while True:
             with translate_errors():
                 status = self._status()
-                fresh = self._fresh()
-            begun = begun or any(event["ResourceType"] == STACK for event in fresh)
-            failures += _told(fresh, report)
-            if begun and not in_progress(status):
+                events = self._new_events()
+            started = started or any(event["ResourceType"] == _STACK_TYPE for event in events)
+            failures += _report_events(events, report)
+            if started and not in_progress(status):
                 with translate_errors():
-                    failures += _told(self._fresh(), report)
+                    failures += _report_events(self._new_events(), report)
                 return OperationResult(status, failures)
-            pace.wait()
+            poll_interval.wait()
 
     def _status(self) -> str:
-        answer = self._cloudformation.describe_stacks(StackName=self._stack_id)
-        return str(answer["Stacks"][0]["StackStatus"])
+        response = self._cloudformation.describe_stacks(StackName=self._stack_id)
+        return str(response["Stacks"][0]["StackStatus"])
 
-    def _fresh(self) -> list[Mapping[str, Any]]:
+    def _new_events(self) -> list[Mapping[str, Any]]:
         """Return the events since the last call, oldest first."""
-        fresh: list[Mapping[str, Any]] = []
+        newest_first: list[Mapping[str, Any]] = []
         pages = self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=self._stack_id)
         for page in pages:
             for event in page["StackEvents"]:
                 if event["EventId"] == self._last_seen:
-                    return self._remembered(fresh)
-                fresh.append(event)
-        return self._remembered(fresh)
+                    return self._mark_as_seen(newest_first)
+                newest_first.append(event)
+        return self._mark_as_seen(newest_first)
 
-    def _remembered(self, newest_first: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    def _mark_as_seen(self, newest_first: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         if newest_first:
             self._last_seen = newest_first[0]["EventId"]
         return newest_first[::-1]
 
 
 def events_from_now(cloudformation: Client, stack_id: str) -> EventFollower:
-    """Return the events that come after this moment.
+    """Return a follower of the events after this moment.
 
     Raises:
-        AwsError: CloudFormation cannot be asked.
+        AwsError: a request to CloudFormation fails.
     """
     with translate_errors():
         newest = cloudformation.describe_stack_events(StackName=stack_id)["StackEvents"][:1]
@@ -117,17 +105,19 @@ def events_from_now(cloudformation: Client, stack_id: str) -> EventFollower:
 
 
 def in_progress(status: str) -> bool:
-    """Whether CloudFormation is at work on a stack of this status; one under review waits for a person."""
+    """Return whether an operation is running on a stack of this status; one in review waits for a person."""
     return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
 
 
-def _told(events: Sequence[Mapping[str, Any]], report: Report) -> list[StackEvent]:
+def _report_events(events: Sequence[Mapping[str, Any]], report: Report) -> list[StackEvent]:
+    """Report the events and return the failures."""
     failures = []
-    for event in events:
-        progress = StackEvent(
-            event["LogicalResourceId"], event["ResourceStatus"], event.get("ResourceStatusReason") or ""
+    for raw in events:
+        event = StackEvent(
+            raw["LogicalResourceId"], raw["ResourceStatus"], raw.get("ResourceStatusReason") or ""
         )
-        report(progress)
-        if progress.status.endswith("_FAILED") and event["ResourceType"] != STACK:
-            failures += [progress] if _CANCELLED not in progress.detail.lower() else []
+        report(event)
+        is_failure = event.status.endswith("_FAILED") and raw["ResourceType"] != _STACK_TYPE
+        if is_failure and _CANCELLED not in event.detail.lower():
+            failures.append(event)
     return failures

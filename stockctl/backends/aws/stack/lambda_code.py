@@ -1,4 +1,4 @@
-"""The code of the Lambda functions: the zip, the artifact bucket, the update."""
+"""The code of the Lambda functions: build the zip, upload it, check what is deployed."""
 
 import ast
 import base64
@@ -19,7 +19,9 @@ import stockctl
 from stockctl.backends.aws.client import Client
 from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
-from stockctl.backends.aws.stack.events import PollInterval, Report, StackEvent
+from stockctl.backends.aws.stack.events import StackEvent
+from stockctl.backends.aws.stack.polling import PollInterval, wait_for
+from stockctl.backends.base import Report
 from stockctl.errors import AwsError
 
 HANDLERS = ("stockctl.functions.ingest", "stockctl.functions.trend")
@@ -38,13 +40,13 @@ _UNIX = 3
 
 @dataclass(frozen=True)
 class Bundle:
-    """The files of the zip, in order of their names."""
+    """The files of the zip, sorted by name."""
 
     files: tuple[tuple[str, bytes], ...]
 
     @cached_property
     def data(self) -> bytes:
-        """The zip: files of one age and one mode, in order, so that the same files give the same bytes."""
+        """The zip; the same files always give the same bytes, because times and modes are fixed."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             for name, content in self.files:
@@ -57,7 +59,7 @@ class Bundle:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the zip, in hexadecimal digits."""
+        """SHA-256 of the zip, in hexadecimal."""
         return hashlib.sha256(self.data).hexdigest()
 
     @property
@@ -67,10 +69,10 @@ class Bundle:
 
 
 def build() -> Bundle:
-    """Return the bundle of the code that is installed here.
+    """Build the bundle from the installed code.
 
     Raises:
-        AwsError: a distribution that belongs into it is not installed, or not as files.
+        AwsError: a distribution that it needs is not installed, or not as files.
     """
     files = dict(_own_files())
     for distribution, root in _DISTRIBUTIONS.items():
@@ -79,7 +81,7 @@ def build() -> Bundle:
 
 
 def modules_of(*names: str) -> set[str]:
-    """Return ``names`` and the modules of this package that they import, with the packages around them."""
+    """Return ``names`` and all modules of this package that they import, directly or not, with parents."""
     found: set[str] = set()
     pending = set(names)
     while pending:
@@ -96,13 +98,13 @@ def _own_files() -> Iterator[tuple[str, bytes]]:
         path = _path(module)
         if path is None:
             raise AwsError(
-                f"{module} is not among the installed files of stockctl.", "Install stockctl again."
+                f"The installation of stockctl lacks the file of {module}.", "Install stockctl again."
             )
         yield path.relative_to(_PACKAGE.parent).as_posix(), path.read_bytes()
 
 
 def _imported(module: str) -> Iterator[str]:
-    """Yield the names that the file of ``module`` imports; some may be functions rather than modules."""
+    """Yield the names that ``module`` imports; some may be functions or classes, not modules."""
     path = _path(module)
     if path is None:
         return
@@ -115,7 +117,7 @@ def _imported(module: str) -> Iterator[str]:
 
 
 def _path(module: str) -> Path | None:
-    """Return the file of a module of this package, or None when there is no such module."""
+    """Return the file of a module of this package; None if there is no such module."""
     package, *parts = module.split(".")
     if package != stockctl.__name__:
         return None
@@ -129,59 +131,61 @@ def _installed_files(distribution: str, root: str) -> Iterator[tuple[str, bytes]
     try:
         files = metadata.distribution(distribution).files
     except metadata.PackageNotFoundError:
-        raise AwsError(f"{distribution}, which the functions need, is not installed.", hint) from None
+        raise AwsError(
+            f"The distribution {distribution}, which the Lambda functions need, is not installed.", hint
+        ) from None
     if not files:
-        raise AwsError(f"{distribution} is installed without a list of its files.", hint)
+        raise AwsError(f"The distribution {distribution} is installed without a list of its files.", hint)
     for file in files:
         name = file.as_posix()
-        if name.startswith(root) and _belongs(name):
+        if name.startswith(root) and _is_needed(name):
             yield name, file.read_binary()
 
 
-def _belongs(name: str) -> bool:
-    """Whether a file of a distribution is needed at run time: Python, or a time zone (no suffix)."""
+def _is_needed(name: str) -> bool:
+    """Return whether a file is needed at run time: Python code, or a time zone (no suffix)."""
     return name.endswith(".py") or (
         name.startswith("tzdata/zoneinfo/") and "." not in name.rpartition("/")[2]
     )
 
 
 _OLD_VERSION_DAYS = 30
-_ABSENT = ("404", "NoSuchBucket", "NoSuchKey", "NotFound")
-_DENIED = ("403", "AccessDenied", "Forbidden")
+_NOT_FOUND_CODES = ("404", "NoSuchBucket", "NoSuchKey", "NotFound")
+_DENIED_CODES = ("403", "AccessDenied", "Forbidden")
 
 Ownership = Literal["absent", "ours", "foreign"]
 
 
 def ownership(s3: Client, bucket: str, account: str) -> Ownership:
-    """Return whether there is a bucket of that name, and whether it belongs to ``account``.
+    """Return whether a bucket exists, and whether it belongs to ``account``.
 
     Raises:
-        AwsError: S3 cannot be asked.
+        AwsError: a request to S3 fails.
     """
     with translate_errors():
         try:
             s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
         except ClientError as error:
-            if error_code(error) in _ABSENT:
+            if error_code(error) in _NOT_FOUND_CODES:
                 return "absent"
-            if error_code(error) in _DENIED:
+            if error_code(error) in _DENIED_CODES:
                 return "foreign"
             raise
         return "ours"
 
 
 def foreign_bucket(bucket: str, key: str) -> AwsError:
-    """Return the refusal of a bucket of another account; ``key`` is what to configure instead."""
+    """Return the error for a bucket of another account; ``key`` is the setting that changes the name."""
     return AwsError(
-        f"The bucket {bucket} belongs to another account, or may not be read with these credentials.",
-        f"Bucket names are shared by all accounts: set {key}, or ask who owns the bucket.",
+        f"The bucket {bucket} belongs to another account, or these credentials may not read it.",
+        f"Bucket names are unique across all accounts: set {key}, or ask the owner of the bucket.",
     )
 
 
 class Artifacts:
-    """The artifact bucket: private, over TLS only; a zip lies under its SHA-256 and is uploaded once.
+    """The artifact bucket: private, TLS only. A zip is stored under its SHA-256 and uploaded once.
 
-    Every call names the account that has to own the bucket.
+    Every request names the account that must own the bucket.
     """
 
     def __init__(self, s3: Client, names: Names) -> None:
@@ -190,14 +194,14 @@ class Artifacts:
         self._target = {"Bucket": names.artifacts, "ExpectedBucketOwner": names.account}
 
     def upload(self, bundle: Bundle) -> bool:
-        """Put the bundle where the functions take it from; False when it is there already.
+        """Upload the bundle; return False if it was uploaded before.
 
         Raises:
-            AwsError: the bucket belongs to somebody else, or S3 refuses.
+            AwsError: the bucket belongs to another account, or a request to S3 fails.
         """
         self.prepare()
         with translate_errors():
-            if self._holds(bundle.key):
+            if self._has(bundle.key):
                 return False
             self._s3.put_object(
                 **self._target,
@@ -209,10 +213,10 @@ class Artifacts:
             return True
 
     def prepare(self) -> None:
-        """Make the bucket when it is not there, and see to its settings.
+        """Create the bucket if it is missing, and apply its settings.
 
         Raises:
-            AwsError: it belongs to somebody else, or S3 refuses.
+            AwsError: it belongs to another account, or a request to S3 fails.
         """
         state = ownership(self._s3, self._names.artifacts, self._names.account)
         if state == "foreign":
@@ -253,11 +257,11 @@ class Artifacts:
             **self._target, LifecycleConfiguration={"Rules": [_OLD_VERSIONS_EXPIRE]}
         )
 
-    def _holds(self, key: str) -> bool:
+    def _has(self, key: str) -> bool:
         try:
             self._s3.head_object(**self._target, Key=key)
         except ClientError as error:
-            if error_code(error) not in _ABSENT:
+            if error_code(error) not in _NOT_FOUND_CODES:
                 raise
             return False
         return True
@@ -293,56 +297,52 @@ def running_other_code(functions: Client, names: Names, bundle: Bundle) -> Seque
     """Return the names of the functions whose code is not ``bundle``, by SHA-256.
 
     Raises:
-        AwsError: Lambda cannot be asked.
+        AwsError: a request to Lambda fails.
     """
     return [name for name in names.functions if code_sha256(functions, name) != bundle.sha256]
 
 
 def replace_code(
-    functions: Client, names: Names, stale: Sequence[str], bundle: Bundle, report: Report, pace: PollInterval
+    functions: Client,
+    names: Names,
+    outdated: Sequence[str],
+    bundle: Bundle,
+    report: Report,
+    poll_interval: PollInterval,
 ) -> None:
-    """Give the functions the code that the stack says they have, after somebody changed it by hand.
+    """Deploy the bundle to functions whose code was changed outside of the stack.
 
     Raises:
-        AwsError: Lambda refuses, or a function still runs other code afterwards.
+        AwsError: a request to Lambda fails, or a function still runs other code afterwards.
     """
-    for name in stale:
-        report(StackEvent(name, "other code", "changed outside of the stack; it is put right"))
+    for name in outdated:
+        report(StackEvent(name, "other code", "changed outside of the stack; restoring it"))
         with translate_errors():
             functions.update_function_code(FunctionName=name, S3Bucket=names.artifacts, S3Key=bundle.key)
-        _await_update(functions, name, pace)
+        wait_for(functions, "function_updated_v2", poll_interval, FunctionName=name)
     check_code(functions, names, bundle)
 
 
 def check_code(functions: Client, names: Names, bundle: Bundle) -> None:
-    """Make sure that both functions run ``bundle``.
+    """Check that both functions run ``bundle``.
 
     Raises:
         AwsError: one does not.
     """
-    stale = running_other_code(functions, names, bundle)
-    if stale:
+    outdated = running_other_code(functions, names, bundle)
+    if outdated:
         raise AwsError(
-            f"{' and '.join(stale)} did not take the new code (SHA-256 {bundle.sha256[:12]}…).",
-            "Run 'stockctl deploy' again; 'stockctl logs' shows what the function says.",
+            f"{' and '.join(outdated)} still run other code than {bundle.sha256[:12]}… (SHA-256).",
+            "Run 'stockctl deploy' again; 'stockctl logs' shows errors of the functions.",
         )
 
 
 def code_sha256(functions: Client, name: str) -> str:
-    """Return the SHA-256 of the code that a function runs, in hexadecimal digits.
+    """Return the SHA-256 of the code that a function runs, in hexadecimal.
 
     Raises:
-        AwsError: there is no such function, or Lambda cannot be asked.
+        AwsError: the function does not exist, or a request to Lambda fails.
     """
     with translate_errors():
         digest = functions.get_function_configuration(FunctionName=name)["CodeSha256"]
     return base64.b64decode(digest).hex()
-
-
-def _await_update(functions: Client, name: str, pace: PollInterval) -> None:
-    while True:
-        with translate_errors():
-            state = functions.get_function_configuration(FunctionName=name).get("LastUpdateStatus")
-        if state != "InProgress":
-            return
-        pace.wait()

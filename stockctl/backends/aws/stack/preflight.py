@@ -11,9 +11,10 @@ from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names, names_of
 from stockctl.backends.aws.stack import retained_data
 from stockctl.backends.aws.stack.cloudformation import STUCK, Stack
-from stockctl.backends.aws.stack.events import PollInterval, in_progress
+from stockctl.backends.aws.stack.events import in_progress
 from stockctl.backends.aws.stack.lambda_code import foreign_bucket, ownership
 from stockctl.backends.aws.stack.operator_policy import OPTIONAL, Grant, grants
+from stockctl.backends.aws.stack.polling import PollInterval
 from stockctl.backends.aws.stack.template import parameters, render
 from stockctl.backends.base import Finding
 from stockctl.config.schema import Settings
@@ -209,7 +210,7 @@ def _stack(connection: Connection, names: Names) -> str:
             f"{names.stack}: {STUCK}; its last update failed, and the rollback got stuck",
             "Run 'stockctl provision': it finishes the rollback first.",
         )
-    if found.dead:
+    if found.must_be_deleted:
         raise AwsError(
             f"{names.stack}: {found.status}; it can only be deleted",
             "Run 'stockctl provision', which deletes it first, or 'stockctl teardown'.",

@@ -1,12 +1,11 @@
-"""Making and changing the pipeline: propose, show, ask, do."""
+"""Creates and updates the pipeline's stack: plan, confirm, execute."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 from stockctl.backends.aws.client import Connection
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack import retained_data
-from stockctl.backends.aws.stack.changes import Change, describe
+from stockctl.backends.aws.stack.changes import describe
 from stockctl.backends.aws.stack.cloudformation import (
     STUCK,
     ChangeRequest,
@@ -14,11 +13,11 @@ from stockctl.backends.aws.stack.cloudformation import (
     ChangeSetClient,
     Description,
     Stack,
-    change_set_preview,
+    preview_stack_name,
 )
-from stockctl.backends.aws.stack.cost import Cost, estimate
+from stockctl.backends.aws.stack.cost import estimate
 from stockctl.backends.aws.stack.event_sources import set_enabled
-from stockctl.backends.aws.stack.events import PollInterval, Report, StackEvent
+from stockctl.backends.aws.stack.events import StackEvent
 from stockctl.backends.aws.stack.lambda_code import (
     Artifacts,
     Bundle,
@@ -26,39 +25,22 @@ from stockctl.backends.aws.stack.lambda_code import (
     replace_code,
     running_other_code,
 )
+from stockctl.backends.aws.stack.polling import PollInterval
 from stockctl.backends.aws.stack.template import CODE_KEY, parameters, render, tags
+from stockctl.backends.base import Confirm, Outcome, Plan, Report, Step
 from stockctl.config.schema import Settings
 from stockctl.errors import AwsError
 
 
-class Plan(NamedTuple):
-    """What provisioning would do, and what the result costs."""
-
-    changes: Sequence[Change]
-    cost: Cost
-
-
-class Outcome(NamedTuple):
-    """What was done."""
-
-    changes: Sequence[Change]
-    """Empty when nothing was to be done, or nobody agreed."""
-    outputs: Mapping[str, str]
-    """Of the stack; empty when there is none."""
-
-
-Agree = Callable[[Plan], bool]
-
-
 class Provisioner:
-    """The pipeline of one configuration, as a CloudFormation stack.
+    """Creates and updates the CloudFormation stack of one configuration.
 
     Args:
         settings: the configuration.
         connection: to the account.
-        names: what things are called there.
-        pace: how often to look at what is under way.
-        build: gives the code of the functions.
+        names: names of the resources.
+        poll_interval: time between two requests while waiting.
+        build_code: builds the code of the functions.
     """
 
     def __init__(
@@ -66,159 +48,162 @@ class Provisioner:
         settings: Settings,
         connection: Connection,
         names: Names,
-        pace: PollInterval,
-        build: Callable[[], Bundle],
+        poll_interval: PollInterval,
+        build_code: Callable[[], Bundle],
     ) -> None:
         self._settings = settings
-        self._build = build
+        self._build_code = build_code
         self._connection = connection
         self._names = names
-        self._pace = pace
+        self._poll_interval = poll_interval
         self._cloudformation = connection.client("cloudformation")
-        self._stack = Stack(self._cloudformation, names.stack, pace)
-        self._change_sets = ChangeSetClient(self._cloudformation, names.stack, pace)
+        self._stack = Stack(self._cloudformation, names.stack, poll_interval)
+        self._change_sets = ChangeSetClient(self._cloudformation, names.stack, poll_interval)
 
     def plan(self, report: Report) -> Plan:
-        """Return what ``provision`` would do, and leave nothing behind.
+        """Return what ``provision`` would do; nothing is left in the account.
 
         Raises:
-            AwsError: it could not be done as things are.
-            ConfigError: AWS does not take a value of the configuration.
+            AwsError: provisioning is not possible in the present state.
+            ConfigError: AWS does not accept a value of the configuration.
         """
-        found = self._stack.settle(report)
-        if found is not None and found.status == STUCK:
+        stack = self._stack.wait_until_settled(report)
+        if stack is not None and stack.status == STUCK:
             raise AwsError(
                 f"The last update of the stack {self._names.stack} failed, and its rollback got stuck.",
                 "Run 'stockctl provision': it finishes the rollback first.",
             )
-        bundle = self._build()
-        if found is None or not found.dead:
-            return self._plan(self._change_sets, found, bundle)
-        # A stack that has to be deleted first takes no change set: ask what a new one would hold.
-        preview = ChangeSetClient(self._cloudformation, change_set_preview(self._names), self._pace)
+        bundle = self._build_code()
+        if stack is None or not stack.must_be_deleted:
+            return self._plan(self._change_sets, stack, bundle)
+        # A stack that has to be deleted first accepts no change set, so another stack serves for the preview.
+        preview = ChangeSetClient(self._cloudformation, preview_stack_name(self._names), self._poll_interval)
         plan = self._plan(preview, None, bundle)
-        dead = Change("delete", self._names.stack, "CloudFormation stack", f"it is {found.status}")
-        return plan._replace(changes=[dead, *plan.changes])
+        deletion = Step("delete", self._names.stack, "CloudFormation stack", f"it is {stack.status}")
+        return plan._replace(steps=[deletion, *plan.steps])
 
-    def provision(self, agree: Agree, report: Report) -> Outcome:
-        """Make what is missing and change what differs, once ``agree`` says so.
+    def provision(self, confirm: Confirm, report: Report) -> Outcome:
+        """Create what is missing and update what differs, if ``confirm`` agrees.
 
-        What an earlier run left unfinished is waited for, or cleared away. Run again it changes nothing.
+        Waits for an operation that is running, and cleans up after one that failed. A second run changes
+        nothing.
 
         Raises:
-            AwsError: it failed; the message names the resource and tells why.
-            ConfigError: AWS does not take a value of the configuration.
+            AwsError: it failed; the message names the resource and the reason.
+            ConfigError: AWS does not accept a value of the configuration.
         """
-        found = self._recovered(self._stack.settle(report), report)
-        if found is not None and found.dead:
+        stack = self._recover(self._stack.wait_until_settled(report), report)
+        if stack is not None and stack.must_be_deleted:
             plan = self.plan(report)
-            if not agree(plan):
+            if not confirm(plan):
                 return Outcome((), {})
-            self._stack.delete(found, report)
-            return self.provision(lambda _: True, report)._replace(changes=plan.changes)
-        bundle = self._build()
-        proposal = self._propose(self._change_sets, found, bundle)
-        if proposal is None:
-            return Outcome(self._switched_on(report), found.outputs if found else {})
-        plan = Plan(self._described(proposal, found, bundle), estimate(self._settings))
-        return self._carry_out(proposal, plan, bundle, agree, report)
+            self._stack.delete(stack, report)
+            return self.provision(lambda _: True, report)._replace(steps=plan.steps)
+        bundle = self._build_code()
+        change_set = self._create_change_set(self._change_sets, stack, bundle)
+        if change_set is None:
+            return Outcome(self._enable_triggers(report), stack.outputs if stack else {})
+        plan = Plan(self._steps(change_set, stack, bundle), str(estimate(self._settings)))
+        return self._execute(change_set, plan, bundle, confirm, report)
 
     def deploy(self, report: Report) -> Outcome:
-        """Bring the code that is installed here to the functions, and change nothing else.
+        """Deploy the installed code to the functions, and change nothing else.
 
         Raises:
-            AwsError: there is no pipeline, or it failed; the message tells why.
+            AwsError: there is no pipeline, or it failed; the message tells the reason.
         """
-        found = self._recovered(self._stack.settle(report), report)
-        if found is None or found.dead:
+        stack = self._recover(self._stack.wait_until_settled(report), report)
+        if stack is None or stack.must_be_deleted:
             raise AwsError(
-                f"There is no stack {self._names.stack} in {self._names.region} to bring code to.",
+                f"There is no stack {self._names.stack} in {self._names.region} to deploy code to.",
                 "Run 'stockctl provision' first.",
             )
-        bundle = self._build()
+        bundle = self._build_code()
         self._upload(bundle, report)
-        same = [
-            {"ParameterKey": key, "UsePreviousValue": True} for key in found.parameters if key != CODE_KEY
+        unchanged = [
+            {"ParameterKey": key, "UsePreviousValue": True} for key in stack.parameters if key != CODE_KEY
         ]
         code = {"ParameterKey": CODE_KEY, "ParameterValue": bundle.key}
-        proposal = self._change_sets.propose(ChangeRequest("UPDATE", [*same, code]))
-        if proposal is None:
-            return Outcome(self._code_put_right(bundle, report), found.outputs)
-        changes = describe(proposal.resource_changes, self._names, found.parameters, {CODE_KEY: bundle.key})
-        self._change_sets.execute(proposal, report)
+        change_set = self._change_sets.create(ChangeRequest("UPDATE", [*unchanged, code]))
+        if change_set is None:
+            return Outcome(self._restore_code(bundle, report), stack.outputs)
+        steps = describe(change_set.resource_changes, self._names, stack.parameters, {CODE_KEY: bundle.key})
+        self._change_sets.execute(change_set, report)
         check_code(self._connection.client("lambda"), self._names, bundle)
-        return Outcome(changes, found.outputs)
+        return Outcome(steps, stack.outputs)
 
-    def _plan(self, change_sets: ChangeSetClient, found: Description | None, bundle: Bundle) -> Plan:
-        proposal = self._propose(change_sets, found, bundle)
-        if proposal is None:
-            return Plan((), estimate(self._settings))
-        change_sets.withdraw(proposal)
-        return Plan(self._described(proposal, found, bundle), estimate(self._settings))
+    def _plan(self, change_sets: ChangeSetClient, stack: Description | None, bundle: Bundle) -> Plan:
+        cost = str(estimate(self._settings))
+        change_set = self._create_change_set(change_sets, stack, bundle)
+        if change_set is None:
+            return Plan((), cost)
+        change_sets.delete(change_set)
+        return Plan(self._steps(change_set, stack, bundle), cost)
 
-    def _carry_out(
-        self, proposal: ChangeSet, plan: Plan, bundle: Bundle, agree: Agree, report: Report
+    def _execute(
+        self, change_set: ChangeSet, plan: Plan, bundle: Bundle, confirm: Confirm, report: Report
     ) -> Outcome:
-        begun = False
+        ready = False
         try:
-            if not agree(plan):
+            if not confirm(plan):
                 return Outcome((), {})
             self._upload(bundle, report)
-            begun = True
+            ready = True
         finally:
-            if not begun:
-                self._change_sets.withdraw(proposal)
-        self._change_sets.execute(proposal, report)
-        made = self._stack.describe()
-        self._switched_on(report)
-        return Outcome(plan.changes, made.outputs if made else {})
+            if not ready:
+                self._change_sets.delete(change_set)
+        self._change_sets.execute(change_set, report)
+        stack = self._stack.describe()
+        self._enable_triggers(report)
+        return Outcome(plan.steps, stack.outputs if stack else {})
 
-    def _recovered(self, found: Description | None, report: Report) -> Description | None:
-        if found is not None and found.status == STUCK:
-            return self._stack.resume_rollback(found, report)
-        return found
+    def _recover(self, stack: Description | None, report: Report) -> Description | None:
+        if stack is not None and stack.status == STUCK:
+            return self._stack.resume_rollback(stack, report)
+        return stack
 
-    def _switched_on(self, report: Report) -> list[Change]:
-        """Enable triggers that a teardown disabled before it was interrupted."""
+    def _enable_triggers(self, report: Report) -> list[Step]:
+        """Enable the triggers that an interrupted teardown disabled."""
         functions = self._connection.client("lambda")
-        names = set_enabled(functions, self._names, report, self._pace, on=True)
-        return [Change("update", name, "Lambda trigger", "Disabled → Enabled") for name in names]
+        enabled = set_enabled(functions, self._names, report, self._poll_interval, on=True)
+        return [Step("update", name, "Lambda trigger", "Disabled → Enabled") for name in enabled]
 
-    def _code_put_right(self, bundle: Bundle, report: Report) -> list[Change]:
+    def _restore_code(self, bundle: Bundle, report: Report) -> list[Step]:
+        """Replace code that was changed outside of the stack."""
         functions = self._connection.client("lambda")
-        stale = running_other_code(functions, self._names, bundle)
-        replace_code(functions, self._names, stale, bundle, report, self._pace)
-        return [Change("update", name, "Lambda function", "code as the stack has it") for name in stale]
+        outdated = running_other_code(functions, self._names, bundle)
+        replace_code(functions, self._names, outdated, bundle, report, self._poll_interval)
+        return [Step("update", name, "Lambda function", "code as the stack has it") for name in outdated]
 
-    def _propose(
-        self, change_sets: ChangeSetClient, found: Description | None, bundle: Bundle
+    def _create_change_set(
+        self, change_sets: ChangeSetClient, stack: Description | None, bundle: Bundle
     ) -> ChangeSet | None:
         values = parameters(self._settings, self._names, bundle.key)
-        return change_sets.propose(
+        return change_sets.create(
             ChangeRequest(
-                "CREATE" if found is None else "UPDATE",
+                "CREATE" if stack is None else "UPDATE",
                 [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
                 render(self._names, self._settings.alerts.subscriptions),
                 tags(self._settings),
-                adopt=self._something_to_adopt(found),
+                adopt=self._has_data_to_adopt(stack),
             )
         )
 
-    def _something_to_adopt(self, found: Description | None) -> bool:
-        """Whether what holds data is there already, outside of the stack."""
-        inside = self._stack.physical_ids(found)
+    def _has_data_to_adopt(self, stack: Description | None) -> bool:
+        """Return whether the bucket or a table exists already, outside of the stack."""
+        in_stack = self._stack.physical_ids(stack)
         outside = retained_data.find_retained(self._connection, self._names).without(
-            self._names, inside.values()
+            self._names, in_stack.values()
         )
         retained_data.check_adoptable(self._connection, self._names, outside)
         return bool(outside)
 
-    def _described(self, proposal: ChangeSet, found: Description | None, bundle: Bundle) -> Sequence[Change]:
-        before = found.parameters if found else {}
+    def _steps(self, change_set: ChangeSet, stack: Description | None, bundle: Bundle) -> Sequence[Step]:
+        before = stack.parameters if stack else {}
         after = parameters(self._settings, self._names, bundle.key)
-        return describe(proposal.resource_changes, self._names, before, after)
+        return describe(change_set.resource_changes, self._names, before, after)
 
     def _upload(self, bundle: Bundle, report: Report) -> None:
-        fresh = Artifacts(self._connection.client("s3"), self._names).upload(bundle)
+        uploaded = Artifacts(self._connection.client("s3"), self._names).upload(bundle)
         size = f"{len(bundle.data) / 1e6:.1f} MB, SHA-256 {bundle.sha256[:12]}…"
-        report(StackEvent(self._names.artifacts, "uploaded" if fresh else "up to date", size))
+        report(StackEvent(self._names.artifacts, "uploaded" if uploaded else "up to date", size))

@@ -1,4 +1,4 @@
-"""The bucket and tables that outlive a stack: find, count, empty."""
+"""The bucket and the tables that remain after their stack is deleted: find, count, empty."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
@@ -10,10 +10,7 @@ from stockctl.backends.aws.client import Client, Connection
 from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.parallel import Parallel
-from stockctl.backends.aws.stack.changes import Change
-from stockctl.backends.aws.stack.cloudformation import Description, Stack
 from stockctl.backends.aws.stack.lambda_code import Ownership, foreign_bucket, ownership
-from stockctl.backends.aws.stack.subscriptions import count_subscriptions
 from stockctl.errors import AwsError
 
 QUARANTINE = "quarantine/"
@@ -24,47 +21,47 @@ LAYOUT = {
     FAILED_BATCHES: "failed batches",
     "athena-results/": "query results",
 }
-"""The top of the data bucket, and what lies there."""
+"""The top-level prefixes of the data bucket, and what is stored there."""
 
 
 class RetainedData(NamedTuple):
-    """What there is under the names of the bucket and the tables."""
+    """The bucket and the tables that exist under the pipeline's names."""
 
     bucket: Ownership
     tables: Sequence[str]
 
-    def without(self, names: Names, inside: Collection[str]) -> "RetainedData":
-        """Return what of it is not ``inside`` a stack."""
-        bucket: Ownership = "absent" if names.bucket in inside else self.bucket
-        return RetainedData(bucket, [name for name in self.tables if name not in inside])
+    def without(self, names: Names, in_stack: Collection[str]) -> "RetainedData":
+        """Return the part that is not ``in_stack``."""
+        bucket: Ownership = "absent" if names.bucket in in_stack else self.bucket
+        return RetainedData(bucket, [name for name in self.tables if name not in in_stack])
 
     def __bool__(self) -> bool:
-        """Whether anything is there."""
+        """Return whether our bucket or a table exists."""
         return self.bucket == "ours" or bool(self.tables)
 
 
 class ForeignResource(NamedTuple):
-    """Something under one of our names that is not, or not only, ours."""
+    """A resource with one of the pipeline's names that stockctl did not create, or not alone."""
 
     name: str
     kind: str
-    why: str
+    reason: str
 
 
 class DeletableData(NamedTuple):
-    """What teardown may delete, and what it has to leave."""
+    """What teardown may delete, and what it must leave."""
 
     tables: Sequence[str]
-    strange: Sequence[ForeignResource]
+    foreign: Sequence[ForeignResource]
     bucket: bool
-    """Whether what the pipeline wrote into the bucket may go."""
+    """Whether the pipeline's objects in the bucket may be deleted."""
 
 
 def find_retained(connection: Connection, names: Names) -> RetainedData:
     """Return which of the bucket and the tables exist.
 
     Raises:
-        AwsError: AWS cannot be asked.
+        AwsError: a request to AWS fails.
     """
     dynamodb = connection.client("dynamodb")
     return RetainedData(
@@ -73,73 +70,73 @@ def find_retained(connection: Connection, names: Names) -> RetainedData:
     )
 
 
-def check_adoptable(connection: Connection, names: Names, kept: RetainedData) -> None:
-    """Make sure that nothing stands in the way of a new stack, and that it can take in what is there.
+def check_adoptable(connection: Connection, names: Names, retained: RetainedData) -> None:
+    """Check that a new stack can adopt the bucket and the tables that exist.
 
     Raises:
-        AwsError: something under these names is not what the pipeline would have made.
+        AwsError: one of them differs from what stockctl creates.
     """
-    if kept.bucket == "foreign":
+    if retained.bucket == "foreign":
         raise foreign_bucket(names.bucket, "archive.bucket")
-    if kept.bucket == "ours":
+    if retained.bucket == "ours":
         _check_bucket(connection.client("s3"), names)
-    for name in kept.tables:
+    for name in retained.tables:
         _check_table(connection.client("dynamodb"), name, quotes=name == names.table)
 
 
-def find_deletable(connection: Connection, names: Names, owned: Collection[str]) -> DeletableData:
-    """Return what of it teardown may delete.
+def find_deletable(connection: Connection, names: Names, in_stack: Collection[str]) -> DeletableData:
+    """Return what teardown may delete.
 
     Args:
         connection: to the account.
-        names: what things are called.
-        owned: physical ids of the resources that are, or just were, in the stack.
+        names: names of the resources.
+        in_stack: physical ids of the resources that are, or just were, in the stack.
 
     Raises:
-        AwsError: AWS cannot be asked.
+        AwsError: a request to AWS fails.
     """
-    there = find_retained(connection, names)
-    strange: list[ForeignResource] = []
+    retained = find_retained(connection, names)
+    foreign: list[ForeignResource] = []
     tables = []
-    for name in there.tables:
+    for name in retained.tables:
         table = describe_table(connection.client("dynamodb"), name) or {}
-        misfit = _misfit(table, quotes=name == names.table)
-        if name in owned or not misfit:
+        difference = _difference(table, quotes=name == names.table)
+        if name in in_stack or not difference:
             tables.append(name)
         else:
-            strange.append(ForeignResource(name, "DynamoDB table", misfit))
-    bucket = there.bucket == "ours"
+            foreign.append(ForeignResource(name, "DynamoDB table", difference))
+    bucket = retained.bucket == "ours"
     if bucket and (entries := foreign_entries(connection.client("s3"), names)):
-        strange.append(ForeignResource(names.bucket, "S3 bucket", f"it holds {', '.join(entries)}"))
-        bucket = names.bucket in owned
-    return DeletableData(tables, strange, bucket=bucket)
+        foreign.append(ForeignResource(names.bucket, "S3 bucket", f"it holds {', '.join(entries)}"))
+        bucket = names.bucket in in_stack
+    return DeletableData(tables, foreign, bucket=bucket)
 
 
 def foreign_entries(s3: Client, names: Names, limit: int = 5) -> list[str]:
-    """Return names at the top of the data bucket that the pipeline does not use, at most ``limit``.
+    """Return at most ``limit`` top-level names in the data bucket that the pipeline does not use.
 
     Raises:
-        AwsError: S3 cannot be asked.
+        AwsError: a request to S3 fails.
     """
     pages = s3.get_paginator("list_objects_v2").paginate(
         Bucket=names.bucket, ExpectedBucketOwner=names.account, Delimiter="/"
     )
-    strange: list[str] = []
+    foreign: list[str] = []
     with translate_errors():
         for page in pages:
             found = [each["Prefix"] for each in page.get("CommonPrefixes", [])]
             found += [each["Key"] for each in page.get("Contents", [])]
-            strange += [name for name in found if name not in LAYOUT]
-            if len(strange) >= limit:
+            foreign += [name for name in found if name not in LAYOUT]
+            if len(foreign) >= limit:
                 break
-    return strange[:limit]
+    return foreign[:limit]
 
 
 def describe_table(dynamodb: Client, name: str) -> dict[str, Any] | None:
     """Return a table as DynamoDB describes it, or None when there is none.
 
     Raises:
-        AwsError: DynamoDB cannot be asked.
+        AwsError: a request to DynamoDB fails.
     """
     with translate_errors():
         try:
@@ -152,25 +149,25 @@ def describe_table(dynamodb: Client, name: str) -> dict[str, Any] | None:
 
 
 def _check_bucket(s3: Client, names: Names) -> None:
-    strange = foreign_entries(s3, names)
-    if strange:
+    foreign = foreign_entries(s3, names)
+    if foreign:
         raise AwsError(
-            f"The bucket {names.bucket} exists and holds what stockctl did not write: {', '.join(strange)}.",
-            "Name another bucket with archive.bucket, or move these objects elsewhere.",
+            f"The bucket {names.bucket} holds objects that stockctl did not write: {', '.join(foreign)}.",
+            "Set archive.bucket to another name, or move these objects elsewhere.",
         )
 
 
 def _check_table(dynamodb: Client, name: str, *, quotes: bool) -> None:
-    misfit = _misfit(describe_table(dynamodb, name) or {}, quotes=quotes)
-    if misfit:
+    difference = _difference(describe_table(dynamodb, name) or {}, quotes=quotes)
+    if difference:
         raise AwsError(
-            f"The table {name} exists, and stockctl did not make it: {misfit}.",
-            "Set project.name to give the pipeline names of its own, or remove that table.",
+            f"The table {name} exists, and stockctl did not create it: {difference}.",
+            "Set project.name, so that the pipeline's tables get other names, or delete that table.",
         )
 
 
-def _misfit(table: Mapping[str, Any], *, quotes: bool) -> str:
-    """Return in what a table differs from those that the pipeline makes; nothing if it does not."""
+def _difference(table: Mapping[str, Any], *, quotes: bool) -> str:
+    """Return how a table differs from one that stockctl creates; empty if it does not."""
     wanted = ["symbol", "timestamp"] if quotes else ["alert_id"]
     key = [part["AttributeName"] for part in table.get("KeySchema", [])]
     if key != wanted:
@@ -179,14 +176,14 @@ def _misfit(table: Mapping[str, Any], *, quotes: bool) -> str:
     return f"its stream holds {view or 'nothing'}" if quotes and view != "NEW_IMAGE" else ""
 
 
-_CALLS_AT_ONCE = 8
+_CONCURRENT_CALLS = 8
 
 
 def count_data(s3: Client, bucket: str, account: str, prefix: str = "") -> int:
-    """Return how many objects lie below ``prefix``, old versions and deletion markers too.
+    """Return the number of objects under ``prefix``, including old versions and delete markers.
 
     Raises:
-        AwsError: S3 cannot be asked.
+        AwsError: a request to S3 fails.
     """
     return sum(len(page) for page in _pages(s3, bucket, account, prefix))
 
@@ -194,10 +191,10 @@ def count_data(s3: Client, bucket: str, account: str, prefix: str = "") -> int:
 def delete_contents(
     s3: Client, bucket: str, account: str, prefix: str, deleted: Callable[[int], None]
 ) -> int:
-    """Delete all below ``prefix`` and return how much that was; ``deleted`` hears of each thousand.
+    """Delete all objects under ``prefix`` and return their number; ``deleted`` is called per page.
 
     Raises:
-        AwsError: S3 refuses to delete something; the message names the first.
+        AwsError: S3 does not delete an object; the message names the first one.
     """
     total = 0
 
@@ -210,9 +207,9 @@ def delete_contents(
         return len(page)
 
     pages = _pages(s3, bucket, account, prefix)
-    parallel = Parallel(_CALLS_AT_ONCE)
+    parallel = Parallel(_CONCURRENT_CALLS)
     try:
-        while group := list(islice(pages, _CALLS_AT_ONCE)):
+        while group := list(islice(pages, _CONCURRENT_CALLS)):
             for number in parallel.map(delete, group):
                 total += number
                 deleted(number)
@@ -222,7 +219,7 @@ def delete_contents(
 
 
 def _pages(s3: Client, bucket: str, account: str, prefix: str) -> Iterator[list[Mapping[str, str]]]:
-    """Yield the objects by the thousand, which is as many as one call deletes."""
+    """Yield pages of up to 1,000 objects, the most that one call can delete."""
     pages = s3.get_paginator("list_object_versions").paginate(
         Bucket=bucket, ExpectedBucketOwner=account, Prefix=prefix
     )
@@ -237,77 +234,7 @@ def _check(bucket: str, errors: list[Mapping[str, Any]]) -> None:
     if errors:
         first = errors[0]
         raise AwsError(
-            f"{len(errors)} objects of {bucket} could not be deleted, the first of them {first.get('Key')}: "
+            f"{len(errors)} objects in {bucket} could not be deleted. The first is {first.get('Key')}: "
             f"{first.get('Message') or first.get('Code')}.",
-            "Have s3:DeleteObject and s3:DeleteObjectVersion allowed on it, and run the command again.",
+            "Allow s3:DeleteObject and s3:DeleteObjectVersion on it, then run the command again.",
         )
-
-
-def adopt(
-    connection: Connection, names: Names, stack: Stack, found: Description | None, *, keep_data: bool
-) -> Sequence[Change]:
-    """Return what teardown would delete and keep; empty when there is nothing to delete.
-
-    Raises:
-        AwsError: AWS cannot be asked.
-    """
-    owned = stack.physical_ids(found)
-    deployed = names.as_deployed(owned)
-    rows = [
-        *_stack_rows(connection, names, found, len(owned)),
-        *_data_rows(connection, deployed, owned.values(), keep_data=keep_data),
-        *_artifact_rows(connection, names),
-    ]
-    return rows if any(row.action == "delete" for row in rows) else ()
-
-
-def _stack_rows(
-    connection: Connection, names: Names, found: Description | None, resources: int
-) -> list[Change]:
-    if found is None:
-        return []
-    detail = f"{resources} resources; it is {found.status}"
-    rows = [Change("delete", names.stack, "CloudFormation stack", detail)]
-    topic = found.outputs.get("AlertTopicArn")
-    if topic:
-        subscribed = count_subscriptions(connection.client("sns"), topic)
-        rows.append(Change("delete", topic.rpartition(":")[2], "SNS topic", str(subscribed)))
-    return rows
-
-
-def _data_rows(
-    connection: Connection, names: Names, owned: Collection[str], *, keep_data: bool
-) -> list[Change]:
-    s3, dynamodb = connection.client("s3"), connection.client("dynamodb")
-    may_go = find_deletable(connection, names, owned)
-    held = [(names.bucket, "S3 bucket", _objects(s3, names))] if may_go.bucket else []
-    held += [(name, "DynamoDB table", _items(dynamodb, name)) for name in may_go.tables]
-    if keep_data:
-        return [Change("keep", *each, "kept") for each in held]
-    rows = [Change("delete", *each, "lost") for each in held]
-    return rows + [
-        Change("keep", name, kind, f"not all of stockctl: {why}", "kept")
-        for name, kind, why in may_go.strange
-    ]
-
-
-def _objects(s3: Client, names: Names) -> str:
-    counts = {what: count_data(s3, names.bucket, names.account, prefix) for prefix, what in LAYOUT.items()}
-    return ", ".join(f"{number:,} {what}" for what, number in counts.items())
-
-
-def _items(dynamodb: Client, name: str) -> str:
-    table = describe_table(dynamodb, name) or {}
-    return f"about {table.get('ItemCount', 0):,} items (DynamoDB counts every six hours)"
-
-
-def _artifact_rows(connection: Connection, names: Names) -> list[Change]:
-    s3 = connection.client("s3")
-    if ownership(s3, names.artifacts, names.account) != "ours":
-        return []
-    number = count_data(s3, names.artifacts, names.account)
-    return [
-        Change(
-            "delete", names.artifacts, "S3 bucket", f"{number:,} {'zip' if number == 1 else 'zips'} of code"
-        )
-    ]

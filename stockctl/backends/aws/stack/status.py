@@ -1,4 +1,4 @@
-"""The status of a stack: resources, health, drift."""
+"""The status of a pipeline on AWS: stack, drift, stream, functions, alarms, subscriptions, data."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -8,89 +8,72 @@ from botocore.exceptions import ClientError
 from stockctl.backends.aws.client import Client, Connection
 from stockctl.backends.aws.errors import error_code, translate_errors
 from stockctl.backends.aws.names import Names
-from stockctl.backends.aws.stack.cloudformation import Description
-from stockctl.backends.aws.stack.event_sources import mapping_states
-from stockctl.backends.aws.stack.events import PollInterval
+from stockctl.backends.aws.stack.cloudformation import Description, Stack
+from stockctl.backends.aws.stack.event_sources import trigger_states
 from stockctl.backends.aws.stack.lambda_code import Bundle, code_sha256
+from stockctl.backends.aws.stack.polling import PollInterval
 from stockctl.backends.aws.stack.retained_data import FAILED_BATCHES, QUARANTINE, count_data, describe_table
 from stockctl.backends.aws.stack.subscriptions import count_subscriptions
 from stockctl.errors import AwsError
 
-_LONGEST_SECONDS = 60.0
-
-
-def drifted_resources(cloudformation: Client, stack_id: str, pace: PollInterval) -> Sequence[str] | None:
-    """Return the resources that were changed or deleted outside of the stack; None when that takes too long.
-
-    Raises:
-        AwsError: CloudFormation cannot compare them.
-    """
-    with translate_errors():
-        detection = cloudformation.detect_stack_drift(StackName=stack_id)["StackDriftDetectionId"]
-    waited = 0.0
-    while waited < _LONGEST_SECONDS:
-        with translate_errors():
-            answer = cloudformation.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
-        if answer["DetectionStatus"] != "DETECTION_IN_PROGRESS":
-            return sorted(_differing(cloudformation, stack_id))
-        pace.wait()
-        waited += pace.interval
-    return None
-
-
-def _differing(cloudformation: Client, stack_id: str) -> list[str]:
-    differing: list[str] = []
-    arguments = {"StackName": stack_id, "StackResourceDriftStatusFilters": ["MODIFIED", "DELETED"]}
-    while True:
-        with translate_errors():
-            answer = cloudformation.describe_stack_resource_drifts(**arguments)
-        differing += [
-            f"{each['LogicalResourceId']} {each['StackResourceDriftStatus'].lower()}"
-            for each in answer["StackResourceDrifts"]
-        ]
-        if "NextToken" not in answer:
-            return differing
-        arguments["NextToken"] = answer["NextToken"]
-
-
 Fact = tuple[str, str | int]
 
-_ABSENT = ("ResourceNotFoundException", "NoSuchBucket", "NotFound", "NotFoundException")
+_DRIFT_TIMEOUT_SECONDS = 60.0
+_NOT_FOUND_CODES = ("ResourceNotFoundException", "NoSuchBucket", "NotFound", "NotFoundException")
+_DELETED = "gone: it was deleted outside of the stack"
 
 
-class StatusCollector:
-    """A look at every part of one pipeline.
+def stack_facts(
+    connection: Connection, names: Names, poll_interval: PollInterval, build_code: Callable[[], Bundle]
+) -> Sequence[Fact]:
+    """Return the state of the pipeline's resources, in display order; deleted ones are reported as such.
 
     Args:
         connection: to the account.
-        names: what things are called there.
-        found: the stack.
-        pace: how often to look at what is under way.
-        bundle: the code that is installed here.
+        names: names of the resources.
+        poll_interval: time between two requests while waiting.
+        build_code: builds the code of the functions, to compare it with what is deployed.
+
+    Raises:
+        AwsError: there is no stack, or a request to AWS fails.
     """
+    stack = Stack(connection.client("cloudformation"), names.stack, poll_interval)
+    description = stack.describe()
+    if description is None:
+        raise AwsError(
+            f"There is no stack {names.stack} in {names.region} (account {names.account}).",
+            "Run 'stockctl provision' first, or set aws.region to the region of the pipeline.",
+        )
+    facts: list[Fact] = [
+        ("account", f"{names.account}, {names.region}"),
+        ("stack", f"{names.stack}: {description.status}"),
+    ]
+    if description.must_be_deleted:
+        return facts
+    deployed = names.as_deployed(stack.physical_ids(description))
+    collector = _FactCollector(connection, deployed, description, poll_interval, build_code())
+    return facts + [(name, _or_deleted(read)) for name, read in collector.parts()]
+
+
+class _FactCollector:
+    """Reads the state of each part of one pipeline."""
 
     def __init__(
-        self, connection: Connection, names: Names, found: Description, pace: PollInterval, bundle: Bundle
+        self,
+        connection: Connection,
+        names: Names,
+        stack: Description,
+        poll_interval: PollInterval,
+        bundle: Bundle,
     ) -> None:
         self._connection = connection
         self._bundle = bundle
         self._names = names
-        self._found = found
-        self._pace = pace
+        self._stack = stack
+        self._poll_interval = poll_interval
 
-    def facts(self) -> list[Fact]:
-        """Return what there is to know, in the order to show it; a part that is gone is said to be.
-
-        Raises:
-            AwsError: AWS cannot be asked.
-        """
-        stack = f"{self._names.stack}: {self._found.status}"
-        facts: list[Fact] = [("account", f"{self._names.account}, {self._names.region}"), ("stack", stack)]
-        if self._found.dead:
-            return facts
-        return facts + [(what, _unless_gone(look)) for what, look in self._parts()]
-
-    def _parts(self) -> Iterator[tuple[str, Callable[[], str | int]]]:
+    def parts(self) -> Iterator[tuple[str, Callable[[], str | int]]]:
+        """Yield the name of each part and the function that reads it."""
         names = self._names
         yield "drift", self._drift
         yield "stream", self._stream
@@ -104,17 +87,19 @@ class StatusCollector:
         yield "failed batches", lambda: self._objects(FAILED_BATCHES)
 
     def _drift(self) -> str:
-        if not self._found.status.endswith("_COMPLETE"):
-            return f"not looked for while the stack is {self._found.status}"
-        differing = drifted_resources(
-            self._connection.client("cloudformation"), self._found.stack_id, self._pace
+        if not self._stack.status.endswith("_COMPLETE"):
+            return f"not checked while the stack is {self._stack.status}"
+        drifted = _drifted_resources(
+            self._connection.client("cloudformation"), self._stack.stack_id, self._poll_interval
         )
-        return "still being looked for" if differing is None else ", ".join(differing) or "none"
+        return "the check is still running" if drifted is None else ", ".join(drifted) or "none"
 
     def _stream(self) -> str:
         with translate_errors():
-            answer = self._connection.client("kinesis").describe_stream_summary(StreamName=self._names.stream)
-        stream: dict[str, Any] = answer["StreamDescriptionSummary"]
+            response = self._connection.client("kinesis").describe_stream_summary(
+                StreamName=self._names.stream
+            )
+        stream: dict[str, Any] = response["StreamDescriptionSummary"]
         mode = stream.get("StreamModeDetails", {}).get("StreamMode", "PROVISIONED")
         shards = stream["OpenShardCount"]
         return (
@@ -124,41 +109,69 @@ class StatusCollector:
 
     def _function(self, name: str) -> str:
         functions = self._connection.client("lambda")
-        code = (
-            "as installed here" if code_sha256(functions, name) == self._bundle.sha256 else "other than here"
-        )
-        return f"{name}: trigger {', '.join(mapping_states(functions, name)) or 'gone'}, code {code}"
+        is_current = code_sha256(functions, name) == self._bundle.sha256
+        triggers = ", ".join(trigger_states(functions, name)) or "gone"
+        return f"{name}: trigger {triggers}, code {'as installed here' if is_current else 'other than here'}"
 
     def _alarms(self) -> str:
         cloudwatch = self._connection.client("cloudwatch")
-        ringing: list[str] = []
+        active: list[str] = []
         with translate_errors():
             for function in self._names.functions:
-                answer = cloudwatch.describe_alarms(AlarmNamePrefix=f"{function}-", StateValue="ALARM")
-                ringing += [alarm["AlarmName"] for alarm in answer["MetricAlarms"]]
-        return ", ".join(ringing) or "none"
+                response = cloudwatch.describe_alarms(AlarmNamePrefix=f"{function}-", StateValue="ALARM")
+                active += [alarm["AlarmName"] for alarm in response["MetricAlarms"]]
+        return ", ".join(active) or "none"
 
     def _subscriptions(self) -> str:
-        return str(count_subscriptions(self._connection.client("sns"), self._found.outputs["AlertTopicArn"]))
+        return str(count_subscriptions(self._connection.client("sns"), self._stack.outputs["AlertTopicArn"]))
 
-    def _items(self, name: str) -> str:
-        table = describe_table(self._connection.client("dynamodb"), name)
-        if table is None:
-            return _GONE
-        return f"about {table['ItemCount']:,} (DynamoDB counts every six hours)"
+    def _items(self, table: str) -> str:
+        description = describe_table(self._connection.client("dynamodb"), table)
+        if description is None:
+            return _DELETED
+        return f"about {description['ItemCount']:,} (DynamoDB counts every six hours)"
 
     def _objects(self, prefix: str) -> int:
         return count_data(self._connection.client("s3"), self._names.bucket, self._names.account, prefix)
 
 
-_GONE = "gone: it was deleted outside of the stack"
-
-
-def _unless_gone(look: Callable[[], str | int]) -> str | int:
+def _or_deleted(read: Callable[[], str | int]) -> str | int:
     try:
-        return look()
+        return read()
     except AwsError as error:
         cause = error.__cause__
-        if isinstance(cause, ClientError) and error_code(cause) in _ABSENT:
-            return _GONE
+        if isinstance(cause, ClientError) and error_code(cause) in _NOT_FOUND_CODES:
+            return _DELETED
         raise
+
+
+def _drifted_resources(
+    cloudformation: Client, stack_id: str, poll_interval: PollInterval
+) -> Sequence[str] | None:
+    """Return the resources that were changed or deleted outside of the stack; None if it takes too long."""
+    with translate_errors():
+        detection = cloudformation.detect_stack_drift(StackName=stack_id)["StackDriftDetectionId"]
+    waited = 0.0
+    while waited < _DRIFT_TIMEOUT_SECONDS:
+        with translate_errors():
+            response = cloudformation.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
+        if response["DetectionStatus"] != "DETECTION_IN_PROGRESS":
+            return sorted(_read_drifts(cloudformation, stack_id))
+        poll_interval.wait()
+        waited += poll_interval.interval
+    return None
+
+
+def _read_drifts(cloudformation: Client, stack_id: str) -> list[str]:
+    drifts: list[str] = []
+    arguments = {"StackName": stack_id, "StackResourceDriftStatusFilters": ["MODIFIED", "DELETED"]}
+    while True:
+        with translate_errors():
+            response = cloudformation.describe_stack_resource_drifts(**arguments)
+        drifts += [
+            f"{drift['LogicalResourceId']} {drift['StackResourceDriftStatus'].lower()}"
+            for drift in response["StackResourceDrifts"]
+        ]
+        if "NextToken" not in response:
+            return drifts
+        arguments["NextToken"] = response["NextToken"]

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from stockctl.backends.aws.stack.changes import Change, describe
+from stockctl.backends.aws.stack.changes import describe
+from stockctl.backends.base import Step
 from support.aws.template import names
 
 
@@ -22,7 +23,7 @@ def detail(
     return {"Target": target, "Evaluation": evaluation, **({"ChangeSource": "DirectModification"} | source)}
 
 
-def described(one: dict[str, Any], before: dict[str, str], after: dict[str, str]) -> Change:
+def described(one: dict[str, Any], before: dict[str, str], after: dict[str, str]) -> Step:
     """Return the description of a single change."""
     (only,) = describe([one], names(), before, after)
     return only
@@ -38,9 +39,7 @@ def test_a_changed_parameter_shows_both_values() -> None:
 
     found = described(one, {"MemoryMb": "512", "SmaShort": "5"}, {"MemoryMb": "1024", "SmaShort": "3"})
 
-    assert found == Change(
-        "update", "IngestFunction", "Lambda function", "MemoryMb 512 → 1024, SmaShort 5 → 3"
-    )
+    assert found == Step("update", "IngestFunction", "Lambda function", "MemoryMb 512 → 1024, SmaShort 5 → 3")
 
 
 def test_new_code_is_called_new_code() -> None:
@@ -61,7 +60,7 @@ def test_what_only_may_follow_is_kept_apart() -> None:
                   "CausingEntity": "Stream.Arn"}],
     )  # fmt: skip
 
-    assert described(one, {}, {}) == Change("maybe", "IngestRole", "IAM role", "Policies")
+    assert described(one, {}, {}) == Step("maybe", "IngestRole", "IAM role", "Policies")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_what_only_may_follow_is_kept_apart() -> None:
         ("AWS::S3::Bucket", "kept: the bucket stays, outside of the stack"),
         ("AWS::Logs::LogGroup", "its log lines are lost"),
         ("AWS::SNS::Topic", "subscriptions made by hand are lost"),
-        ("AWS::Athena::WorkGroup", "the history of its queries is lost"),
+        ("AWS::Athena::WorkGroup", "its query history is lost"),
         ("AWS::IAM::Role", ""),
     ],
 )
@@ -114,7 +113,7 @@ def test_what_is_adopted_and_what_is_new_is_named() -> None:
     unnamed = change("Add", "IngestRole", "AWS::IAM::Role")
 
     assert described(adopted, {}, {}).detail == "takes stock-market-data into the stack as it is"
-    assert described(new, {}, {}) == Change("create", "Stream", "Kinesis stream", "stock-market-stream")
+    assert described(new, {}, {}) == Step("create", "Stream", "Kinesis stream", "stock-market-stream")
     assert described(unnamed, {}, {}).detail == ""
 
 

@@ -4,11 +4,12 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
+import stockctl.functions
 from stockctl.backends.aws.stack import cost
 from stockctl.backends.aws.stack.cost import estimate
 from support.aws.template import resources, settings
 
-FUNCTIONS = Path(cost.__file__).parent.parent / "functions"
+FUNCTIONS = Path(stockctl.functions.__file__).parent
 
 
 def cents(amount: Decimal) -> Decimal:

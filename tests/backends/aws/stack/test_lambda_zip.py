@@ -114,10 +114,10 @@ def test_it_holds_what_the_handlers_import_and_nothing_else() -> None:
     rooms = {name.split("/")[1] for name in names() if name.startswith("stockctl/")}
 
     assert tops == {"stockctl", "aws_lambda_powertools", "typing_extensions.py", "tzdata"}
-    assert rooms == {"__init__.py", "errors.py", "market", "pipeline", "functions", "aws"}
+    assert rooms == {"__init__.py", "errors.py", "retry.py", "market", "pipeline", "functions", "backends"}
     assert not [name for name in names() if name.endswith((".pyc", ".js", ".css", ".yaml", ".typed"))]
     assert "tzdata/zoneinfo/America/New_York" in names()
-    assert "stockctl/aws/pipeline.py" not in names()
+    assert "stockctl/backends/aws/backend.py" not in names()
 
 
 def test_imported_alone_it_needs_only_boto3(tmp_path: Path) -> None:
@@ -167,5 +167,7 @@ def test_a_missing_distribution_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     """Without powertools the message says what is missing and how to get it."""
     monkeypatch.setitem(lambda_code._DISTRIBUTIONS, "no-such-distribution", "x/")
 
-    with pytest.raises(AwsError, match="no-such-distribution, which the functions need, is not installed"):
+    with pytest.raises(
+        AwsError, match="no-such-distribution, which the Lambda functions need, is not installed"
+    ):
         build()

@@ -135,9 +135,9 @@ def operations() -> dict[str, set[str]]:
 
 
 def called() -> set[str]:
-    """Return the calls that the source of ``aws`` names, as methods of clients or for a paginator."""
+    """Return the calls that the source of ``aws`` names: methods of clients, paginators, waiters."""
     found: set[str] = set()
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Attribute):
                 found |= operations().get(node.attr, set())
@@ -145,6 +145,20 @@ def called() -> set[str]:
                 argument = node.args[0]
                 assert isinstance(argument, ast.Constant), f"{path}: the operation must be written out"
                 found |= operations()[argument.value]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "wait_for":
+                argument = node.args[1]
+                assert isinstance(argument, ast.Constant), f"{path}: the waiter must be written out"
+                found |= waiters()[argument.value]
+    return found
+
+
+@cache
+def waiters() -> dict[str, set[str]]:
+    """Return the calls that each waiter may mean."""
+    found: dict[str, set[str]] = {}
+    for service in ("cloudformation", "dynamodb", "lambda"):
+        for name, waiter in Loader().load_service_model(service, "waiters-2")["waiters"].items():
+            found.setdefault(xform_name(name), set()).add(f"{service}:{waiter['operation']}")
     return found
 
 

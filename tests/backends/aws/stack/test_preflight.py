@@ -180,7 +180,9 @@ def test_what_stands_in_the_way_of_a_stack_is_found(aws_account: str) -> None:
     stack = by_check(preflight(SETTINGS, connect_to_ministack))["stack"]
 
     assert not stack.fine
-    assert stack.found == "The table stock-market-data exists, and stockctl did not make it: its key is (id)."
+    assert (
+        stack.found == "The table stock-market-data exists, and stockctl did not create it: its key is (id)."
+    )
     assert "project.name" in stack.hint
 
 

@@ -42,7 +42,7 @@ def deployed(aws_account: str) -> dict[str, str]:
     """A pipeline whose triggers rest, and the names of its roles by stage."""
     pipeline = open_pipeline(project={"name": PROJECT}, alerts={"max_age": "0"})
     pipeline.provision(yes, quiet)
-    set_enabled(connect().client("lambda"), pipeline.names, quiet, pipeline._pace, on=False)
+    set_enabled(connect().client("lambda"), pipeline.names, quiet, pipeline._poll_interval, on=False)
     stack = connect().client("cloudformation").list_stack_resources(StackName=pipeline.names.stack)
     physical_ids = {
         each["LogicalResourceId"]: each["PhysicalResourceId"] for each in stack["StackResourceSummaries"]

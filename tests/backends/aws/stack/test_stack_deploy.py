@@ -36,12 +36,12 @@ def test_changed_code_is_deployed_and_nothing_else() -> None:
     outcome = open_pipeline(code=changed_code, anomaly={"threshold_percent": 1}).deploy(quiet)
 
     assert deployed() == {changed_code().sha256}
-    changed = {change.resource: change.detail for change in outcome.changes if change.action == "update"}
+    changed = {change.resource: change.detail for change in outcome.steps if change.action == "update"}
     assert changed == {"IngestFunction": "new code", "TrendFunction": "new code"}
     function = connect().client("lambda").get_function_configuration(FunctionName=FUNCTIONS[0])
     assert function["Environment"]["Variables"]["THRESHOLD_PERCENT"] == "5"
     assert holdings(connect()) == before
-    assert open_pipeline(code=changed_code).plan(quiet).changes == ()
+    assert open_pipeline(code=changed_code).plan(quiet).steps == ()
 
 
 def test_the_same_code_is_not_deployed_again() -> None:
@@ -51,7 +51,7 @@ def test_the_same_code_is_not_deployed_again() -> None:
 
     outcome = open_pipeline().deploy(seen.append)
 
-    assert outcome.changes == []
+    assert outcome.steps == []
     assert [progress.status for progress in seen] == ["up to date"]
 
     # A function that somebody gave other code by hand gets it back, and deploy says which.
@@ -60,7 +60,7 @@ def test_the_same_code_is_not_deployed_again() -> None:
     outcome = open_pipeline().deploy(quiet)
 
     assert deployed() == {installed_code().sha256}
-    assert [(change.resource, change.detail) for change in outcome.changes] == [
+    assert [(change.resource, change.detail) for change in outcome.steps] == [
         (FUNCTIONS[1], "code as the stack has it")
     ]
 
@@ -70,7 +70,7 @@ def test_deploy_needs_a_pipeline() -> None:
     with pytest.raises(AwsError) as refused:
         open_pipeline().deploy(quiet)
 
-    assert refused.value.message == "There is no stack stockctl in eu-west-1 to bring code to."
+    assert refused.value.message == "There is no stack stockctl in eu-west-1 to deploy code to."
     assert refused.value.hint == "Run 'stockctl provision' first."
     assert not any(holdings(connect()).values())
 
@@ -84,7 +84,7 @@ def test_status_tells_how_the_parts_are(aws_account: str) -> None:
     for key in ("quarantine/a.json", "quarantine/b.json", "aws/lambda/c"):
         s3.put_object(Bucket=pipeline.names.bucket, Key=key, Body=b"{}")
 
-    facts = dict(pipeline.status())
+    facts = dict(pipeline.status().facts)
 
     assert facts.pop("quotes") == facts.pop("alerts") == "about 0 (DynamoDB counts every six hours)"
     assert facts == {
@@ -104,7 +104,7 @@ def test_status_tells_how_the_parts_are(aws_account: str) -> None:
     connect().client("kinesis").delete_stream(StreamName="stock-market-stream")
     connect().client("lambda").delete_function(FunctionName=FUNCTIONS[0])
 
-    facts = dict(pipeline.status())
+    facts = dict(pipeline.status().facts)
 
     assert facts["ingest"] == "gone: it was deleted outside of the stack"
     assert facts["stream"] == "gone: it was deleted outside of the stack"

@@ -15,7 +15,8 @@ from stockctl.backends.aws.stack.cloudformation import (
     Description,
     Stack,
 )
-from stockctl.backends.aws.stack.events import PollInterval, StackEvent
+from stockctl.backends.aws.stack.events import StackEvent
+from stockctl.backends.aws.stack.polling import PollInterval
 from stockctl.errors import AwsError
 from support.aws.moto_account import CREDENTIALS
 
@@ -91,7 +92,8 @@ def test_the_first_failure_is_named_and_cancelled_ones_are_not(cloudformation: S
         "Workgroup: No such bucket."
     )
     assert refused.value.hint == (
-        "Everything is as it was before. Once the cause is gone, run the command again: it goes on from here."
+        "Everything is as it was before. "
+        "Remove the cause, then run the command again: it continues from here."
     )
     assert [each.status for each in seen] == [e["ResourceStatus"] for e in [*begun, *failed, ended]]
 
@@ -153,7 +155,7 @@ def test_a_stack_that_cannot_be_deleted_names_the_resource(cloudformation: Stubb
     assert refused.value.message == (
         "The stack stockctl could not be deleted. Workgroup: WorkGroup stockctl is not empty."
     )
-    assert refused.value.hint == "Once the cause is gone, run the command again: it goes on from here."
+    assert refused.value.hint == "Remove the cause, then run the command again: it continues from here."
 
 
 def refuse(stubber: Stubber, reason: str, problems: list[dict[str, Any]]) -> None:
@@ -176,10 +178,10 @@ def test_a_refused_change_set_tells_what_the_checks_found(cloudformation: Stubbe
     refuse(cloudformation, "Validation failed.", [problem])
 
     with pytest.raises(AwsError) as refused:
-        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).propose(ChangeRequest("UPDATE", []))
+        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).create(ChangeRequest("UPDATE", []))
 
     assert refused.value.message == (
-        "CloudFormation refuses the changes to the stack stockctl: DataBucket: The name exists already."
+        "CloudFormation rejects the changes to the stack stockctl: DataBucket: The name exists already."
     )
 
 
@@ -188,7 +190,7 @@ def test_a_refused_change_set_without_checks_tells_the_reason(cloudformation: St
     refuse(cloudformation, "Parameters: [X] must have values", [])
 
     with pytest.raises(AwsError, match=r"stack stockctl: Parameters: \[X\] must have values"):
-        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).propose(ChangeRequest("UPDATE", []))
+        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).create(ChangeRequest("UPDATE", []))
 
 
 def test_a_change_set_without_changes_is_no_failure(cloudformation: Stubber) -> None:
@@ -201,7 +203,7 @@ def test_a_change_set_without_changes_is_no_failure(cloudformation: Stubber) -> 
     cloudformation.add_response("delete_change_set", {}, {"ChangeSetName": CHANGE_SET})
 
     assert (
-        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).propose(ChangeRequest("UPDATE", []))
+        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).create(ChangeRequest("UPDATE", []))
         is None
     )
 
@@ -210,6 +212,7 @@ def test_a_long_change_set_is_read_to_its_end(cloudformation: Stubber) -> None:
     """All pages, in order, after it was awaited."""
     cloudformation.add_response("create_change_set", {"Id": CHANGE_SET, "StackId": STACK_ID})
     cloudformation.add_response("describe_change_set", {"Status": "CREATE_IN_PROGRESS", "Changes": []})
+    cloudformation.add_response("describe_change_set", {"Status": "CREATE_COMPLETE", "Changes": []})
     for token, name in (("next", "A"), ("", "B")):
         page: dict[str, Any] = {
             "Status": "CREATE_COMPLETE", "ChangeSetId": CHANGE_SET,
@@ -217,9 +220,7 @@ def test_a_long_change_set_is_read_to_its_end(cloudformation: Stubber) -> None:
         }  # fmt: skip
         cloudformation.add_response("describe_change_set", page | ({"NextToken": token} if token else {}))
 
-    proposal = ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).propose(
-        ChangeRequest("UPDATE", [])
-    )
+    proposal = ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).create(ChangeRequest("UPDATE", []))
 
     assert proposal is not None
     assert [each["LogicalResourceId"] for each in proposal.resource_changes] == ["A", "B"]
@@ -244,4 +245,4 @@ def test_a_refused_call_is_explained(cloudformation: Stubber, code: str, message
     cloudformation.add_client_error("create_change_set", code, message)
 
     with pytest.raises(AwsError, match=words):
-        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).propose(ChangeRequest("UPDATE", []))
+        ChangeSetClient(cloudformation.client, "stockctl", AT_ONCE).create(ChangeRequest("UPDATE", []))

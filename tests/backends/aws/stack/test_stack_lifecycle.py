@@ -5,30 +5,30 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from stockctl.backends.aws.pipeline import AwsPipeline
+from stockctl.backends.aws.backend import AwsBackend
 from stockctl.backends.aws.stack.events import StackEvent
 from stockctl.errors import AwsError
 from support.aws.ministack_server import REGION, MiniStack, client_of
-from support.aws.stacks import connect, holdings, open_pipeline, quiet, uncounted, yes
+from support.aws.stacks import connect, holdings, open_pipeline, quiet, yes
 from support.cli.command import SECONDS
 
 pytestmark = pytest.mark.usefixtures("aws_account")
 
 
 @pytest.fixture
-def pipeline() -> AwsPipeline:
+def pipeline() -> AwsBackend:
     """A pipeline with the settings as they come."""
     return open_pipeline()
 
 
-def test_a_plan_shows_everything_and_leaves_nothing(pipeline: AwsPipeline) -> None:
+def test_a_plan_shows_everything_and_leaves_nothing(pipeline: AwsBackend) -> None:
     """Neither stack, change set nor upload remains of a plan for an empty account."""
     before = holdings(connect())
 
     plan = pipeline.plan(quiet)
 
-    created = {change.resource: change for change in plan.changes}
-    assert {change.action for change in plan.changes} == {"create"}
+    created = {change.resource: change for change in plan.steps}
+    assert {change.action for change in plan.steps} == {"create"}
     assert created["Stream"].kind == "Kinesis stream"
     assert created["Stream"].detail == "stock-market-stream"
     assert created["DataBucket"].detail == pipeline.names.bucket
@@ -37,7 +37,7 @@ def test_a_plan_shows_everything_and_leaves_nothing(pipeline: AwsPipeline) -> No
     assert not any(before.values())
 
 
-def test_provision_makes_what_the_outputs_name(pipeline: AwsPipeline) -> None:
+def test_provision_makes_what_the_outputs_name(pipeline: AwsBackend) -> None:
     """Every output is the name of something that is there, and progress named each resource."""
     seen: list[StackEvent] = []
 
@@ -53,11 +53,11 @@ def test_provision_makes_what_the_outputs_name(pipeline: AwsPipeline) -> None:
     assert held["athena"] == [outputs["Workgroup"]]
     assert len(held["cloudwatch"]) == 8
     complete = {progress.resource for progress in seen if progress.status == "CREATE_COMPLETE"}
-    assert {change.resource for change in outcome.changes} <= complete
+    assert {change.resource for change in outcome.steps} <= complete
     assert seen[0].status == "uploaded"
 
 
-def test_provision_again_changes_nothing(pipeline: AwsPipeline) -> None:
+def test_provision_again_changes_nothing(pipeline: AwsBackend) -> None:
     """A second run asks nobody and touches nothing."""
     first = pipeline.provision(yes, quiet)
     seen: list[StackEvent] = []
@@ -67,13 +67,13 @@ def test_provision_again_changes_nothing(pipeline: AwsPipeline) -> None:
 
     second = pipeline.provision(never, seen.append)
 
-    assert second.changes == []
+    assert second.steps == []
     assert second.outputs == first.outputs
     assert seen == []
-    assert pipeline.plan(quiet).changes == ()
+    assert pipeline.plan(quiet).steps == ()
 
 
-def test_who_does_not_agree_gets_nothing(pipeline: AwsPipeline) -> None:
+def test_who_does_not_agree_gets_nothing(pipeline: AwsBackend) -> None:
     """Declined, nothing is left: no change set, no stack under review, no upload."""
     asked = []
 
@@ -81,12 +81,12 @@ def test_who_does_not_agree_gets_nothing(pipeline: AwsPipeline) -> None:
         asked.append(plan)
         return False
 
-    assert pipeline.provision(no, quiet).changes == ()
+    assert pipeline.provision(no, quiet).steps == ()
     assert len(asked) == 1
     assert not any(holdings(connect()).values())
 
 
-def test_an_interrupt_while_asking_leaves_nothing(pipeline: AwsPipeline) -> None:
+def test_an_interrupt_while_asking_leaves_nothing(pipeline: AwsBackend) -> None:
     """Ctrl-C at the question is as good as no."""
 
     def interrupted(plan: object) -> bool:
@@ -98,7 +98,7 @@ def test_an_interrupt_while_asking_leaves_nothing(pipeline: AwsPipeline) -> None
     assert not any(holdings(connect()).values())
 
 
-def test_an_interrupt_under_way_is_picked_up(pipeline: AwsPipeline) -> None:
+def test_an_interrupt_under_way_is_picked_up(pipeline: AwsBackend) -> None:
     """CloudFormation goes on after Ctrl-C; the next run finds all done."""
 
     def interrupt(progress: StackEvent) -> None:
@@ -110,10 +110,10 @@ def test_an_interrupt_under_way_is_picked_up(pipeline: AwsPipeline) -> None:
     outcome = pipeline.provision(yes, quiet)
 
     assert outcome.outputs["StreamName"] == "stock-market-stream"
-    assert pipeline.plan(quiet).changes == ()
+    assert pipeline.plan(quiet).steps == ()
 
 
-def test_a_changed_configuration_is_planned_applied_and_seen(pipeline: AwsPipeline) -> None:
+def test_a_changed_configuration_is_planned_applied_and_seen(pipeline: AwsBackend) -> None:
     """Shards and threshold: the plan names old and new value, the account has the new one."""
     pipeline.provision(yes, quiet)
     changed = open_pipeline(
@@ -122,17 +122,17 @@ def test_a_changed_configuration_is_planned_applied_and_seen(pipeline: AwsPipeli
         table={"ttl_days": 30},
     )
 
-    planned = {change.resource: change for change in changed.plan(quiet).changes}
+    planned = {change.resource: change for change in changed.plan(quiet).steps}
     outcome = changed.provision(yes, quiet)
 
     assert planned["Stream"].action == "update"
     assert "ShardCount 1 → 2" in planned["Stream"].detail
     assert planned["IngestFunction"].detail == "ThresholdPercent 5 → 2.5, TtlDays 0 → 30"
     assert planned["QuotesTable"].data == "quotes stored from now on are deleted after 30 days"
-    assert [change.resource for change in outcome.changes] == list(planned)
+    assert [change.resource for change in outcome.steps] == list(planned)
     function = connect().client("lambda").get_function_configuration(FunctionName="stock-market-ingest")
     assert function["Environment"]["Variables"]["THRESHOLD_PERCENT"] == "2.5"
-    assert changed.plan(quiet).changes == ()
+    assert changed.plan(quiet).steps == ()
 
 
 def test_a_shorter_retention_is_said_to_lose_data() -> None:
@@ -143,7 +143,7 @@ def test_a_shorter_retention_is_said_to_lose_data() -> None:
 
     plan = open_pipeline(archive={"retention_days": 10}, logs={"retention_days": 7}).plan(quiet)
 
-    data = {change.resource: change.data for change in plan.changes if change.data}
+    data = {change.resource: change.data for change in plan.steps if change.data}
     assert data == {
         "Stream": "records older than 24 hours are lost",
         "DataBucket": "raw quotes older than 10 days are deleted",
@@ -152,12 +152,12 @@ def test_a_shorter_retention_is_said_to_lose_data() -> None:
     }
 
 
-def test_renaming_what_holds_data_keeps_the_old_one(pipeline: AwsPipeline) -> None:
+def test_renaming_what_holds_data_keeps_the_old_one(pipeline: AwsBackend) -> None:
     """A table of another name is a new table; the old one stays, and the plan says both."""
     pipeline.provision(yes, quiet)
     renamed = open_pipeline(table={"name": "prices"})
 
-    planned = {change.resource: change for change in renamed.plan(quiet).changes}
+    planned = {change.resource: change for change in renamed.plan(quiet).steps}
     renamed.provision(yes, quiet)
 
     assert planned["QuotesTable"].action == "replace"
@@ -173,12 +173,12 @@ def test_two_projects_share_an_account() -> None:
 
     two.provision(yes, quiet)
     assert holdings(connect())["kinesis"] == ["beta-stock-market-stream", "stock-market-stream"]
-    two.teardown(keep_data=False, report=quiet, deleted=uncounted)
+    two.teardown(keep_data=False, report=quiet)
 
     assert holdings(connect()) == alone
 
 
-def test_provision_waits_for_what_is_under_way(pipeline: AwsPipeline) -> None:
+def test_provision_waits_for_what_is_under_way(pipeline: AwsBackend) -> None:
     """An update that somebody else has begun is waited for, not run into."""
     pipeline.provision(yes, quiet)
     begin_an_update_that_waits(pipeline.names.stack)
@@ -191,11 +191,11 @@ def test_provision_waits_for_what_is_under_way(pipeline: AwsPipeline) -> None:
 
     outcome = open_pipeline(anomaly={"threshold_percent": 3}).provision(yes, report)
 
-    assert seen[0] == StackEvent("stockctl", "UPDATE_IN_PROGRESS", "waiting for what is under way")
-    assert "IngestFunction" in {change.resource for change in outcome.changes}
+    assert seen[0] == StackEvent("stockctl", "UPDATE_IN_PROGRESS", "waiting for the running operation")
+    assert "IngestFunction" in {change.resource for change in outcome.steps}
 
 
-def test_a_stack_that_failed_to_come_to_life_is_made_anew(pipeline: AwsPipeline) -> None:
+def test_a_stack_that_failed_to_come_to_life_is_made_anew(pipeline: AwsBackend) -> None:
     """From ROLLBACK_COMPLETE: the plan says that it goes first, and the run needs no help."""
     athena = connect().client("athena")
     athena.create_work_group(Name="stockctl")
@@ -207,14 +207,14 @@ def test_a_stack_that_failed_to_come_to_life_is_made_anew(pipeline: AwsPipeline)
     plan = pipeline.plan(quiet)
     outcome = pipeline.provision(yes, quiet)
 
-    assert plan.changes[0][:2] == ("delete", "stockctl")
-    assert plan.changes[0].detail == "it is ROLLBACK_COMPLETE"
-    assert {change.action for change in plan.changes[1:]} == {"create", "adopt"}
+    assert plan.steps[0][:2] == ("delete", "stockctl")
+    assert plan.steps[0].detail == "it is ROLLBACK_COMPLETE"
+    assert {change.action for change in plan.steps[1:]} == {"create", "adopt"}
     assert outcome.outputs["Workgroup"] == "stockctl"
     assert holdings(connect())["cloudformation"] == ["stockctl"]
 
 
-def test_a_failing_update_is_undone_and_explained(pipeline: AwsPipeline) -> None:
+def test_a_failing_update_is_undone_and_explained(pipeline: AwsBackend) -> None:
     """The message names the resource and the reason, and everything is as it was."""
     pipeline.provision(yes, quiet)
     connect().client("athena").create_work_group(Name="taken")
@@ -230,7 +230,7 @@ def test_a_failing_update_is_undone_and_explained(pipeline: AwsPipeline) -> None
     assert failed.value.hint.startswith("Everything is as it was before.")
     function = connect().client("lambda").get_function_configuration(FunctionName="stock-market-ingest")
     assert function["Environment"]["Variables"]["THRESHOLD_PERCENT"] == "5"
-    assert pipeline.plan(quiet).changes == ()
+    assert pipeline.plan(quiet).steps == ()
 
 
 def test_a_bucket_name_of_another_account_is_refused_by_name(ministack: MiniStack, aws_account: str) -> None:

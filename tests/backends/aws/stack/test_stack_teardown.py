@@ -4,11 +4,12 @@ import time
 
 import pytest
 
-from stockctl.backends.aws.pipeline import AwsPipeline
+from stockctl.backends.aws.backend import AwsBackend
 from stockctl.backends.aws.stack.events import StackEvent
+from stockctl.backends.aws.stack.teardown import DeletedObjects
 from stockctl.errors import AwsError
 from support.aws.ministack_server import REGION
-from support.aws.stacks import connect, holdings, open_pipeline, quiet, uncounted, yes
+from support.aws.stacks import connect, holdings, open_pipeline, quiet, yes
 from support.cli.command import SECONDS
 
 pytestmark = pytest.mark.usefixtures("aws_account")
@@ -17,7 +18,7 @@ KEYS = ("raw-data/A/1.json", "raw-data/A/2.json", "quarantine/a.json", "aws/lamb
 
 
 @pytest.fixture
-def pipeline() -> AwsPipeline:
+def pipeline() -> AwsBackend:
     """A pipeline that stands, and holds an object of each kind and one quote."""
     made = open_pipeline(functions={"timeout_seconds": 20})  # one that hangs is soon begun anew
     made.provision(yes, quiet)
@@ -47,12 +48,12 @@ def await_trend() -> None:
     raise AssertionError(f"the trend function did not end well: {events}, {mappings}")
 
 
-def take_down(pipeline: AwsPipeline, *, keep_data: bool = False) -> list[str]:
+def take_down(pipeline: AwsBackend, *, keep_data: bool = False) -> list[str]:
     """Take it down and return what was left."""
-    return list(pipeline.teardown(keep_data=keep_data, report=quiet, deleted=uncounted))
+    return list(pipeline.teardown(keep_data=keep_data, report=quiet))
 
 
-def test_teardown_leaves_an_empty_account(pipeline: AwsPipeline) -> None:
+def test_teardown_leaves_an_empty_account(pipeline: AwsBackend) -> None:
     """Old versions, failed batches, subscriptions made by hand: service by service nothing is left."""
     s3 = connect().client("s3")
     bucket = pipeline.names.bucket
@@ -62,13 +63,13 @@ def test_teardown_leaves_an_empty_account(pipeline: AwsPipeline) -> None:
     sns = connect().client("sns")
     topic = next(arn for arn in holdings(connect())["sns"] if arn.endswith("stock-market-alerts"))
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="somebody@example.com")
-    seen: list[StackEvent] = []
-    counts: list[int] = []
+    seen: list[object] = []
 
-    left = pipeline.teardown(keep_data=False, report=seen.append, deleted=counts.append)
+    left = pipeline.teardown(keep_data=False, report=seen.append)
 
     assert left == []
     assert {service: held for service, held in holdings(connect()).items() if held} == {}
+    counts = [event.total for event in seen if isinstance(event, DeletedObjects)]
     assert counts == sorted(counts)
     assert counts[-1] == len(KEYS) + 2 + 1  # another version, a deletion marker, and the code
     assert StackEvent("stock-market-ingest", "trigger", "Enabled → Disabled") in seen
@@ -77,7 +78,7 @@ def test_teardown_leaves_an_empty_account(pipeline: AwsPipeline) -> None:
     assert take_down(pipeline) == []
 
 
-def test_the_plan_counts_what_would_go(pipeline: AwsPipeline) -> None:
+def test_the_plan_counts_what_would_go(pipeline: AwsBackend) -> None:
     """Objects by kind, items, zips; what holds data is marked as lost or kept."""
     gone = {change.resource: change for change in pipeline.plan_teardown(keep_data=False)}
     kept = {change.resource: change for change in pipeline.plan_teardown(keep_data=True)}
@@ -93,7 +94,7 @@ def test_the_plan_counts_what_would_go(pipeline: AwsPipeline) -> None:
     assert holdings(connect())["cloudformation"] == ["stockctl"]
 
 
-def test_kept_data_is_adopted_by_the_next_pipeline(pipeline: AwsPipeline) -> None:
+def test_kept_data_is_adopted_by_the_next_pipeline(pipeline: AwsBackend) -> None:
     """Bucket and tables stay as they are; a later provision says that it takes them over, and does."""
     left = take_down(pipeline, keep_data=True)
     names = pipeline.names
@@ -102,7 +103,7 @@ def test_kept_data_is_adopted_by_the_next_pipeline(pipeline: AwsPipeline) -> Non
     assert held == {"dynamodb": [names.alerts_table, names.table], "s3": [names.bucket]}
     assert pipeline.plan_teardown(keep_data=True) == ()
 
-    changes = pipeline.plan(quiet).changes
+    changes = pipeline.plan(quiet).steps
     adopted = {change.resource: change.detail for change in changes if change.action == "adopt"}
     pipeline.provision(yes, quiet)
 
@@ -114,13 +115,13 @@ def test_kept_data_is_adopted_by_the_next_pipeline(pipeline: AwsPipeline) -> Non
     listed = connect().client("s3").list_objects_v2(Bucket=names.bucket)["Contents"]
     assert sorted(each["Key"] for each in listed) == sorted(KEYS)
     assert connect().client("dynamodb").scan(TableName=names.table)["Count"] == 1
-    assert pipeline.plan(quiet).changes == ()
+    assert pipeline.plan(quiet).steps == ()
     await_trend()  # The new trigger reads the kept table's stream from its beginning.
     take_down(pipeline)
     assert not any(holdings(connect()).values())
 
 
-def test_kept_data_can_be_removed_later(pipeline: AwsPipeline) -> None:
+def test_kept_data_can_be_removed_later(pipeline: AwsBackend) -> None:
     """Without a stack, teardown still finds what an earlier one kept."""
     take_down(pipeline, keep_data=True)
 
@@ -132,7 +133,7 @@ def test_kept_data_can_be_removed_later(pipeline: AwsPipeline) -> None:
     assert not any(holdings(connect()).values())
 
 
-def test_what_stockctl_did_not_write_is_left_and_named(pipeline: AwsPipeline) -> None:
+def test_what_stockctl_did_not_write_is_left_and_named(pipeline: AwsBackend) -> None:
     """A bucket with a stranger's object in it loses ours and stays."""
     bucket = pipeline.names.bucket
     connect().client("s3").put_object(Bucket=bucket, Key="thesis/final.pdf", Body=b"years of work")
@@ -145,11 +146,11 @@ def test_what_stockctl_did_not_write_is_left_and_named(pipeline: AwsPipeline) ->
     assert {service: held for service, held in holdings(connect()).items() if held} == {"s3": [bucket]}
     listed = connect().client("s3").list_objects_v2(Bucket=bucket)["Contents"]
     assert [each["Key"] for each in listed] == ["thesis/final.pdf"]
-    with pytest.raises(AwsError, match="holds what stockctl did not write: thesis/"):
+    with pytest.raises(AwsError, match="holds objects that stockctl did not write: thesis/"):
         pipeline.plan(quiet)
 
 
-def test_an_interrupted_teardown_can_be_undone(pipeline: AwsPipeline) -> None:
+def test_an_interrupted_teardown_can_be_undone(pipeline: AwsBackend) -> None:
     """Ctrl-C after the triggers were disabled: provision enables them again."""
 
     def interrupt(progress: StackEvent) -> None:
@@ -160,9 +161,9 @@ def test_an_interrupted_teardown_can_be_undone(pipeline: AwsPipeline) -> None:
 
     switched: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        pipeline.teardown(keep_data=False, report=interrupt, deleted=uncounted)
+        pipeline.teardown(keep_data=False, report=interrupt)
 
-    changes = pipeline.provision(yes, quiet).changes
+    changes = pipeline.provision(yes, quiet).steps
 
     assert [(change.resource, change.detail) for change in changes] == [
         ("stock-market-ingest", "Disabled → Enabled")
@@ -184,7 +185,7 @@ def test_a_table_of_somebody_else_is_not_adopted() -> None:
         open_pipeline().provision(yes, quiet)
 
     assert refused.value.message == (
-        "The table stock-market-data exists, and stockctl did not make it: its key is (id)."
+        "The table stock-market-data exists, and stockctl did not create it: its key is (id)."
     )
     assert holdings(connect())["cloudformation"] == []
 
