@@ -120,7 +120,7 @@ def read_timetable(calendar: str, day: date) -> Timetable | None:
     for end in (last, None):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # its own, about pandas
+                warnings.simplefilter("ignore")  # its own, about pandas
                 known = exchange_calendars.get_calendar(calendar, start=first, end=end)
                 rows = known.schedule.loc[: str(last), _COLUMNS].itertuples(index=False, name=None)
         # What it raises when a calendar does not reach that far, or stumbles over this release of pandas.
