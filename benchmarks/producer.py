@@ -158,13 +158,13 @@ def watched(
     path = folder / "outbox.db"
     memory = SqlitePriceStore(path)
     judged = ValidatedSource(source, PlausibilityChecker(memory=memory))
-    watching = RunMonitor(judged, None, MonitorOptions(outbox=path), [PeriodicJob(PERIOD, memory.save)])
+    monitor = RunMonitor(judged, None, MonitorOptions(outbox=path), [PeriodicJob(PERIOD, memory.save)])
     with open_outbox(path, limit=1 << 28) as outbox, closing(memory):
-        stream = watching.watch.stream(open_stream)
+        stream = monitor.instrumentation.instrument_stream(open_stream)
         producer = BufferedProducer(
-            watching.watch.source, stream, outbox, observe=watching.observe, grace=grace
+            monitor.instrumentation.source, stream, outbox, observe=monitor.observe, grace=grace
         )
-        with watching.following(producer):
+        with monitor.monitoring(producer):
             yield producer
 
 

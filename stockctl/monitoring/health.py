@@ -1,4 +1,4 @@
-"""Health of a run: heartbeats of its threads, and states with the time since when they hold."""
+"""Health of a run: heartbeats of its threads, and states with the time when they began."""
 
 import math
 import time
@@ -7,96 +7,103 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 HUNG_AFTER_SECONDS = 300.0
-"""Seconds without a sign before a thread counts as hung: more than a slow call with all its tries takes."""
+"""Seconds without a heartbeat after which a thread counts as hung; a slow call with retries takes less."""
 
 
 class HealthCheck(NamedTuple):
-    """Whether a producer is alive; the reason tells what is not."""
+    """Whether all threads of a producer are alive; the reason tells which one is not."""
 
     healthy: bool
     reason: str | None = None
 
 
 class LivenessMonitor:
-    """Collects the signs, and judges by them: one thread reads, one delivers, any may ask for the verdict.
+    """Collects heartbeats of the source's thread and of the delivery's; any thread may call ``check``.
 
-    The reading thread is alive as long as it takes ticks, looks at its wish to stop, or sleeps for a time
-    that it named beforehand. While it hands a tick over it depends on the delivery: a full outbox makes it
-    wait for as long as that works.
+    The source's thread is alive while it yields ticks, checks whether to stop, or sleeps for a time that it
+    announced. While its tick is being taken it depends on the delivery: a full outbox makes it wait for as
+    long as the delivery is alive.
 
-    The delivery is alive as long as calls to the stream begin or end. A stream that cannot be reached is no
-    illness: each try in vain is a sign. With nothing to deliver and no call under way none is expected.
+    The delivery is alive while calls to the stream start or end. A stream that cannot be reached does not
+    count as hung: each failed attempt is a heartbeat. No heartbeat is expected when nothing waits for
+    delivery and no call is in progress.
 
     Args:
-        patience: seconds without a sign before a thread counts as hung.
-        clock: seconds that never go back.
+        hung_after: seconds without a heartbeat after which a thread counts as hung.
+        clock: monotonic seconds.
     """
 
     def __init__(
-        self, patience: float = HUNG_AFTER_SECONDS, clock: Callable[[], float] = time.monotonic
+        self, hung_after: float = HUNG_AFTER_SECONDS, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._patience = patience
+        self._hung_after = hung_after
         self._clock = clock
-        self._source = self._delivery = self._idle = clock()
-        self._sleeps_until = -math.inf
-        self._hands_over = self._ended = False
-        self._calls = 0
+        self._source_seen = self._delivery_seen = self._idle_at = clock()
+        self._sleep_until = -math.inf
+        self._tick_taken = True
+        self._source_ended = False
+        self._open_calls = 0
 
-    def looked(self) -> None:
-        """Note that the source looked at the wish to stop, or did something else that only the living do."""
-        self._source = self._clock()
+    def heartbeat(self) -> None:
+        """Record that the source's thread did something."""
+        self._source_seen = self._clock()
 
-    def sleeps(self, seconds: float | None) -> None:
-        """Note that the source sleeps for so long, until it is woken; None: for as long as it likes."""
-        self._source = self._clock()
-        self._sleeps_until = math.inf if seconds is None else self._source + seconds
+    def sleep_started(self, seconds: float | None) -> None:
+        """Record that the source sleeps for ``seconds``; None means without a limit."""
+        self._source_seen = self._clock()
+        self._sleep_until = math.inf if seconds is None else self._source_seen + seconds
 
-    def wakes(self) -> None:
-        """Note that the source sleeps no more."""
-        self._source = self._clock()
-        self._sleeps_until = -math.inf
+    def sleep_ended(self) -> None:
+        """Record that the source woke up."""
+        self._source_seen = self._clock()
+        self._sleep_until = -math.inf
 
-    def hands_over(self) -> None:
-        """Note that the source has yielded a tick, which is being taken."""
-        self._source = self._clock()
-        self._hands_over = True
+    def tick_yielded(self) -> None:
+        """Record that the source yielded a tick; the producer takes it now."""
+        self._source_seen = self._clock()
+        self._tick_taken = False
 
-    def takes_up(self) -> None:
-        """Note that the source was asked for its next tick."""
-        self._source = self._clock()
-        self._hands_over = False
+    def tick_requested(self) -> None:
+        """Record that the producer asked the source for the next tick."""
+        self._source_seen = self._clock()
+        self._tick_taken = True
 
-    def ended(self) -> None:
-        """Note that nothing more is read."""
-        self._ended = True
+    def source_ended(self) -> None:
+        """Record that the source yields nothing more."""
+        self._source_ended = True
 
-    def calls(self) -> None:
-        """Note that a call to the stream begins."""
-        self._delivery = self._clock()
-        self._calls += 1
+    def call_started(self) -> None:
+        """Record that a call to the stream starts."""
+        self._delivery_seen = self._clock()
+        self._open_calls += 1
 
-    def returns(self) -> None:
-        """Note that a call to the stream has ended, well or not."""
-        self._delivery = self._clock()
-        self._calls -= 1
+    def call_ended(self) -> None:
+        """Record that a call to the stream ended, with or without an error."""
+        self._delivery_seen = self._clock()
+        self._open_calls -= 1
 
-    def verdict(self, waiting: int) -> HealthCheck:
-        """Judge, knowing how many quotes wait for their delivery."""
+    def check(self, waiting: int) -> HealthCheck:
+        """Return whether all threads are alive, given how many quotes wait for delivery."""
         now = self._clock()
-        if not waiting and not self._calls:
-            self._idle = now
-        silent, undelivered = now - self._source, now - max(self._delivery, self._idle)
-        if undelivered > self._patience:
-            return HealthCheck(False, f"the delivery has shown no sign of life for {undelivered:.0f} s")
-        if self._ended or silent <= self._patience or now <= self._sleeps_until + self._patience:
+        if not waiting and not self._open_calls:
+            self._idle_at = now
+        source_silence = now - self._source_seen
+        delivery_silence = now - max(self._delivery_seen, self._idle_at)
+        if delivery_silence > self._hung_after:
+            return HealthCheck(False, f"the delivery has shown no sign of life for {delivery_silence:.0f} s")
+        if (
+            self._source_ended
+            or source_silence <= self._hung_after
+            or now <= self._sleep_until + self._hung_after
+        ):
             return HealthCheck(True)
-        if self._hands_over and now - self._delivery <= self._patience:
+        if not self._tick_taken and now - self._delivery_seen <= self._hung_after:
             return HealthCheck(True)
-        return HealthCheck(False, f"the source has shown no sign of life for {silent:.0f} s")
+        return HealthCheck(False, f"the source has shown no sign of life for {source_silence:.0f} s")
 
 
 DELIVERY, BREAKER, MARKET, CONNECTION, HEALTH = "delivery", "breaker", "market", "connection", "health"
-"""What has a condition; the middle three only where a source tells of them."""
+"""What has a state; the middle three only if the source reports them."""
 SUBJECTS = (DELIVERY, BREAKER, MARKET, CONNECTION, HEALTH)
 
 _BAD = {
@@ -105,12 +112,12 @@ _BAD = {
 
 
 def is_bad(subject: str, name: str) -> bool:
-    """Return whether somebody may have to look at a condition of this name."""
+    """Return whether a state may need attention."""
     return (subject, name) in _BAD
 
 
 class State(NamedTuple):
-    """How it stands with one of them now."""
+    """The state of a subject now."""
 
     name: str
     reason: str | None = None
@@ -118,7 +125,7 @@ class State(NamedTuple):
 
 
 class TrackedState(NamedTuple):
-    """How it stands with one of them, and since when."""
+    """The state of a subject, and since when it holds."""
 
     subject: str
     name: str
@@ -128,22 +135,22 @@ class TrackedState(NamedTuple):
 
     @property
     def is_bad(self) -> bool:
-        """Whether somebody may have to look."""
+        """Whether it may need attention."""
         return is_bad(self.subject, self.name)
 
 
 class StateChange(NamedTuple):
-    """A condition that is another one now."""
+    """A subject that went from one state to another."""
 
     before: TrackedState
     now: TrackedState
 
 
 class StateTracker:
-    """Remembers since when each condition holds. It is for one thread.
+    """Remembers since when each state holds. It is for one thread.
 
     Args:
-        clock: the time of day, aware.
+        clock: returns the time of day, aware.
     """
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -151,24 +158,24 @@ class StateTracker:
         self._known: dict[str, TrackedState] = {}
 
     def update(self, states: Mapping[str, State]) -> list[StateChange]:
-        """Take the states of this moment, and return what is another one than before.
+        """Store the states of this moment and return those that changed.
 
-        What is seen for the first time has not changed, nor has what only has another reason.
+        A state seen for the first time is no change, nor is another reason for the same state.
         """
         now = self._clock()
         changes = []
         for subject, state in states.items():
             before = self._known.get(subject)
             if before is None or before.name != state.name:
-                condition = TrackedState(subject, state.name, now, state.reason, state.until)
+                tracked = TrackedState(subject, state.name, now, state.reason, state.until)
                 if before is not None:
-                    changes.append(StateChange(before, condition))
+                    changes.append(StateChange(before, tracked))
             else:
-                condition = before._replace(reason=state.reason, until=state.until)
-            self._known[subject] = condition
+                tracked = before._replace(reason=state.reason, until=state.until)
+            self._known[subject] = tracked
         return changes
 
     @property
     def current(self) -> Mapping[str, TrackedState]:
-        """Each condition by its subject."""
+        """The state of each subject."""
         return dict(self._known)

@@ -14,56 +14,56 @@ from stockctl.sources.base import Source, SourceStatus, Tick, source_status
 
 
 class InstrumentedSource:
-    """A source whose ticks are noted on their way.
+    """A source that reports its ticks and heartbeats.
 
     Args:
-        source: what yields them.
-        board: where they are noted.
-        vitals: is told what the thread does that reads the source.
+        source: yields the ticks.
+        latest_quotes: stores them.
+        liveness: receives the heartbeats of the thread that reads the source.
     """
 
-    def __init__(self, source: Source, board: LatestQuotes, vitals: LivenessMonitor) -> None:
+    def __init__(self, source: Source, latest_quotes: LatestQuotes, liveness: LivenessMonitor) -> None:
         self.source = source
         self.name = source.name
         self.expected = source.expected
         self.repeatable = getattr(source, "repeatable", False)
-        self._board = board
-        self._vitals = vitals
+        self._latest_quotes = latest_quotes
+        self._liveness = liveness
 
     def told(self) -> SourceStatus:
-        """Return what the source tells."""
+        """Return the status of the source."""
         return source_status(self.source)
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield what the source yields.
+        """Yield the ticks of the source.
 
         Raises:
             SourceError: the source cannot go on.
         """
-        self._vitals.takes_up()
+        self._liveness.tick_requested()
         try:
-            for tick in self.source.ticks(_HeartbeatEvent(stop, self._vitals)):
+            for tick in self.source.ticks(_HeartbeatEvent(stop, self._liveness)):
                 self.expected = self.source.expected
-                self._board.add(tick)
-                self._vitals.hands_over()
+                self._latest_quotes.add(tick)
+                self._liveness.tick_yielded()
                 yield tick
-                self._vitals.takes_up()
+                self._liveness.tick_requested()
         finally:
-            self._vitals.ended()
+            self._liveness.source_ended()
 
 
 class _HeartbeatEvent(Event):
-    """A wish to stop that notes when the thread it was made in asks for it."""
+    """A stop event that records a heartbeat when the thread that made it uses it."""
 
-    def __init__(self, stop: Event, vitals: LivenessMonitor) -> None:
+    def __init__(self, stop: Event, liveness: LivenessMonitor) -> None:
         super().__init__()
         self._stop = stop
-        self._vitals = vitals
+        self._liveness = liveness
         self._reader = threading.get_ident()
 
     def is_set(self) -> bool:
         if threading.get_ident() == self._reader:
-            self._vitals.looked()
+            self._liveness.heartbeat()
         return self._stop.is_set()
 
     def set(self) -> None:
@@ -75,85 +75,89 @@ class _HeartbeatEvent(Event):
     def wait(self, timeout: float | None = None) -> bool:
         if threading.get_ident() != self._reader:
             return self._stop.wait(timeout)
-        self._vitals.sleeps(timeout)
+        self._liveness.sleep_started(timeout)
         try:
             return self._stop.wait(timeout)
         finally:
-            self._vitals.wakes()
+            self._liveness.sleep_ended()
 
 
 class _InstrumentedStream:
-    def __init__(self, stream: Stream, vitals: LivenessMonitor) -> None:
+    def __init__(self, stream: Stream, liveness: LivenessMonitor) -> None:
         self.batch_records = stream.batch_records
         self._stream = stream
-        self._vitals = vitals
+        self._liveness = liveness
 
     def send(self, records: Sequence[Record]) -> SendResult:
-        self._vitals.calls()
-        try:
+        with _call(self._liveness):
             return self._stream.send(records)
-        finally:
-            self._vitals.returns()
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
-        self._vitals.calls()
-        try:
+        with _call(self._liveness):
             self._stream.refuse(rejections)
-        finally:
-            self._vitals.returns()
+
+
+@contextmanager
+def _call(liveness: LivenessMonitor) -> Iterator[None]:
+    liveness.call_started()
+    try:
+        yield
+    finally:
+        liveness.call_ended()
 
 
 OpenStream = Callable[[], AbstractContextManager[Stream]]
 
 
-def instrument_stream(open_stream: OpenStream, vitals: LivenessMonitor) -> OpenStream:
-    """Return what opens the same stream, whose calls are noted, the opening among them."""
+def instrument_stream(open_stream: OpenStream, liveness: LivenessMonitor) -> OpenStream:
+    """Return a function that opens the same stream and records its calls, the opening included."""
 
     @contextmanager
-    def opened() -> Iterator[Stream]:
+    def open_instrumented() -> Iterator[Stream]:
         with ExitStack() as stack:
-            vitals.calls()
-            try:
+            with _call(liveness):
                 stream = stack.enter_context(open_stream())
-            finally:
-                vitals.returns()
-            yield _InstrumentedStream(stream, vitals)
+            yield _InstrumentedStream(stream, liveness)
 
-    return opened
+    return open_instrumented
 
 
 class RunInstrumentation:
-    """Watches one run.
+    """Measures one run.
 
-    The producer is to read ``source`` in place of the one given, and to open its stream by ``stream``.
+    The producer must read ``source`` instead of the original one, and open its stream with
+    ``instrument_stream``.
 
     Args:
-        source: where quotes come from.
-        board: notes the last quote of each symbol.
-        vitals: judges whether all threads live.
+        source: yields quotes.
+        latest_quotes: stores the latest quote of each symbol.
+        liveness: checks whether all threads are alive.
     """
 
     def __init__(
-        self, source: Source, board: LatestQuotes | None = None, vitals: LivenessMonitor | None = None
+        self,
+        source: Source,
+        latest_quotes: LatestQuotes | None = None,
+        liveness: LivenessMonitor | None = None,
     ) -> None:
-        self.board = LatestQuotes() if board is None else board
-        self._vitals = LivenessMonitor() if vitals is None else vitals
-        self.source = InstrumentedSource(source, self.board, self._vitals)
+        self.latest_quotes = LatestQuotes() if latest_quotes is None else latest_quotes
+        self._liveness = LivenessMonitor() if liveness is None else liveness
+        self.source = InstrumentedSource(source, self.latest_quotes, self._liveness)
         self._started_at = time.time()
 
-    def stream(self, open_stream: OpenStream) -> OpenStream:
-        """Return what opens the same stream, observed."""
-        return instrument_stream(open_stream, self._vitals)
+    def instrument_stream(self, open_stream: OpenStream) -> OpenStream:
+        """Return a function that opens the same stream and records its calls."""
+        return instrument_stream(open_stream, self._liveness)
 
-    def figures(self, producer: MeasuredProducer) -> RunMetrics:
-        """Return the figures of this moment; any thread may ask."""
+    def metrics(self, producer: MeasuredProducer) -> RunMetrics:
+        """Return the metrics of this moment; any thread may call."""
         snapshot = producer.snapshot()
         return RunMetrics(
             self.source.name,
             self._started_at,
             snapshot,
             producer.totals.alerts,
-            self.board.totals(),
+            self.latest_quotes.totals(),
             source_status(self.source),
-            self._vitals.verdict(snapshot.waiting),
+            self._liveness.check(snapshot.waiting),
         )

@@ -1,4 +1,4 @@
-"""Metrics and events as lines of a log, in logfmt: ``key=value`` separated by blanks."""
+"""Metrics and events as log lines in logfmt: ``key=value`` separated by blanks."""
 
 import logging
 import re
@@ -6,24 +6,23 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from stockctl.market.timestamp import format_timestamp
-from stockctl.monitoring.health import StateChange
+from stockctl.monitoring.health import DELIVERY, StateChange
 from stockctl.monitoring.metrics import RunMetrics
 
-_TELLS_OF_DELIVERY = "stockctl.producer.delivery"
 _BARE = re.compile(r'[^\s"=\\]+')
 
 
 class LogfmtLogger:
-    """Writes lines.
+    """Formats events as lines.
 
-    A line of figures is ``event=figures`` with the fields of ``RunMetrics.fields``; a change has
-    ``event=change``, its ``subject``, ``state``, ``was`` and ``after`` (seconds in the state before), and
-    ``reason`` and ``until`` where there are any. Anything else is ``event=message`` with its ``text``.
-    What is null is left out.
+    Metrics are ``event=figures`` with the fields of ``RunMetrics.fields``. A change of state is
+    ``event=change`` with ``subject``, ``state``, ``was``, ``after`` (seconds in the state before), and
+    ``reason`` and ``until`` if there are any. Other messages are ``event=message`` with ``text``.
+    Null values are omitted.
 
     Args:
         write: takes one line.
-        clock: the time of day, aware.
+        clock: returns the time of day, aware.
     """
 
     def __init__(
@@ -32,12 +31,12 @@ class LogfmtLogger:
         self._write = write
         self._clock = clock
 
-    def figures(self, figures: RunMetrics) -> None:
-        """Write the figures of this moment."""
-        self._line("info", {"event": "figures", **figures.fields()})
+    def metrics(self, run: RunMetrics) -> None:
+        """Write the metrics of this moment."""
+        self._line("info", {"event": "figures", **run.fields()})
 
     def change(self, change: StateChange) -> None:
-        """Write a change."""
+        """Write a change of state."""
         before, now = change
         fields = {
             "event": "change",
@@ -51,7 +50,7 @@ class LogfmtLogger:
         self._line("warning" if now.is_bad else "info", fields)
 
     def message(self, level: str, text: str) -> None:
-        """Write what was said in words."""
+        """Write a message."""
         self._line(level, {"event": "message", "text": text})
 
     def _line(self, level: str, fields: Mapping[str, object]) -> None:
@@ -59,35 +58,38 @@ class LogfmtLogger:
 
 
 class LogfmtHandler(logging.Handler):
-    """Writes what a package logs into a journal, but for words on changes that the journal tells itself.
+    """Writes log records as messages, except those on a change of the delivery's state.
+
+    Those have ``event`` set to ``delivery`` (``extra={"event": "delivery"}``). The line for the change itself
+    takes their place.
 
     Args:
-        journal: takes the lines.
-        changed: is called instead of writing such words.
+        logger: takes the messages.
+        check_delivery: called instead of writing such a record.
     """
 
-    def __init__(self, journal: LogfmtLogger, changed: Callable[[], None]) -> None:
+    def __init__(self, logger: LogfmtLogger, check_delivery: Callable[[], None]) -> None:
         super().__init__()
-        self._journal = journal
-        self._changed = changed
+        self._logger = logger
+        self._check_delivery = check_delivery
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Take a message without a lock: a line needs none, and its holder must not keep another waiting."""
+        """Write a record without the handler's lock, which would let one blocked thread block others."""
         wanted = bool(self.filter(record))
         if wanted:
             self.emit(record)
         return wanted
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one message."""
-        if record.name == _TELLS_OF_DELIVERY:
-            self._changed()
+        """Write one record."""
+        if getattr(record, "event", None) == DELIVERY:
+            self._check_delivery()
         else:
-            self._journal.message(record.levelname.lower(), record.getMessage())
+            self._logger.message(record.levelname.lower(), record.getMessage())
 
 
 def logfmt(fields: Mapping[str, object]) -> str:
-    """Return fields as one line; what is null is left out."""
+    """Return fields as one line; null values are omitted."""
     return " ".join(f"{key}={_value(value)}" for key, value in fields.items() if value is not None)
 
 

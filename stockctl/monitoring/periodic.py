@@ -1,4 +1,4 @@
-"""Runs jobs periodically in a thread."""
+"""Runs jobs periodically in one thread."""
 
 import logging
 import time
@@ -12,21 +12,21 @@ _log = logging.getLogger(__name__)
 
 
 class PeriodicJob(NamedTuple):
-    """What to do, and the seconds from one time to the next."""
+    """A function and the seconds between two calls."""
 
     period: float
     work: Callable[[], None]
 
 
 class PeriodicRunner:
-    """Does jobs in a thread of its own, each a period after the start for the first time.
+    """Runs jobs in a thread of its own; each runs for the first time one period after the start.
 
-    Who is late does not catch up. A job that raises something keeps no other from being done, and is tried
-    again; the first failure of each is said at once, and the very first comes out of ``close``.
+    A job that is late does not catch up. A job that fails does not stop the others and runs again. The first
+    failure of each job is logged, and ``close`` raises the first failure of all.
 
     Args:
-        jobs: what to do.
-        clock: seconds that never go back.
+        jobs: what to run.
+        clock: monotonic seconds.
     """
 
     def __init__(self, jobs: Sequence[PeriodicJob], clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,18 +35,18 @@ class PeriodicRunner:
         self._due = [clock() + job.period for job in jobs]
         self._closed = Event()
         self._failures: dict[int, Exception] = {}
-        self._thread = Thread(target=self._run, name="watching", daemon=True)
+        self._thread = Thread(target=self._run, name="monitoring", daemon=True)
 
-    def begin(self) -> None:
-        """Begin."""
+    def start(self) -> None:
+        """Start the thread, if there are jobs."""
         if self._jobs:
             self._thread.start()
 
     def close(self) -> None:
-        """End, after the job in hand if that takes no longer than a few seconds.
+        """Stop the thread and wait a few seconds for the job that is running.
 
         Raises:
-            Exception: what a job has raised.
+            Exception: what a job raised.
         """
         self._closed.set()
         if self._thread.is_alive():
@@ -54,22 +54,22 @@ class PeriodicRunner:
         for failure in self._failures.values():
             raise failure
 
-    def turn(self) -> float:
-        """Do what is due, and return the seconds until something is."""
+    def run_due(self) -> float:
+        """Run the jobs that are due and return the seconds until the next one is."""
         for number, job in enumerate(self._jobs):
             if self._clock() >= self._due[number]:
-                self._do(number, job)
+                self._run_job(number, job)
                 self._due[number] = max(self._due[number] + job.period, self._clock())
         return max(0.0, min(self._due) - self._clock())
 
-    def _do(self, number: int, job: PeriodicJob) -> None:
+    def _run_job(self, number: int, job: PeriodicJob) -> None:
         try:
             job.work()
         except Exception as error:  # noqa: BLE001 - raised again in the thread that closes
             if number not in self._failures:
                 self._failures[number] = error
-                _log.warning("A part of what watches the stream fails: %s: %s", type(error).__name__, error)
+                _log.warning("Monitoring failed in part: %s: %s", type(error).__name__, error)
 
     def _run(self) -> None:
-        while not self._closed.wait(self.turn()):
+        while not self._closed.wait(self.run_due()):
             pass

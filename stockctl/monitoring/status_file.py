@@ -1,4 +1,4 @@
-"""Files with the metrics of a run: for other processes, and for a supervisor."""
+"""Writes metrics to files: the status file for ``stockctl status``, the health file for supervisors."""
 
 import logging
 import os
@@ -19,15 +19,14 @@ _log = logging.getLogger(__name__)
 
 
 class MetricsFile:
-    """Holds one JSON object with the figures.
+    """A file with one JSON object of metrics, always replaced as a whole.
 
-    These are ``time`` (since 1970), ``pid``, ``seconds`` (since the start), ``reason`` (why nothing is
-    delivered at present, or null), and the fields of ``RunMetrics.fields``. It is replaced whole and never
-    seen half written.
+    It has ``time`` (seconds since 1970), ``pid``, ``seconds`` (since the start), ``reason`` (why nothing is
+    delivered at present, or null), and the fields of ``RunMetrics.fields``.
 
     Args:
         path: of the file.
-        consequence: what it means that it cannot be written, with ``%s`` for the path.
+        consequence: what happens if it cannot be written, with ``%s`` for the path.
         clock: seconds since 1970.
     """
 
@@ -38,8 +37,8 @@ class MetricsFile:
         self._clock = clock
         self._failed = False
 
-    def replace(self, figures: RunMetrics, **more: object) -> None:
-        """Write it anew, with what else there is to tell.
+    def replace(self, run: RunMetrics, **more: object) -> None:
+        """Write the file, with additional fields.
 
         Raises:
             OSError: it cannot be written.
@@ -48,9 +47,9 @@ class MetricsFile:
         document = {
             "time": round(now, 3),
             "pid": os.getpid(),
-            "seconds": round(now - figures.started_at, 1),
-            "reason": figures.delivery.fault,
-            **figures.fields(),
+            "seconds": round(now - run.started_at, 1),
+            "reason": run.delivery.fault,
+            **run.fields(),
             **more,
         }
         try:
@@ -60,40 +59,38 @@ class MetricsFile:
             with suppress(OSError):
                 self._partial.unlink(missing_ok=True)
 
-    def try_to_replace(self, figures: RunMetrics, **more: object) -> None:
-        """Write it anew; that it cannot be written is told once, until it can, and nothing ends."""
+    def try_to_replace(self, run: RunMetrics, **more: object) -> None:
+        """Write the file; log a failure once until a write succeeds again."""
         try:
-            self.replace(figures, **more)
+            self.replace(run, **more)
         except OSError as error:
             if not self._failed:
-                why = error.strerror or error
-                _log.warning(f"{self._consequence}, because it cannot be written: %s.", self._path, why)
+                reason = error.strerror or error
+                _log.warning(f"{self._consequence}: it cannot be written: %s.", self._path, reason)
             self._failed = True
         else:
             self._failed = False
 
     def remove(self) -> None:
-        """Remove it, at a clean end; what was left after another end tells its age."""
+        """Remove the file, at a clean end. After any other end it stays, with its age."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 
 
 STATUS_PERIOD = 2.0
-"""Seconds between two writings."""
+"""Seconds between two writes."""
 
 
 def status_path(outbox: Path) -> Path:
-    """Return the file of the producer that uses ``outbox``."""
+    """Return the status file of the producer that uses ``outbox``."""
     return outbox.with_name(f"{outbox.name}.state.json")
 
 
 class StatusFile:
-    """A ``MetricsFile`` for whoever wonders how the producer is.
+    """The metrics of a producer for ``stockctl status``.
 
-    It is written whether all is well or not, with why a thread is ``hung``, and the ``failure`` that ended
-    the producer. Nobody has asked for it, so nothing ends when it cannot be written.
-
-    Any thread may call.
+    It is also written while a thread hangs, with the reason as ``hung``. If the run fails it has the reason
+    as ``failure``. A failure to write it does not end the run. Any thread may call.
 
     Args:
         outbox: of the producer.
@@ -104,35 +101,37 @@ class StatusFile:
         self._outbox = outbox
         self._lock = Lock()
         self._failed = False
-        self._file = MetricsFile(status_path(outbox), "'stockctl status' does not see %s", clock)
+        self._file = MetricsFile(
+            status_path(outbox), "'stockctl status' does not see the metrics in %s", clock
+        )
 
-    def write(self, figures: RunMetrics) -> None:
-        """Write it anew, unless the outbox is gone: a teardown has removed it, and this file with it."""
+    def write(self, run: RunMetrics) -> None:
+        """Write the file, unless a teardown removed the outbox and this file with it."""
         with self._lock:
             if not self._failed and self._outbox.exists():
-                self._file.try_to_replace(figures, hung=figures.health.reason)
+                self._file.try_to_replace(run, hung=run.health.reason)
 
-    def fail(self, figures: RunMetrics, reason: str) -> None:
-        """Write it for the last time, with the reason why the producer ends."""
+    def fail(self, run: RunMetrics, reason: str) -> None:
+        """Write the file for the last time, with the reason why the run failed."""
         with self._lock:
             self._failed = True
             if self._outbox.exists():
-                self._file.try_to_replace(figures, failure=reason)
+                self._file.try_to_replace(run, failure=reason)
 
     def remove(self) -> None:
-        """Remove it, at a clean end."""
+        """Remove the file, at a clean end."""
         self._file.remove()
 
 
 HEALTH_PERIOD = 10.0
-"""Seconds between two writings; a supervisor should allow for a few of them."""
+"""Seconds between two writes; a supervisor should allow for a few of them."""
 
 
 class HealthFile:
-    """A ``MetricsFile`` for a supervisor.
+    """The metrics of a producer for a supervisor.
 
-    While a thread is hung it is not written, so that its modification time shows it; ``LivenessMonitor``
-    defines what hung means.
+    It is not written while a thread hangs, so that its modification time shows that. ``LivenessMonitor``
+    defines when a thread hangs.
 
     Args:
         path: of the file.
@@ -141,27 +140,27 @@ class HealthFile:
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = path
-        self._file = MetricsFile(path, "The health file %s grows old", clock)
+        self._file = MetricsFile(path, "The health file %s is not updated", clock)
 
-    def begin(self, figures: RunMetrics) -> None:
-        """Write it for the first time.
+    def create(self, run: RunMetrics) -> None:
+        """Write the file for the first time.
 
         Raises:
             WatchingError: it cannot be written.
         """
         try:
-            self._file.replace(figures)
+            self._file.replace(run)
         except OSError as error:
             raise WatchingError(
                 f"The health file {self._path} cannot be written: {error.strerror or error}.",
-                "Name a file in a folder that exists and can be written: --health-file PATH.",
+                "Pass a path in an existing, writable folder: --health-file PATH.",
             ) from error
 
-    def write(self, figures: RunMetrics) -> None:
-        """Write it anew, if all is well; that it cannot be written now is told once, and nothing ends."""
-        if figures.health.healthy:
-            self._file.try_to_replace(figures)
+    def write(self, run: RunMetrics) -> None:
+        """Write the file, unless a thread hangs."""
+        if run.health.healthy:
+            self._file.try_to_replace(run)
 
     def remove(self) -> None:
-        """Remove it, at a clean end; what was left after another end tells its age."""
+        """Remove the file, at a clean end."""
         self._file.remove()

@@ -1,4 +1,4 @@
-"""The status of a producer, read by another process from its status file and lock."""
+"""Reads the status of a producer from its status file and lock, in another process."""
 
 import json
 import math
@@ -23,26 +23,26 @@ _LAST_TIME = 253_402_300_799  # of the year 9999
 
 
 class StatusSnapshot(NamedTuple):
-    """What a producer left. Times are in seconds since 1970."""
+    """The content of a status file. Times are in seconds since 1970."""
 
     pid: int
     since: float
     written: float
-    figures: Mapping[str, MetricValue]
-    """By the names of ``RunMetrics.fields``, ``reason``, ``hung`` and ``failure``; null ones are absent."""
+    metrics: Mapping[str, MetricValue]
+    """The fields of ``RunMetrics.fields``, and ``reason``, ``hung`` and ``failure``; null ones are absent."""
 
 
 def read_status_file(path: Path) -> StatusSnapshot | None:
-    """Return what a producer left; None where there is no file.
+    """Return the content of a status file; None if there is no file.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: no producer wrote this; the text tells why.
+        ValueError: it is no status file; the text tells why.
     """
     try:
-        # What is no file (a pipe, say) might keep whoever opens it waiting for ever.
+        # Opening something else, such as a pipe, might block for ever.
         if path.exists() and not path.is_file():
-            raise ValueError("it is no file")
+            raise ValueError("it is not a regular file")
         with path.open("rb") as file:
             text = file.read(_MOST_BYTES)
     except (FileNotFoundError, NotADirectoryError):
@@ -57,13 +57,13 @@ def _object(text: bytes) -> Mapping[str, object]:
         document = None
     if isinstance(document, dict):
         return document
-    raise ValueError("it holds no JSON object")
+    raise ValueError("it is not a JSON object")
 
 
 def _parse_document(document: Mapping[str, object]) -> StatusSnapshot:
     pid, written, seconds = (_number(name, document.get(name)) for name in ("pid", "time", "seconds"))
     if not isinstance(pid, int) or pid < 1 or not 0 <= seconds <= written <= _LAST_TIME:
-        raise ValueError("its pid, time or seconds cannot be true")
+        raise ValueError("its pid, time or seconds are out of range")
     parsers = {metric.name: _PARSERS[metric.kind] for metric in metrics.METRICS if metric.is_field}
     parsers |= dict.fromkeys(TEXTS, _text)
     found = {
@@ -72,7 +72,7 @@ def _parse_document(document: Mapping[str, object]) -> StatusSnapshot:
         if (value := document.get(name)) is not None
     }
     if "source" not in found:
-        raise ValueError("it names no source")
+        raise ValueError("it has no source")
     return StatusSnapshot(pid, written - seconds, written, found)
 
 
@@ -103,7 +103,7 @@ _PARSERS: Mapping[Kind, Callable[[str, object], MetricValue]] = {
 
 
 SILENT_AFTER = 15.0
-"""Seconds without new figures after which a producer that lives counts as silent."""
+"""Seconds without new metrics after which a running producer counts as silent."""
 
 RUNNING, SILENT, STARTING, DIED, FAILED, UNKNOWN = (
     "running", "silent", "starting", "died", "failed", "unknown",
@@ -114,77 +114,80 @@ _KEPT_AFTER_END = ("source", "failure")
 
 
 class ProducerStatus(NamedTuple):
-    """A producer as it is seen. Times are in seconds since 1970."""
+    """The status of a producer. Times are in seconds since 1970."""
 
     state: str
-    """``running``; ``silent`` when it lives and gives no new figures; ``starting`` before it gives any;
-    ``died`` when its process has gone without a word; ``failed`` when it said why it ended; ``unknown`` when
-    what lies beside the outbox cannot be read."""
+    """``running``; ``starting`` before there are metrics; ``silent`` if it runs without writing new ones;
+    ``died`` if its process is gone without a clean end; ``failed`` if it wrote why it ended; ``unknown`` if
+    the status file cannot be read."""
     pid: int | None = None
-    """Its process, where that is known."""
+    """Its process, if known."""
     since: float | None = None
+    """When it started."""
     seen: float | None = None
-    """When it gave the figures."""
+    """When it wrote the metrics."""
     age: float | None = None
-    """How many seconds ago that was."""
-    figures: Mapping[str, MetricValue] = {}
-    """By the names of ``RunMetrics.fields``, ``reason`` and ``hung``; of what has ended only its ``source``,
-    and the ``failure``. Lags are in seconds, other times are canonical timestamps."""
-    trouble: str = ""
+    """Seconds since then."""
+    metrics: Mapping[str, MetricValue] = {}
+    """The fields of ``RunMetrics.fields``, ``reason`` and ``hung``; after the end only ``source`` and
+    ``failure``. Lags are in seconds, other times are canonical timestamps."""
+    error: str = ""
     """What cannot be read, and why."""
 
     def facts(self) -> list[tuple[str, MetricValue]]:
-        """Return the same as flat named facts, without what is not known; times are canonical timestamps."""
+        """Return the known values as flat facts with names; times are canonical timestamps."""
         known = {
             "": self.state,
             "_pid": self.pid,
             "_since": _timestamp(self.since),
             "_seen": _timestamp(self.seen),
             "_age": None if self.age is None else round(self.age, 1),
-            "_trouble": self.trouble or None,
-            **{f"_{name}": figure for name, figure in self.figures.items()},
+            "_trouble": self.error or None,
+            **{f"_{name}": value for name, value in self.metrics.items()},
         }
         return [(f"producer{name}", value) for name, value in known.items() if value is not None]
 
 
 def read_producer_status(outbox: Path, clock: Callable[[], float] = time.time) -> ProducerStatus | None:
-    """Return the producer that uses ``outbox``, or that ended without a clean end; None without any.
+    """Return the status of the producer that uses ``outbox``; None if there is none or it ended cleanly.
 
-    ``clock`` tells seconds since 1970.
+    Args:
+        outbox: of the producer.
+        clock: seconds since 1970.
 
     Raises:
-        OutboxError: the lock of the outbox cannot be looked at.
+        OutboxError: the lock of the outbox cannot be read.
     """
     path, lock = status_path(outbox), outbox.with_name(outbox.name + LOCK_SUFFIX)
-    held_by = lock_holder(lock, outbox)
+    holder = lock_holder(lock, outbox)
     for _ in range(_READ_ATTEMPTS):
         try:
-            left = read_status_file(path)
+            snapshot = read_status_file(path)
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            return ProducerStatus(UNKNOWN, _pid(held_by), trouble=f"{path} cannot be read: {why}")
-        # One that begins or ends meanwhile is looked at again, or it would seem to have died.
-        before, held_by = held_by, lock_holder(lock, outbox)
-        if before == held_by:
+            reason = error.strerror if isinstance(error, OSError) else error
+            return ProducerStatus(UNKNOWN, _pid(holder), error=f"{path} cannot be read: {reason}")
+        # Read again if a producer starts or ends meanwhile: otherwise it would seem to have died.
+        before, holder = holder, lock_holder(lock, outbox)
+        if before == holder:
             break
-    return _status_of(left, held_by, clock())
+    return _status_of(snapshot, holder, clock())
 
 
-def _status_of(left: StatusSnapshot | None, held_by: str | None, now: float) -> ProducerStatus | None:
-    if left is None or (held_by is not None and _pid(held_by) != left.pid):
-        return None if held_by is None else ProducerStatus(STARTING, _pid(held_by))
-    age = max(0.0, now - left.written)
-    figures = left.figures
-    if "failure" in figures or held_by is None:
-        state = FAILED if "failure" in figures else DIED
-        figures = {name: figures[name] for name in _KEPT_AFTER_END if name in figures}
+def _status_of(snapshot: StatusSnapshot | None, holder: str | None, now: float) -> ProducerStatus | None:
+    if snapshot is None or (holder is not None and _pid(holder) != snapshot.pid):
+        return None if holder is None else ProducerStatus(STARTING, _pid(holder))
+    age = max(0.0, now - snapshot.written)
+    values = snapshot.metrics
+    if "failure" in values or holder is None:
+        state = FAILED if "failure" in values else DIED
+        values = {name: values[name] for name in _KEPT_AFTER_END if name in values}
     else:
         state = RUNNING if age <= SILENT_AFTER else SILENT
-    return ProducerStatus(state, left.pid, left.since, left.written, age, figures)
+    return ProducerStatus(state, snapshot.pid, snapshot.since, snapshot.written, age, values)
 
 
-def _pid(held_by: str | None) -> int | None:
-    return int(held_by) if held_by is not None and held_by.isdigit() else None
+def _pid(holder: str | None) -> int | None:
+    return int(holder) if holder is not None and holder.isdigit() else None
 
 
 def _timestamp(seconds: float | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Notifies systemd, by the protocol of sd_notify(3)."""
+"""Notifies systemd by the protocol of sd_notify(3)."""
 
 import socket
 from collections.abc import Mapping
@@ -7,10 +7,10 @@ VARIABLE = "NOTIFY_SOCKET"
 
 
 class SystemdNotifier:
-    """Whoever started the program, if it listens; otherwise nobody, and nothing is done.
+    """Tells the service manager how the program is; does nothing when no service manager listens.
 
     Args:
-        environment: where the address of its socket is.
+        environment: holds the address of the service manager's socket.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -18,19 +18,19 @@ class SystemdNotifier:
 
     @property
     def listens(self) -> bool:
-        """Whether there is one."""
-        return self._address[:1] in ("/", "@") and hasattr(socket, "AF_UNIX")
+        """Whether a service manager listens."""
+        return self._address[:1] in ("/", "@")
 
     def ready(self) -> None:
-        """Tell that the work has begun."""
+        """Report that the program has started."""
         self._send("READY=1")
 
     def alive(self, status: str) -> None:
-        """Tell that all is well, and in a few words what is being done; it resets the watchdog."""
+        """Reset the watchdog and report a short status."""
         self._send(f"WATCHDOG=1\nSTATUS={' '.join(status.split())}")
 
     def stopping(self) -> None:
-        """Tell that the end has begun."""
+        """Report that the program is stopping."""
         self._send("STOPPING=1")
 
     def _send(self, message: str) -> None:
@@ -42,5 +42,5 @@ class SystemdNotifier:
                 sender.connect(address)
                 sender.sendall(message.encode())
             except OSError:
-                # A supervisor that has gone, or does not read, must not end the work.
+                # A service manager that is gone or does not read must not end the run.
                 return

@@ -16,6 +16,8 @@ FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
 _LOGGED_AFTER_FAULTS = 3
 _LOGGED_AFTER_SECONDS = 2.0
+_EVENT = {"event": "delivery"}
+"""Marks log records on a change of the delivery's state, which some logs show in another form."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,14 +58,15 @@ class RetryPolicy:
         ):
             self._told = True
             self._meter.tell(fault.message)
-            _log.warning("%s Trying again until it works%s.", fault.message, self._counted())
+            _log.warning("%s Trying again until it works%s.", fault.message, self._counted(), extra=_EVENT)
         return self._closing.rest(delay)
 
     def rewarded(self) -> None:
         """Note that a try went well."""
         self._closing.succeeded()
         if self._told and self._since is not None:
-            _log.info("Delivering again after %.0f s%s.", time.monotonic() - self._since, self._counted())
+            lasted = time.monotonic() - self._since
+            _log.info("Delivering again after %.0f s%s.", lasted, self._counted(), extra=_EVENT)
             self._meter.tell(None)
         self._backoff.reset()
         self._since, self._told = None, False

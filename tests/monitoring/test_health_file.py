@@ -19,7 +19,7 @@ from support.run_figures import figures
 def test_the_file_holds_the_figures(tmp_path: Path):
     """As one JSON object, with time, process and what keeps the delivery."""
     doubts = {"backwards": 3, "timeless": 1, "scale": 2}
-    HealthFile(tmp_path / "health.json", lambda: 1060.5).begin(figures(fault="no answer", doubts=doubts))
+    HealthFile(tmp_path / "health.json", lambda: 1060.5).create(figures(fault="no answer", doubts=doubts))
     text = (tmp_path / "health.json").read_text()
     assert text.endswith("}\n")
     assert json.loads(text) == {
@@ -34,7 +34,7 @@ def test_each_writing_replaces_it_whole(tmp_path: Path):
     """Another file takes its place, so that nobody reads half of one; nothing else is left behind."""
     path = tmp_path / "health.json"
     file = HealthFile(path, lambda: 1000.0)
-    file.begin(figures())
+    file.create(figures())
     with path.open() as before:
         file.write(figures(sent=99))
         assert json.load(before)["sent"] == 1234
@@ -46,7 +46,7 @@ def test_it_grows_old_while_a_thread_is_hung(tmp_path: Path):
     """And is young again when all is well; a stream that cannot be reached is no illness."""
     path = tmp_path / "health.json"
     file = HealthFile(path)
-    file.begin(figures())
+    file.create(figures())
     os.utime(path, (1, 1))
     file.write(figures(health=HealthCheck(False, "hung")))
     assert path.stat().st_mtime == 1
@@ -57,7 +57,7 @@ def test_it_grows_old_while_a_thread_is_hung(tmp_path: Path):
 def test_it_goes_at_a_clean_end(tmp_path: Path):
     """Whoever removed it first."""
     file = HealthFile(tmp_path / "health.json")
-    file.begin(figures())
+    file.create(figures())
     file.remove()
     file.remove()
     assert list(tmp_path.iterdir()) == []
@@ -67,7 +67,7 @@ def test_it_goes_at_a_clean_end(tmp_path: Path):
 def test_a_path_that_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str):
     """Before anything begins, with the reason."""
     with pytest.raises(WatchingError, match=r"The health file .* cannot be written: ") as refused:
-        HealthFile(tmp_path / name).begin(figures())
+        HealthFile(tmp_path / name).create(figures())
     assert "--health-file" in str(refused.value.hint)
 
 
@@ -79,13 +79,13 @@ def test_a_disk_that_is_full_later_is_told_once_and_ends_nothing(
     folder = tmp_path / "there"
     folder.mkdir()
     file = HealthFile(folder / "health.json")
-    file.begin(figures())
+    file.create(figures())
     file.remove()
     folder.rmdir()
     file.write(figures())
     file.write(figures())
     assert len(caplog.records) == 1
-    assert "grows old, because it cannot be written" in caplog.text
+    assert "is not updated: it cannot be written" in caplog.text
     folder.mkdir()
     file.write(figures())
     assert (folder / "health.json").exists()

@@ -36,85 +36,87 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def vitals(clock: Clock) -> LivenessMonitor:
+def liveness(clock: Clock) -> LivenessMonitor:
     """Signs of life that are waited for 60 seconds."""
     return LivenessMonitor(60, clock)
 
 
-def test_a_source_that_looks_at_its_wish_to_stop_lives(vitals: LivenessMonitor, clock: Clock):
+def test_a_source_that_looks_at_its_wish_to_stop_lives(liveness: LivenessMonitor, clock: Clock):
     """And is taken for hung when it has not for longer than the patience."""
     clock.now += 59
-    vitals.looked()
+    liveness.heartbeat()
     clock.now += 60
-    assert vitals.verdict(0).healthy
+    assert liveness.check(0).healthy
     clock.now += 1
-    verdict = vitals.verdict(0)
+    verdict = liveness.check(0)
     assert not verdict.healthy
     assert verdict.reason == "the source has shown no sign of life for 61 s"
 
 
 @pytest.mark.parametrize("seconds", [3600.0, None])
-def test_a_source_may_sleep_as_long_as_it_said(vitals: LivenessMonitor, clock: Clock, seconds: float | None):
+def test_a_source_may_sleep_as_long_as_it_said(
+    liveness: LivenessMonitor, clock: Clock, seconds: float | None
+):
     """A closed market is no illness; not to wake up is one."""
-    vitals.sleeps(seconds)
+    liveness.sleep_started(seconds)
     clock.now += 3600
-    assert vitals.verdict(0).healthy
+    assert liveness.check(0).healthy
     clock.now += 61
-    assert vitals.verdict(0).healthy == (seconds is None)
+    assert liveness.check(0).healthy == (seconds is None)
 
 
-def test_to_deliver_nothing_is_healthy_when_nothing_waits(vitals: LivenessMonitor, clock: Clock):
+def test_to_deliver_nothing_is_healthy_when_nothing_waits(liveness: LivenessMonitor, clock: Clock):
     """Nor is the first quote after an hour of silence late at once."""
     for _ in range(360):
         clock.now += 10
-        vitals.looked()
-        assert vitals.verdict(0).healthy
-    assert vitals.verdict(1).healthy
+        liveness.heartbeat()
+        assert liveness.check(0).healthy
+    assert liveness.check(1).healthy
     clock.now += 61
-    vitals.looked()
-    assert vitals.verdict(1).reason == "the delivery has shown no sign of life for 61 s"
+    liveness.heartbeat()
+    assert liveness.check(1).reason == "the delivery has shown no sign of life for 61 s"
 
 
-def test_a_call_that_does_not_return_is_hung(vitals: LivenessMonitor, clock: Clock):
+def test_a_call_that_does_not_return_is_hung(liveness: LivenessMonitor, clock: Clock):
     """Even when nothing waits beside it."""
-    vitals.calls()
+    liveness.call_started()
     clock.now += 61
-    vitals.looked()
-    assert not vitals.verdict(0).healthy
-    vitals.returns()
-    assert vitals.verdict(0).healthy
+    liveness.heartbeat()
+    assert not liveness.check(0).healthy
+    liveness.call_ended()
+    assert liveness.check(0).healthy
 
 
-def test_tries_in_vain_are_signs_of_life(vitals: LivenessMonitor, clock: Clock):
+def test_tries_in_vain_are_signs_of_life(liveness: LivenessMonitor, clock: Clock):
     """A stream that cannot be reached for hours is not the producer's illness."""
     for _ in range(200):
-        vitals.looked()
-        vitals.calls()
+        liveness.heartbeat()
+        liveness.call_started()
         clock.now += 15
-        vitals.returns()
+        liveness.call_ended()
         clock.now += 30
-        assert vitals.verdict(500).healthy
+        assert liveness.check(500).healthy
 
 
 def test_a_full_outbox_holds_the_source_up_as_long_as_the_delivery_works(
-    vitals: LivenessMonitor, clock: Clock
+    liveness: LivenessMonitor, clock: Clock
 ):
     """The source cannot look while it waits for room."""
-    vitals.hands_over()
+    liveness.tick_yielded()
     for _ in range(100):
         clock.now += 30
-        vitals.calls()
-        vitals.returns()
-        assert vitals.verdict(500).healthy
+        liveness.call_started()
+        liveness.call_ended()
+        assert liveness.check(500).healthy
     clock.now += 61
-    assert not vitals.verdict(0).healthy
+    assert not liveness.check(0).healthy
 
 
-def test_when_the_source_has_ended_only_the_delivery_counts(vitals: LivenessMonitor, clock: Clock):
+def test_when_the_source_has_ended_only_the_delivery_counts(liveness: LivenessMonitor, clock: Clock):
     """What waits still goes out."""
-    vitals.ended()
+    liveness.source_ended()
     clock.now += 600
-    assert vitals.verdict(0).healthy
+    assert liveness.check(0).healthy
 
 
 class Sleepy:
@@ -124,8 +126,8 @@ class Sleepy:
     expected: int | None = None
     repeatable = False
 
-    def __init__(self, vitals: LivenessMonitor, clock: Clock) -> None:
-        self._vitals = vitals
+    def __init__(self, liveness: LivenessMonitor, clock: Clock) -> None:
+        self._liveness = liveness
         self._clock = clock
         self.verdicts: list[bool] = []
 
@@ -134,25 +136,25 @@ class Sleepy:
         yield [QUOTE]
         for look in (stop.is_set, lambda: stop.wait(0.001)):
             self._clock.now += 61
-            self.verdicts.append(self._vitals.verdict(0).healthy)
+            self.verdicts.append(self._liveness.check(0).healthy)
             assert not look()
-            self.verdicts.append(self._vitals.verdict(0).healthy)
+            self.verdicts.append(self._liveness.check(0).healthy)
         yield [Rejection(b"", "here", "broken"), QUOTE]
 
 
-def test_an_observed_source_yields_the_same_and_is_heard(vitals: LivenessMonitor, clock: Clock):
+def test_an_observed_source_yields_the_same_and_is_heard(liveness: LivenessMonitor, clock: Clock):
     """Each look and each sleep counts as a sign, and the ticks go through the board unchanged."""
-    board, source = LatestQuotes(), Sleepy(vitals, clock)
-    observed = InstrumentedSource(source, board, vitals)
+    board, source = LatestQuotes(), Sleepy(liveness, clock)
+    observed = InstrumentedSource(source, board, liveness)
     assert (observed.name, observed.expected, observed.repeatable) == ("sleepy", None, False)
     assert list(observed.ticks(Event())) == [[QUOTE], [Rejection(b"", "here", "broken"), QUOTE]]
     assert source.verdicts == [False, True, False, True]
     assert board.totals()[:4] == (1, 2, 1, "broken")
     clock.now += 600
-    assert vitals.verdict(0).healthy
+    assert liveness.check(0).healthy
 
 
-def test_an_observed_source_hears_the_wish_to_stop(vitals: LivenessMonitor):
+def test_an_observed_source_hears_the_wish_to_stop(liveness: LivenessMonitor):
     """The event behind is the one that counts."""
     stop = Event()
 
@@ -164,7 +166,7 @@ def test_an_observed_source_hears_the_wish_to_stop(vitals: LivenessMonitor):
             assert inner.wait(30)
             assert inner.is_set()
 
-    ticks = InstrumentedSource(Patient(), LatestQuotes(), vitals).ticks(stop)
+    ticks = InstrumentedSource(Patient(), LatestQuotes(), liveness).ticks(stop)
     next(ticks)
     stop.set()
     assert list(ticks) == []
@@ -199,20 +201,20 @@ class Broken:
         raise DeliveryError("full", passing=False)
 
 
-def test_an_observed_stream_does_the_same_and_is_heard(vitals: LivenessMonitor, clock: Clock):
+def test_an_observed_stream_does_the_same_and_is_heard(liveness: LivenessMonitor, clock: Clock):
     """Opening, sending, refusing: each end of a call is a sign, be it good or bad."""
-    vitals.ended()
-    open_stream = instrument_stream(Broken(clock).opened, vitals)
+    liveness.source_ended()
+    open_stream = instrument_stream(Broken(clock).opened, liveness)
     with pytest.raises(DeliveryError, match="not there"), open_stream():
         pass
-    assert vitals.verdict(5).healthy
+    assert liveness.check(5).healthy
     with open_stream() as stream:
         assert stream.batch_records == 7
         assert stream.send([Record(b"{}", "test", "AAA")]) == SendResult(1)
-        assert vitals.verdict(5).healthy
+        assert liveness.check(5).healthy
         with pytest.raises(DeliveryError, match="full"):
             stream.refuse([Rejection(b"", "here", "broken")])
-        assert vitals.verdict(5).healthy
+        assert liveness.check(5).healthy
 
 
 class Lost:
@@ -238,7 +240,7 @@ class Lost:
         """Drop them."""
 
 
-def test_a_hung_delivery_of_a_real_producer_is_found(tmp_path: Path, vitals: LivenessMonitor, clock: Clock):
+def test_a_hung_delivery_of_a_real_producer_is_found(tmp_path: Path, liveness: LivenessMonitor, clock: Clock):
     """Its source goes on, and its outbox fills; it is healthy again once the call returns."""
     stream, verdicts = Lost(), []
 
@@ -251,13 +253,13 @@ def test_a_hung_delivery_of_a_real_producer_is_found(tmp_path: Path, vitals: Liv
             for seconds in (59, 2):
                 clock.now += seconds
                 stop.is_set()
-                verdicts.append(vitals.verdict(producer.snapshot().waiting))
+                verdicts.append(liveness.check(producer.snapshot().waiting))
             stream.released.set()
 
-    source = InstrumentedSource(Going(), LatestQuotes(), vitals)
+    source = InstrumentedSource(Going(), LatestQuotes(), liveness)
     with open_outbox(tmp_path / "outbox.db", limit=1 << 20) as outbox:
-        producer = BufferedProducer(source, instrument_stream(stream.opened, vitals), outbox)
+        producer = BufferedProducer(source, instrument_stream(stream.opened, liveness), outbox)
         assert producer.run(Event()).sent == 1
-        verdicts.append(vitals.verdict(producer.snapshot().waiting))
+        verdicts.append(liveness.check(producer.snapshot().waiting))
     assert [verdict.healthy for verdict in verdicts] == [True, False, True]
     assert verdicts[1].reason == "the delivery has shown no sign of life for 61 s"

@@ -2,12 +2,19 @@
 
 import logging
 import re
+import time
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import pytest
 
 from stockctl.monitoring.health import HealthCheck, StateTracker
 from stockctl.monitoring.logfmt import LogfmtHandler, LogfmtLogger, logfmt
+from stockctl.pipeline.ports import DeliveryError
+from stockctl.producer import delivery
+from stockctl.producer.delivery import RetryPolicy
+from stockctl.producer.shutdown import GracePeriod
+from stockctl.producer.stats import DeliveryStats
 from support.run_figures import figures
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -43,7 +50,7 @@ def test_any_value_is_one_line_that_reads_back(value: str):
 def test_the_line_of_figures_has_all_of_them():
     """By name, with the time; what nobody knows is left out."""
     lines: list[str] = []
-    LogfmtLogger(lines.append, lambda: NOON).figures(
+    LogfmtLogger(lines.append, lambda: NOON).metrics(
         figures(lag_p99=None, breaker="open", connected=True, reconnects=2)
     )
     assert read(lines[0]) == {
@@ -98,14 +105,33 @@ def test_what_is_logged_in_words_is_a_line_as_well():
     lines: list[str] = []
     looks: list[int] = []
     handler = LogfmtHandler(LogfmtLogger(lines.append, lambda: NOON), lambda: looks.append(1))
-    for name in ("stockctl.sources.yahoo", "stockctl.producer.delivery"):
+    for event in ({}, {"event": "delivery"}):
         handler.handle(
-            logging.makeLogRecord({"name": name, "levelno": 30, "levelname": "WARNING", "msg": "a b"})
+            logging.makeLogRecord(
+                {"name": "any", "levelno": 30, "levelname": "WARNING", "msg": "a b", **event}
+            )
         )
     assert [read(line) for line in lines] == [
         {"time": "2026-01-05T12:00:00.000Z", "level": "warning", "event": "message", "text": "a b"}
     ]
     assert looks == [1]
+
+
+@pytest.mark.parametrize("name", [delivery.__name__, "stockctl.renamed"])
+def test_the_name_of_a_logger_decides_nothing(name: str, monkeypatch: pytest.MonkeyPatch):
+    """What the delivery logs is an event of delivery wherever its module moves."""
+    logger, lines, checks = logging.getLogger(name), [], []
+    monkeypatch.setattr(delivery, "_log", logger)
+    monkeypatch.setattr(logger, "propagate", False)
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    monkeypatch.setattr(logger, "handlers", [])
+    logger.addHandler(LogfmtHandler(LogfmtLogger(lines.append), lambda: checks.append(name)))
+    policy = RetryPolicy(DeliveryStats(), GracePeriod(Event()), uniform=lambda _, __: 0.0)
+    for _ in range(3):
+        policy.rest(DeliveryError("Gone.", records=(), passing=True), time.monotonic())
+    policy.rewarded()
+    assert checks == [name, name]
+    assert lines == []
 
 
 def test_another_reason_is_no_change():

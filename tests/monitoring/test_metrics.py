@@ -38,7 +38,7 @@ def test_a_metric_added_to_the_table_is_in_every_output(outbox: Path, monkeypatc
     """Log, status file, ``status`` as JSON and as a table, live view and Prometheus."""
     monkeypatch.setattr(metrics, "METRICS", (*METRICS, NEW))
     run, lines = figures(), []
-    LogfmtLogger(lines.append).figures(run)
+    LogfmtLogger(lines.append).metrics(run)
     assert "new_thing=111" in lines[0].split()
 
     StatusFile(outbox).write(run)
@@ -81,7 +81,7 @@ def test_every_field_is_read_back_as_it_was_written(outbox: Path):
     StatusFile(outbox).write(run)
     status = read_producer_status(outbox)
     assert status is not None
-    assert {name: status.figures[name] for name in run.fields()} == run.fields()
+    assert {name: status.metrics[name] for name in run.fields()} == run.fields()
     assert status.pid == os.getpid()
 
 

@@ -19,13 +19,13 @@ class Clock:
 def test_each_job_is_done_at_its_period():
     """The first time after a period, and no sooner."""
     clock, done = Clock(), []
-    rounds = PeriodicRunner(
+    runner = PeriodicRunner(
         [PeriodicJob(10, lambda: done.append("ten")), PeriodicJob(25, lambda: done.append("more"))], clock
     )
     left = []
     for now in (0, 9, 10, 20, 24, 25):
         clock.now = now
-        left.append(rounds.turn())
+        left.append(runner.run_due())
         done.append(now)
     assert done == [0, 9, "ten", 10, "ten", 20, 24, "more", 25]
     assert left == [10, 1, 10, 5, 1, 5]
@@ -34,31 +34,31 @@ def test_each_job_is_done_at_its_period():
 def test_who_is_late_does_not_catch_up():
     """After a suspended hour each job is done once."""
     clock, done = Clock(), []
-    rounds = PeriodicRunner([PeriodicJob(1, lambda: done.append(clock.now))], clock)
+    runner = PeriodicRunner([PeriodicJob(1, lambda: done.append(clock.now))], clock)
     clock.now = 3600
-    assert rounds.turn() == 0
-    rounds.turn()
+    assert runner.run_due() == 0
+    runner.run_due()
     clock.now = 3600.5
-    assert rounds.turn() == 0.5
+    assert runner.run_due() == 0.5
     assert done == [3600, 3600]
 
 
 def test_rounds_begin_and_end():
     """Jobs run beside the work until closed, and a job that runs is finished."""
     seen = Event()
-    rounds = PeriodicRunner([PeriodicJob(0.001, seen.set)])
-    rounds.begin()
+    runner = PeriodicRunner([PeriodicJob(0.001, seen.set)])
+    runner.start()
     assert seen.wait(30)
-    rounds.close()
+    runner.close()
     seen.clear()
     assert not seen.wait(0.02)
 
 
 def test_no_jobs_need_no_thread():
     """Closing what did nothing is fine."""
-    rounds = PeriodicRunner([])
-    rounds.begin()
-    rounds.close()
+    runner = PeriodicRunner([])
+    runner.start()
+    runner.close()
 
 
 def test_a_job_that_fails_keeps_no_other_from_being_done(caplog: pytest.LogCaptureFixture):
@@ -73,9 +73,9 @@ def test_a_job_that_fails_keeps_no_other_from_being_done(caplog: pytest.LogCaptu
         if len(tried) > 1:
             done.set()
 
-    rounds = PeriodicRunner([PeriodicJob(0.001, fail), PeriodicJob(0.001, work)])
-    rounds.begin()
+    runner = PeriodicRunner([PeriodicJob(0.001, fail), PeriodicJob(0.001, work)])
+    runner.start()
     assert done.wait(30)
     with pytest.raises(ValueError, match="broken"):
-        rounds.close()
-    assert caplog.messages == ["A part of what watches the stream fails: ValueError: broken"]
+        runner.close()
+    assert caplog.messages == ["Monitoring failed in part: ValueError: broken"]

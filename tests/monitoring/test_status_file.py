@@ -68,7 +68,7 @@ def test_one_that_lives_and_tells_nothing_new_is_silent(outbox: Path):
     written(outbox)
     sight = read_producer_status(outbox, lambda: WRITTEN + 60)
     assert sight is not None
-    assert (sight.state, sight.age, sight.figures["sent"]) == ("silent", 60, 1234)
+    assert (sight.state, sight.age, sight.metrics["sent"]) == ("silent", 60, 1234)
 
 
 def test_a_hung_thread_is_told_with_the_reason(outbox: Path):
@@ -76,8 +76,8 @@ def test_a_hung_thread_is_told_with_the_reason(outbox: Path):
     written(outbox, health=HealthCheck(False, "the source has shown no sign of life for 400 s"))
     sight = read_producer_status(outbox, lambda: WRITTEN)
     assert sight is not None
-    assert sight.figures["health"] == "hung"
-    assert sight.figures["hung"] == "the source has shown no sign of life for 400 s"
+    assert sight.metrics["health"] == "hung"
+    assert sight.metrics["hung"] == "the source has shown no sign of life for 400 s"
 
 
 def test_one_that_has_not_told_anything_yet_is_starting(outbox: Path):
@@ -95,7 +95,7 @@ def test_one_that_failed_has_told_why(outbox: Path):
     sight = read_producer_status(outbox, lambda: WRITTEN + 5)
     assert sight is not None
     assert (sight.state, sight.age) == ("failed", 5)
-    assert sight.figures == {"source": "feed", "failure": "There is no stream."}
+    assert sight.metrics == {"source": "feed", "failure": "There is no stream."}
 
 
 def test_the_reason_of_an_end_is_the_last_word(outbox: Path):
@@ -105,7 +105,7 @@ def test_the_reason_of_an_end_is_the_last_word(outbox: Path):
     file.write(figures())
     sight = read_producer_status(outbox, lambda: WRITTEN)
     assert sight is not None
-    assert sight.figures["failure"] == "Stopped at once."
+    assert sight.metrics["failure"] == "Stopped at once."
 
 
 def test_one_whose_process_has_gone_has_died(tmp_path: Path):
@@ -126,7 +126,7 @@ def test_one_whose_process_has_gone_has_died(tmp_path: Path):
     )  # fmt: skip
     sight = read_producer_status(outbox)
     assert sight is not None
-    assert (sight.state, sight.figures) == ("died", {"source": "feed"})
+    assert (sight.state, sight.metrics) == ("died", {"source": "feed"})
     assert sight.pid != os.getpid()
 
 
@@ -170,8 +170,8 @@ def test_what_no_producer_wrote_is_named_and_nothing_of_it_believed(outbox: Path
     status_path(outbox).write_bytes(content)
     sight = read_producer_status(outbox)
     assert sight is not None
-    assert (sight.state, sight.pid, sight.figures) == ("unknown", os.getpid(), {})
-    assert sight.trouble.startswith(f"{status_path(outbox)} cannot be read: it")
+    assert (sight.state, sight.pid, sight.metrics) == ("unknown", os.getpid(), {})
+    assert sight.error.startswith(f"{status_path(outbox)} cannot be read: it")
 
 
 def test_what_is_no_file_is_not_waited_for(outbox: Path):
@@ -179,7 +179,7 @@ def test_what_is_no_file_is_not_waited_for(outbox: Path):
     os.mkfifo(status_path(outbox))
     sight = read_producer_status(outbox)
     assert sight is not None
-    assert sight.trouble.endswith("cannot be read: it is no file")
+    assert sight.error.endswith("cannot be read: it is not a regular file")
 
 
 def test_whoever_looks_does_not_keep_a_producer_from_starting(tmp_path: Path):

@@ -187,9 +187,11 @@ def stream(
         print_message(f"Made a new home in {backend.location}.")
     wishes = MonitorOptions(metrics_port, health_file, None if chosen.repeatable else outbox_path(settings))
     jobs = [PeriodicJob(PERIOD, memory.save)]
-    watching = RunMonitor(chosen, None if quiet else AlertLines(output), wishes, jobs)
-    reload = symbol_reload(ctx, chosen, watching.watch.board.retain, given=symbols is not None)
-    code = _run(_RunOptions(settings, backend, memory, limit, grace, reload), watching)
+    monitor = RunMonitor(chosen, None if quiet else AlertLines(output), wishes, jobs)
+    reload = symbol_reload(
+        ctx, chosen, monitor.instrumentation.latest_quotes.retain, given=symbols is not None
+    )
+    code = _run(_RunOptions(settings, backend, memory, limit, grace, reload), monitor)
     if code:
         raise typer.Exit(code)
 
@@ -205,19 +207,19 @@ class _RunOptions(NamedTuple):
     reload: Callable[[], None]
 
 
-def _run(way: _RunOptions, watching: "RunMonitor") -> int:
+def _run(way: _RunOptions, monitor: "RunMonitor") -> int:
     from stockctl.sources.base import source_status
 
     with (
         stop_signals() as signals,
         reload_signal(way.reload, signals),
-        watching.writing(signals.stop.set),
-        _producer(way, watching) as producer,
+        monitor.nonblocking_output(signals.stop.set),
+        _producer(way, monitor) as producer,
     ):
-        if not watching.watch.source.repeatable:
-            signals.at_once = partial(_stop_at_once, producer, watching)
+        if not monitor.instrumentation.source.repeatable:
+            signals.force_stop = partial(_stop_at_once, producer, monitor)
         try:
-            with watching.following(producer):
+            with monitor.monitoring(producer):
                 producer.run(signals.stop)
         except StockctlError:
             _print_drops(producer)
@@ -227,7 +229,7 @@ def _run(way: _RunOptions, watching: "RunMonitor") -> int:
             print_message(f"{_STOPPED_AT_ONCE}.")
             _print_backlog(producer)
             raise
-        summarize(producer.totals, source_status(watching.watch.source).left_out)
+        summarize(producer.totals, source_status(monitor.instrumentation.source).left_out)
         _print_drops(producer)
         left = _print_backlog(producer)
     if signals.interrupted:
@@ -235,31 +237,34 @@ def _run(way: _RunOptions, watching: "RunMonitor") -> int:
     return FAILED if left and not signals.stop.is_set() else 0
 
 
-def _stop_at_once(producer: "DirectProducer | BufferedProducer", watching: "RunMonitor", number: int) -> None:
+def _stop_at_once(producer: "DirectProducer | BufferedProducer", monitor: "RunMonitor", number: int) -> None:
     """End the process, whatever it does; the outbox is made for that."""
     try:
         sent, waiting = pluralize(producer.totals.sent, "quote"), pluralize(producer.undelivered, "quote")
         told = f"{sent} sent, {waiting} in the outbox {producer.place}, which the next run sends first"
-        watching.break_off(f"{_STOPPED_AT_ONCE}; what waits is in the outbox", f"{_STOPPED_AT_ONCE}: {told}.")
+        monitor.prepare_forced_stop(
+            f"{_STOPPED_AT_ONCE}; what waits is in the outbox", f"{_STOPPED_AT_ONCE}: {told}."
+        )
     finally:
         os._exit(exit_code(number))
 
 
 @contextmanager
-def _producer(way: _RunOptions, watching: "RunMonitor") -> "Iterator[DirectProducer | BufferedProducer]":
+def _producer(way: _RunOptions, monitor: "RunMonitor") -> "Iterator[DirectProducer | BufferedProducer]":
     from stockctl.producer.outbox.queue import open_outbox
     from stockctl.producer.producer import BufferedProducer, DirectProducer
 
-    source, open_stream = watching.watch.source, watching.watch.stream(way.backend.stream)
+    source = monitor.instrumentation.source
+    open_stream = monitor.instrumentation.instrument_stream(way.backend.stream)
     if source.repeatable:
         with open_stream() as stream:
-            yield DirectProducer(source, stream, limit=way.limit, observe=watching.observe, grace=way.grace)
+            yield DirectProducer(source, stream, limit=way.limit, observe=monitor.observe, grace=way.grace)
         return
     settings = way.settings.stream
     path, size = outbox_path(way.settings), settings.outbox_mb << 20
     with open_outbox(path, limit=size, full=settings.outbox_full) as outbox, closing(way.memory):
         yield BufferedProducer(
-            source, open_stream, outbox, limit=way.limit, observe=watching.observe, grace=way.grace
+            source, open_stream, outbox, limit=way.limit, observe=monitor.observe, grace=way.grace
         )
 
 

@@ -22,42 +22,42 @@ from stockctl.monitoring.status_reader import (
 _REASONS = {DELIVERY: "reason", HEALTH: "hung"}
 
 
-def producer_rows(sight: ProducerStatus, now: datetime | None = None) -> list[tuple[str, Cell]]:
-    """Return what there is to tell, with names; those after the first are set in from the left."""
-    head = Cell(_head(sight), "" if sight.state in (RUNNING, STARTING) else "red")
-    details = _details(sight, datetime.now(UTC) if now is None else now)
+def producer_rows(status: ProducerStatus, now: datetime | None = None) -> list[tuple[str, Cell]]:
+    """Return named rows; the rows after the first are indented."""
+    head = Cell(_head(status), "" if status.state in (RUNNING, STARTING) else "red")
+    details = _details(status, datetime.now(UTC) if now is None else now)
     return [("producer", head), *((f"  {name}", cell) for name, cell in details)]
 
 
-def _head(sight: ProducerStatus) -> str:
-    process = "a process" if sight.pid is None else f"process {sight.pid}"
-    ago = "" if sight.age is None else format_age(sight.age)
+def _head(status: ProducerStatus) -> str:
+    process = "a process" if status.pid is None else f"process {status.pid}"
+    age = "" if status.age is None else format_age(status.age)
     heads = {
         RUNNING: f"running, {process}",
-        SILENT: f"silent: {process} lives, and has told nothing for {ago}; these figures are from then",
+        SILENT: f"silent: {process} runs, but has written no metrics for {age}; these are the last ones",
         STARTING: f"starting, {process}",
-        DIED: f"died: {process} has gone without an end; it was last seen {ago} ago",
-        FAILED: f"failed {ago} ago: {sight.figures.get('failure')}",
+        DIED: f"died: {process} is gone without a clean end; last seen {age} ago",
+        FAILED: f"failed {age} ago: {status.metrics.get('failure')}",
     }
-    lives = "" if sight.pid is None else f"; {process} lives"
+    running = "" if status.pid is None else f"; {process} runs"
     return heads.get(
-        sight.state, f"unknown: {sight.trouble}{lives}. Remove it, a running stream makes it anew"
+        status.state, f"unknown: {status.error}{running}. Remove it; a running stream writes a new one"
     )
 
 
-def _details(sight: ProducerStatus, now: datetime) -> Iterator[tuple[str, Cell]]:
-    figures = sight.figures
-    if "source" in figures:
-        yield "source", Cell(str(figures["source"]))
-    if sight.since is not None:
-        yield "since", Cell(_moment(datetime.fromtimestamp(sight.since, UTC), now))
+def _details(status: ProducerStatus, now: datetime) -> Iterator[tuple[str, Cell]]:
+    values = status.metrics
+    if "source" in values:
+        yield "source", Cell(str(values["source"]))
+    if status.since is not None:
+        yield "since", Cell(_time(datetime.fromtimestamp(status.since, UTC), now))
     for subject in SUBJECTS:
-        if subject in figures:
-            yield subject, _condition(subject, figures, now)
-    yield from _counts(figures)
-    yield from _lags(figures)
-    if sight.state in (RUNNING, SILENT) and sight.age is not None:
-        yield "figures", Cell(f"{format_age(sight.age)} old")
+        if subject in values:
+            yield subject, _state(subject, values, now)
+    yield from _counts(values)
+    yield from _lags(values)
+    if status.state in (RUNNING, SILENT) and status.age is not None:
+        yield "figures", Cell(f"{format_age(status.age)} old")
 
 
 def _counts(values: Mapping[str, MetricValue]) -> Iterator[tuple[str, Cell]]:
@@ -74,18 +74,18 @@ def _lags(values: Mapping[str, MetricValue]) -> Iterator[tuple[str, Cell]]:
             yield name, Cell(", ".join(f"{part} {format_seconds(float(lag))}" for part, lag in known))
 
 
-def _condition(subject: str, figures: Mapping[str, MetricValue], now: datetime) -> Cell:
-    name = str(figures[subject])
-    reason = figures.get(_REASONS.get(subject, ""))
-    until = to_datetime(str(figures[f"{subject}_until"])) if f"{subject}_until" in figures else now
-    words = f"{name}: {reason}" if reason else name
+def _state(subject: str, values: Mapping[str, MetricValue], now: datetime) -> Cell:
+    name = str(values[subject])
+    reason = values.get(_REASONS.get(subject, ""))
+    until = to_datetime(str(values[f"{subject}_until"])) if f"{subject}_until" in values else now
+    text = f"{name}: {reason}" if reason else name
     return Cell(
-        f"{words} until {_moment(until, now)}" if until > now else words,
+        f"{text} until {_time(until, now)}" if until > now else text,
         "yellow" if is_bad(subject, name) else "",
     )
 
 
-def _moment(moment: datetime, now: datetime) -> str:
-    seconds = (moment - now).total_seconds()
+def _time(time: datetime, now: datetime) -> str:
+    seconds = (time - now).total_seconds()
     distance = f"in {format_age(seconds)}" if seconds > 0 else f"{format_age(-seconds)} ago"
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC, {distance}"
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC, {distance}"

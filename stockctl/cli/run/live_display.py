@@ -1,4 +1,4 @@
-"""A picture at the bottom of a terminal that is drawn anew when it changes, with what is said above it."""
+"""A live text at the bottom of a terminal; other output scrolls by above it."""
 
 import time
 from collections.abc import Callable
@@ -14,26 +14,26 @@ from rich.text import Text
 from stockctl.cli.output.terminal import Console
 
 PERIOD = 0.5
-"""Seconds between two looks whether there is something new to draw."""
+"""Seconds between two checks for a changed text."""
 LARGEST_SHARE = 0.05
-"""Of the time, for looking and drawing: what takes longer happens less often."""
+"""The share of the time for rendering; what takes longer happens less often."""
 
 
 class SharedConsole(Console):
-    """A console that several threads print on while a picture is at its bottom.
+    """A console on which several threads may print while a live text is at its bottom.
 
-    Rich works out the way up to the picture in one step and writes in another; between them another thread
-    may have written. Here they are one step. It is no console for what refreshes itself in a thread of its
-    own, which takes rich's locks in another order.
+    Rich computes the cursor's way to the live text in one step and writes in another, and another thread may
+    write in between. Here one lock covers both. Do not use it with rich's own refresh thread, which takes
+    rich's locks in another order.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
-        self._one_at_a_time = RLock()
+        self._print_lock = RLock()
 
     def __enter__(self) -> Self:
-        """Begin to print."""
-        self._one_at_a_time.acquire()
+        """Take the lock and begin to print."""
+        self._print_lock.acquire()
         super().__enter__()
         return self
 
@@ -43,42 +43,42 @@ class SharedConsole(Console):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End it."""
+        """End printing and release the lock."""
         try:
             super().__exit__(exc_type, exc_value, traceback)
         finally:
-            self._one_at_a_time.release()
+            self._print_lock.release()
 
     def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as rich has it
-        """Print above what is drawn; rich looks whether there is something before its own step begins."""
-        with self._one_at_a_time:
+        """Print above the live text; the lock also covers rich's check whether there is one."""
+        with self._print_lock:
             super().print(*objects, **options)
 
 
 class LiveDisplay:
-    """Draws on a console, from ``begin`` to ``end``.
+    """Shows a live text on a console, from ``start`` to ``stop``.
 
     Args:
-        console: a terminal; what any thread prints on it in between scrolls by above the picture.
-        draw: returns the picture for a width and a height.
-        take_stdout: whether what is written to stdout is to appear above the picture as well.
-        ready: tells whether a picture would be seen at once; there is none otherwise.
+        console: a terminal; what threads print on it meanwhile scrolls by above the text.
+        render: returns the text for a width and a height.
+        take_stdout: whether what is written to stdout also appears above the text.
+        ready: tells whether a new text would appear at once; otherwise it is not rendered.
     """
 
     def __init__(
         self,
         console: SharedConsole,
-        draw: Callable[[int, int], Text],
+        render: Callable[[int, int], Text],
         *,
         take_stdout: bool = False,
         ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self._console = console
-        self._draw = draw
+        self._render = render
         self._ready = ready
         self._shown: Text | None = None
         self._width = console.width
-        self._rests_until = 0.0
+        self._next_refresh = 0.0
         self._live = Live(
             console=console,
             auto_refresh=False,
@@ -87,37 +87,37 @@ class LiveDisplay:
             vertical_overflow="crop",
         )
 
-    def begin(self) -> None:
-        """Draw for the first time."""
+    def start(self) -> None:
+        """Show the text for the first time."""
         with self._console:
             self._live.start()
         self.refresh()
 
     def refresh(self) -> None:
-        """Draw, if the picture or the terminal is another one than before, and drawing is not too dear."""
+        """Render again, if the output is ready and rendering has not taken too much time lately."""
         began = time.monotonic()
-        if began >= self._rests_until and self._ready():
+        if began >= self._next_refresh and self._ready():
             self._redraw()
             now = time.monotonic()
-            self._rests_until = now + (now - began) / LARGEST_SHARE
+            self._next_refresh = now + (now - began) / LARGEST_SHARE
 
     def _redraw(self) -> None:
         width, height = self._console.size
-        picture = self._draw(width, height)
-        if picture == self._shown and width == self._width:
+        text = self._render(width, height)
+        if text == self._shown and width == self._width:
             return
         with self._console:
-            self._mend(width)
-            self._live.update(picture, refresh=True)
-        self._shown, self._width = picture, width
+            self._clear_wrapped_lines(width)
+            self._live.update(text, refresh=True)
+        self._shown, self._width = text, width
 
-    def end(self) -> None:
-        """Leave the terminal as if nothing had been drawn."""
+    def stop(self) -> None:
+        """Remove the text from the terminal."""
         with self._console:
             self._live.stop()
 
-    def _mend(self, width: int) -> None:
-        """Go up by the lines that the last picture has become longer in a terminal that is narrower now."""
+    def _clear_wrapped_lines(self, width: int) -> None:
+        """Clear the extra lines that the text takes since the terminal became narrower and wrapped it."""
         if self._shown is None or width >= self._width:
             return
         lines = self._shown.split("\n")

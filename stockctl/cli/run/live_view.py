@@ -1,4 +1,4 @@
-"""What a live stream looks like on a terminal: a line a symbol, and below them the totals."""
+"""Renders a live stream for a terminal: one line per symbol, states and totals below."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,39 +22,39 @@ _GAP, _BLOCK_GAP = 2, 5
 _NARROWEST_BLOCK = 24
 _ALERT_LINES = 4
 _TALL_TERMINAL_LINES = 16
-"""Lines of a terminal from which on some are left for what scrolls by."""
+"""From this height on some lines are left for alerts."""
 _REASON_LINES = 2
 AGE_UPDATE_SECONDS = 5.0
 _STYLES = {Severity.NORMAL: "", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 
 
 class View(NamedTuple):
-    """What there is to draw, and how much room."""
+    """What to render, and the size of the terminal."""
 
-    board: LatestQuotes
-    figures: RunMetrics
-    conditions: Mapping[str, TrackedState]
+    quotes: LatestQuotes
+    run: RunMetrics
+    states: Mapping[str, TrackedState]
     width: int
     height: int
     now: datetime
 
 
 class LiveRenderer:
-    """Makes pictures, and the same one again for a while when nothing but the time is another.
+    """Renders views, and returns the same text again while only the time is different.
 
-    Then ages go on every ``AGE_UPDATE_SECONDS`` seconds, so that a quiet night costs next to nothing.
+    Ages alone are updated every ``AGE_UPDATE_SECONDS``, so that a quiet stream costs almost nothing.
     """
 
     def __init__(self) -> None:
         self._view: View | None = None
-        self._picture: Text | None = None
+        self._text: Text | None = None
 
-    def picture(self, view: View) -> "Text":
-        """Return the picture of ``view``."""
+    def render(self, view: View) -> "Text":
+        """Return the text of ``view``."""
         before = self._view
-        if before is None or self._picture is None or _differs(before, view):
-            self._view, self._picture = view, render(view)
-        return self._picture
+        if before is None or self._text is None or _differs(before, view):
+            self._view, self._text = view, render(view)
+        return self._text
 
 
 def _differs(before: View, view: View) -> bool:
@@ -63,40 +63,40 @@ def _differs(before: View, view: View) -> bool:
 
 
 def render(view: View) -> "Text":
-    """Return the lines to show, none as wide as the terminal, and fewer than it is high."""
+    """Return lines that are narrower than the terminal, and fewer than it is high."""
     from rich.text import Text
 
-    most = view.height - 1 - (_ALERT_LINES if view.height >= _TALL_TERMINAL_LINES else 0)
-    below = [*_conditions(view), *_totals(view)][: max(1, most)]
-    lines = [*_grid(view, most - len(below)), *below]
+    height = view.height - 1 - (_ALERT_LINES if view.height >= _TALL_TERMINAL_LINES else 0)
+    below = [*_states(view), *_totals(view)][: max(1, height)]
+    lines = [*_grid(view, height - len(below)), *below]
     for line in lines:
         line.truncate(view.width - 1, overflow="ellipsis")
     return Text("\n", no_wrap=True, overflow="crop").join(lines)
 
 
 def _grid(view: View, height: int) -> "list[Text]":
-    """Return the symbols in as many columns as fit beside each other, ``height`` lines at most."""
+    """Return the symbols in as many columns as fit side by side, ``height`` lines at most."""
     from rich.text import Text
 
-    total = view.board.totals().symbols
+    total = view.quotes.totals().symbols
     rows = height - 1
     if rows < 1 or not total:
         return []
-    bound = rows * max(1, view.width // _NARROWEST_BLOCK)
-    candidates = view.board.rows(bound)
-    widths = _widths([_cells(line, view.now) for line in candidates], view.width - 1)
+    limit = rows * max(1, view.width // _NARROWEST_BLOCK)
+    candidates = view.quotes.rows(limit)
+    widths = _widths([_cells(quote, view.now) for quote in candidates], view.width - 1)
     blocks = max(1, (view.width - 1 + _BLOCK_GAP) // (_block_width(widths) + _BLOCK_GAP))
     if total > rows * blocks:
         rows -= 1
-    most = rows * blocks
-    lines = candidates[:most] if total > bound else view.board.rows(most)
-    cells = [_cells(line, view.now) for line in lines]
+    room = rows * blocks
+    shown = candidates[:room] if total > limit else view.quotes.rows(room)
+    cells = [_cells(quote, view.now) for quote in shown]
     if not cells:
         return []
     rows = -(-len(cells) // -(-len(cells) // rows))
-    stacks = [cells[first : first + rows] for first in range(0, len(cells), rows)]
-    grid = [_row([_header()] * len(stacks), widths, "bold")]
-    grid += [_row([stack[row] for stack in stacks if row < len(stack)], widths) for row in range(rows)]
+    columns = [cells[first : first + rows] for first in range(0, len(cells), rows)]
+    grid = [_row([_header()] * len(columns), widths, "bold")]
+    grid += [_row([column[row] for column in columns if row < len(column)], widths) for row in range(rows)]
     if total > len(cells):
         grid.append(Text(f"... and {total - len(cells):,} more", "dim"))
     return grid
@@ -106,20 +106,20 @@ def _header() -> list[Cell]:
     return [Cell(header) for header in _HEADERS]
 
 
-def _cells(line: QuoteRow, now: datetime) -> list[Cell]:
-    change = line.change_percent
+def _cells(quote: QuoteRow, now: datetime) -> list[Cell]:
+    change = quote.change_percent
     style = "" if not change else "green" if change > 0 else "red"
     return [
-        Cell(line.symbol, "bold"),
-        Cell(format_price(line.price)),
+        Cell(quote.symbol, "bold"),
+        Cell(format_price(quote.price)),
         Cell("–", "dim") if change is None else Cell(f"{change:+.2f} %", style),
-        Cell(format_age((now - to_datetime(line.timestamp)).total_seconds())),
-        Cell(f"{line.quotes:,}", "dim"),
+        Cell(format_age((now - to_datetime(quote.timestamp)).total_seconds())),
+        Cell(f"{quote.quotes:,}", "dim"),
     ]
 
 
 def _widths(rows: Sequence[Sequence[Cell]], width: int) -> list[int]:
-    """Return the widths of the columns that fit; the last ones give way on a narrow terminal."""
+    """Return the widths of the columns that fit; a narrow terminal loses the last ones."""
     widths = [max(len(cell.text) for cell in column) for column in zip(_header(), *rows, strict=True)]
     while len(widths) > 2 and _block_width(widths) > width:
         widths.pop()
@@ -134,42 +134,42 @@ def _row(blocks: Sequence[Sequence[Cell]], widths: Sequence[int], style: str = "
     from rich.text import Text
 
     line = Text(style=style)
-    for number, cells in enumerate(blocks):
-        line.append(" " * _BLOCK_GAP if number else "")
-        for place, (cell, width) in enumerate(zip(cells, widths, strict=False)):
-            padded = cell.text.rjust(width) if place else cell.text.ljust(width)
-            line.append(" " * _GAP if place else "").append(padded, cell.style or None)
+    for block, cells in enumerate(blocks):
+        line.append(" " * _BLOCK_GAP if block else "")
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=False)):
+            padded = cell.text.rjust(width) if column else cell.text.ljust(width)
+            line.append(" " * _GAP if column else "").append(padded, cell.style or None)
     return line
 
 
-def _conditions(view: View) -> "list[Text]":
-    """Return how it stands with the delivery, and what else is not as it mostly is."""
+def _states(view: View) -> "list[Text]":
+    """Return the state of the delivery, and other states that are out of the ordinary."""
     from rich.text import Text
 
     lines = []
-    for condition in view.conditions.values():
-        words = _condition_text(condition, view.now)
-        if condition.subject == DELIVERY:
-            words = f"{view.figures.source}: {words}"
-        style = "red" if condition.subject == HEALTH else "yellow" if condition.is_bad else "green"
-        lines += [Text(part, style) for part in _wrapped(escape_control(words), view.width - 1)]
+    for state in view.states.values():
+        text = _state_text(state, view.now)
+        if state.subject == DELIVERY:
+            text = f"{view.run.source}: {text}"
+        style = "red" if state.subject == HEALTH else "yellow" if state.is_bad else "green"
+        lines += [Text(part, style) for part in _wrapped(escape_control(text), view.width - 1)]
     return lines
 
 
-def _condition_text(condition: TrackedState, now: datetime) -> str:
-    """Return a condition in words; none when it is not worth any."""
-    lasted = format_age((now - condition.since).total_seconds())
-    left = "" if condition.until is None else format_age((condition.until - now).total_seconds())
-    words = {
+def _state_text(state: TrackedState, now: datetime) -> str:
+    """Return a description of the state; empty for the ordinary ones."""
+    lasted = format_age((now - state.since).total_seconds())
+    left = "" if state.until is None else format_age((state.until - now).total_seconds())
+    texts = {
         (DELIVERY, "delivering"): f"delivering for {lasted}",
-        (DELIVERY, "waiting"): f"waiting for {lasted}: {condition.reason}",
-        (MARKET, "closed"): f"the market is closed, and opens in {left}" if left else "the market is closed",
-        (BREAKER, "open"): f"too many requests: the source asks nothing for {left or 'a while'}",
-        (BREAKER, "half-open"): "too many requests: the source finds out whether it may ask again",
-        (CONNECTION, "down"): f"the source's connection is down for {lasted}",
-        (HEALTH, "hung"): f"hung: {condition.reason}",
+        (DELIVERY, "waiting"): f"waiting for {lasted}: {state.reason}",
+        (MARKET, "closed"): f"the market is closed and opens in {left}" if left else "the market is closed",
+        (BREAKER, "open"): f"rate limited: the source sends no requests for {left or 'a while'}",
+        (BREAKER, "half-open"): "rate limited: the source tests whether it may send requests again",
+        (CONNECTION, "down"): f"the source has been disconnected for {lasted}",
+        (HEALTH, "hung"): f"hung: {state.reason}",
     }
-    return words.get((condition.subject, condition.name), "")
+    return texts.get((state.subject, state.name), "")
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -179,11 +179,11 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _totals(view: View) -> "list[Text]":
-    """Return the totals, as many to a line as fit."""
+    """Return the totals, as many per line as fit."""
     from rich.text import Text
 
     lines: list[Text] = []
-    for cell in _total_cells(view.figures):
+    for cell in _total_cells(view.run):
         item = Text(cell.text, cell.style)
         if lines and lines[-1].cell_len + 3 + item.cell_len < view.width:
             lines[-1].append(" · ", "dim").append(item)

@@ -1,4 +1,4 @@
-"""From what is asked for to who watches: the live view, the log, the metrics, the files."""
+"""Sets up what monitors a run: the live view or the log, the metrics, and the status files."""
 
 import logging
 import os
@@ -30,230 +30,234 @@ if TYPE_CHECKING:
     from stockctl.sources.base import Source
 
 CHECK_PERIOD = 1.0
-"""Seconds between two looks whether a condition has changed."""
+"""Seconds between two checks for changed states."""
 LOG_PERIOD = 60.0
 
 _log = logging.getLogger(__name__)
 
+ReadMetrics = Callable[[], RunMetrics]
+"""Returns the metrics of the moment."""
+
 
 class MonitorOptions(NamedTuple):
-    """What was asked for."""
+    """Options of a monitor."""
 
     metrics_port: int | None = None
     health_file: Path | None = None
     outbox: Path | None = None
-    """Beside which to leave the figures for ``stockctl status``; None: nowhere."""
+    """Where ``stockctl status`` looks for the status file beside it; None: no status file."""
 
 
 class RunMonitor:
-    """Watches a run for whoever is there: a person, a log, a supervisor.
+    """Shows a run to whoever looks: a person at a terminal, a log, a scraper, a service manager.
 
     Args:
-        source: where quotes come from; the producer is to read ``watch.source`` instead.
-        lines: writes alerts; None when nobody wants them.
-        wishes: what else was asked for.
-        jobs: what else is to be done now and then.
+        source: yields quotes; the producer must read ``instrumentation.source`` instead.
+        lines: writes alerts; None if nobody wants them.
+        options: what else to provide.
+        jobs: what else to run periodically.
     """
 
     def __init__(
         self,
         source: "Source",
         lines: "AlertLines | None",
-        wishes: MonitorOptions,
+        options: MonitorOptions,
         jobs: Sequence[PeriodicJob] = (),
     ) -> None:
-        self.watch = RunInstrumentation(source)
+        self.instrumentation = RunInstrumentation(source)
         self._lines = lines
-        self._wishes = wishes
+        self._options = options
         self._jobs = jobs
-        self._conditions = StateTracker()
-        self._observe: Observe = self._write
-        self._outlets: NonBlockingStreams | None = None
+        self._states = StateTracker()
+        self._observe: Observe = self._write_alerts
+        self._streams: NonBlockingStreams | None = None
         self._alerts: AlertWriter | None = None
-        self._breaking_off: list[Callable[[str], None]] = []
+        self._before_forced_stop: list[Callable[[str], None]] = []
 
-    def observe(self, receipt: "SendResult") -> None:
-        """Take a receipt; to be called by the producer with each."""
-        self._observe(receipt)
+    def observe(self, result: "SendResult") -> None:
+        """Take the result of each batch from the producer."""
+        self._observe(result)
 
     @contextmanager
-    def writing(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Keep a terminal or a pipe that nobody reads from stopping a live stream while the block runs.
+    def nonblocking_output(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Write to stdout and stderr without blocking while the block runs, if the source is live.
 
-        A source that can wait does so instead, and nothing is left out. ``stop`` is called when standard
+        A source that can wait does so instead, so that no alert is skipped. ``stop`` is called when standard
         output cannot be written to any more.
 
         Raises:
-            BrokenPipeError: whoever read standard output has gone.
+            BrokenPipeError: the reader of standard output is gone.
             StockctlError: standard output cannot be written to for another reason.
         """
-        if self.watch.source.repeatable:
+        if self.instrumentation.source.repeatable:
             yield
             return
-        with open_nonblocking_streams(stop) as self._outlets:
-            self._alerts = AlertWriter(self._lines, self._outlets)
+        with open_nonblocking_streams(stop) as self._streams:
+            self._alerts = AlertWriter(self._lines, self._streams)
             yield
 
-    def break_off(self, reason: str, last_words: str) -> None:
-        """Leave the reason for ``status``, and the terminal with a few words, before a sudden end."""
-        for leave in self._breaking_off:
-            leave(reason)
-        print_message(last_words)
-        if self._outlets is not None:
-            self._outlets.close()
+    def prepare_forced_stop(self, reason: str, message: str) -> None:
+        """Write the reason to the status file, restore the terminal and print ``message``."""
+        for prepare in self._before_forced_stop:
+            prepare(reason)
+        print_message(message)
+        if self._streams is not None:
+            self._streams.close()
 
     @contextmanager
-    def following(self, producer: MeasuredProducer) -> Iterator[None]:
-        """Show while the block runs what ``producer`` does.
+    def monitoring(self, producer: MeasuredProducer) -> Iterator[None]:
+        """Monitor ``producer`` while the block runs.
 
         Raises:
             WatchingError: the metrics' port or the health file cannot be used.
         """
 
-        def figures() -> RunMetrics:
-            return self.watch.figures(producer)
+        def read() -> RunMetrics:
+            return self.instrumentation.metrics(producer)
 
-        health = None if self._wishes.health_file is None else HealthFile(self._wishes.health_file)
-        with self._told_to_status(figures) as jobs, ExitStack() as stack:
-            jobs += [*self._jobs, *self._shown(figures, producer, stack)]
-            self._serve(figures, stack)
-            jobs += [*self._supervised(figures, health, stack), *self._left_out(stack)]
-            rounds = PeriodicRunner(jobs)
-            stack.callback(rounds.close)
-            rounds.begin()
+        health = None if self._options.health_file is None else HealthFile(self._options.health_file)
+        with self._status_file(read) as jobs, ExitStack() as stack:
+            jobs += [*self._jobs, *self._display(read, producer, stack)]
+            self._serve_metrics(read, stack)
+            jobs += [*self._report_health(read, health, stack), *self._report_unshown_alerts(stack)]
+            runner = PeriodicRunner(jobs)
+            stack.callback(runner.close)
+            runner.start()
             yield
         if health is not None:
             health.remove()
 
     @contextmanager
-    def _told_to_status(self, figures: Callable[[], RunMetrics]) -> Iterator[list[PeriodicJob]]:
-        """Leave the figures where ``status`` finds them: at once, by the job given, and when a run fails."""
-        if self._wishes.outbox is None:
+    def _status_file(self, read: ReadMetrics) -> Iterator[list[PeriodicJob]]:
+        """Write the status file at the start and when the run fails; yield the job that updates it."""
+        if self._options.outbox is None:
             yield []
             return
-        state = StatusFile(self._wishes.outbox)
-        state.write(figures())
-        self._breaking_off.append(lambda reason: state.fail(figures(), reason))
+        file = StatusFile(self._options.outbox)
+        file.write(read())
+        self._before_forced_stop.append(lambda reason: file.fail(read(), reason))
         try:
-            yield [PeriodicJob(STATUS_PERIOD, lambda: state.write(figures()))]
+            yield [PeriodicJob(STATUS_PERIOD, lambda: file.write(read()))]
         except StockctlError as error:
-            state.fail(figures(), error.message)
+            file.fail(read(), error.message)
             raise
         finally:
-            self._breaking_off.clear()
-        state.remove()
+            self._before_forced_stop.clear()
+        file.remove()
 
-    def _write(self, receipt: "SendResult") -> None:
-        if not receipt.alerts:
+    def _write_alerts(self, result: "SendResult") -> None:
+        if not result.alerts:
             return
         if self._alerts is not None:
-            self._alerts.write(receipt.alerts)
+            self._alerts.write(result.alerts)
         elif self._lines is not None:
-            self._lines.write(receipt.alerts)
+            self._lines.write(result.alerts)
 
-    def _left_out(self, stack: ExitStack) -> list[PeriodicJob]:
-        """Return what tells of what could not be shown, because nobody read."""
+    def _report_unshown_alerts(self, stack: ExitStack) -> list[PeriodicJob]:
+        """Return the job that reports alerts that were not shown because nobody read."""
         if self._alerts is None:
             return []
         stack.callback(self._alerts.tell_unshown)
         return [PeriodicJob(CHECK_PERIOD, self._alerts.tell)]
 
-    def _serve(self, figures: Callable[[], RunMetrics], stack: ExitStack) -> None:
-        if self._wishes.metrics_port is None:
+    def _serve_metrics(self, read: ReadMetrics, stack: ExitStack) -> None:
+        if self._options.metrics_port is None:
             return
         from stockctl.monitoring.prometheus import ADDRESS, serve_metrics
 
-        port = stack.enter_context(serve_metrics(figures, self._wishes.metrics_port))
+        port = stack.enter_context(serve_metrics(read, self._options.metrics_port))
         _log.info("Metrics are at http://%s:%d/metrics.", ADDRESS, port)
 
-    def _supervised(
-        self, figures: Callable[[], RunMetrics], health: HealthFile | None, stack: ExitStack
+    def _report_health(
+        self, read: ReadMetrics, health: HealthFile | None, stack: ExitStack
     ) -> list[PeriodicJob]:
-        supervisor = SystemdNotifier(os.environ)
-        if health is None and not supervisor.listens:
+        """Report to the health file and to systemd, if there are any."""
+        systemd = SystemdNotifier(os.environ)
+        if health is None and not systemd.listens:
             return []
         if health is not None:
-            health.begin(figures())
-        supervisor.ready()
-        stack.callback(supervisor.stopping)
+            health.create(read())
+        systemd.ready()
+        stack.callback(systemd.stopping)
 
         def report() -> None:
-            now = figures()
+            run = read()
             if health is not None:
-                health.write(now)
-            if now.health.healthy:
-                supervisor.alive(_summarize(now))
+                health.write(run)
+            if run.health.healthy:
+                systemd.alive(_summarize(run))
 
         return [PeriodicJob(HEALTH_PERIOD, report)]
 
-    def _shown(
-        self, figures: Callable[[], RunMetrics], producer: MeasuredProducer, stack: ExitStack
-    ) -> list[PeriodicJob]:
-        """Begin to show the figures where somebody sees them, and return what is to be done for it."""
-        if self.watch.source.expected is not None and sys.stderr.isatty():
-            self._observe = stack.enter_context(progress(self.watch.source, self._lines))
+    def _display(self, read: ReadMetrics, producer: MeasuredProducer, stack: ExitStack) -> list[PeriodicJob]:
+        """Start a progress bar, the live view or the log, and return the jobs that update it."""
+        source = self.instrumentation.source
+        if source.expected is not None and sys.stderr.isatty():
+            self._observe = stack.enter_context(progress(source, self._lines))
             return []
         console = _terminal(self._lines)
         if console is None:
-            return self._journaled(figures, producer, stack)
-        return self._drawn(figures, console, stack)
+            return self._start_log(read, producer, stack)
+        return self._start_live_view(read, console, stack)
 
-    def _journaled(
-        self, figures: Callable[[], RunMetrics], producer: MeasuredProducer, stack: ExitStack
+    def _start_log(
+        self, read: ReadMetrics, producer: MeasuredProducer, stack: ExitStack
     ) -> list[PeriodicJob]:
-        journal, lock = LogfmtLogger(print_message), Lock()
+        logger, lock = LogfmtLogger(print_message), Lock()
 
-        def note(states: Mapping[str, State]) -> None:
+        def log_changes(states: Mapping[str, State]) -> None:
             with lock:
-                for change in self._conditions.update(states):
-                    journal.change(change)
+                for change in self._states.update(states):
+                    logger.change(change)
 
-        def look() -> None:
-            note(figures().states())
+        def check() -> None:
+            log_changes(read().states())
 
-        look()
-        if not self.watch.source.repeatable and not sys.stderr.isatty():
-            handler = LogfmtHandler(journal, lambda: note({DELIVERY: delivery_state(producer.snapshot())}))
-            stack.enter_context(use_log_handler(handler))
-        stack.callback(look)
-        return [PeriodicJob(CHECK_PERIOD, look), PeriodicJob(LOG_PERIOD, lambda: journal.figures(figures()))]
+        def check_delivery() -> None:
+            log_changes({DELIVERY: delivery_state(producer.snapshot())})
 
-    def _drawn(
-        self, figures: Callable[[], RunMetrics], console: "SharedConsole", stack: ExitStack
+        check()
+        if not self.instrumentation.source.repeatable and not sys.stderr.isatty():
+            stack.enter_context(use_log_handler(LogfmtHandler(logger, check_delivery)))
+        stack.callback(check)
+        return [PeriodicJob(CHECK_PERIOD, check), PeriodicJob(LOG_PERIOD, lambda: logger.metrics(read()))]
+
+    def _start_live_view(
+        self, read: ReadMetrics, console: "SharedConsole", stack: ExitStack
     ) -> list[PeriodicJob]:
         from stockctl.cli.run.live_display import PERIOD, LiveDisplay
         from stockctl.cli.run.live_view import LiveRenderer, View, current_time
 
-        def draw(width: int, height: int) -> "Text":
-            now = figures()
-            self._conditions.update(now.states())
-            return easel.picture(
-                View(self.watch.board, now, self._conditions.current, width, height, current_time())
-            )
+        def render(width: int, height: int) -> "Text":
+            run = read()
+            self._states.update(run.states())
+            quotes, states = self.instrumentation.latest_quotes, self._states.current
+            return renderer.render(View(quotes, run, states, width, height, current_time()))
 
-        easel = LiveRenderer()
-        display = LiveDisplay(console, draw, take_stdout=not console.stderr, ready=self._ready(console))
-        self._breaking_off.append(lambda _: display.end())
-        stack.callback(display.end)
-        display.begin()
+        renderer = LiveRenderer()
+        display = LiveDisplay(console, render, take_stdout=not console.stderr, ready=self._is_idle(console))
+        self._before_forced_stop.append(lambda _: display.stop())
+        stack.callback(display.stop)
+        display.start()
         return [PeriodicJob(PERIOD, display.refresh)]
 
-    def _ready(self, console: "SharedConsole") -> Callable[[], bool]:
-        """Return what tells whether a picture would be seen at once."""
-        both = self._outlets
-        if both is None:
+    def _is_idle(self, console: "SharedConsole") -> Callable[[], bool]:
+        """Return a function that tells whether new output would appear at once."""
+        streams = self._streams
+        if streams is None:
             return lambda: True
-        outlet = both.error if console.stderr else both.output
-        return lambda: outlet.idle
+        writer = streams.error if console.stderr else streams.output
+        return lambda: writer.idle
 
 
 def _terminal(lines: "AlertLines | None") -> "SharedConsole | None":
-    """Return a console that can be drawn on, the one that alerts go to if that is one; or None."""
+    """Return the terminal for the live view, shared with the alerts if those go to a terminal; or None."""
     if not sys.stderr.isatty():
         return None
     from stockctl.cli.run.live_display import SharedConsole
 
-    # Alerts and view share a console where both are seen, so that the alerts scroll by above the view.
+    # If both are on the terminal they share a console, so that alerts scroll by above the view.
     shared = lines is not None and lines.console.is_terminal
     console = SharedConsole(stderr=not shared)
     if console.is_dumb_terminal:
@@ -263,7 +267,7 @@ def _terminal(lines: "AlertLines | None") -> "SharedConsole | None":
     return console
 
 
-def _summarize(figures: RunMetrics) -> str:
-    delivery = figures.delivery
+def _summarize(run: RunMetrics) -> str:
+    delivery = run.delivery
     state = f"waiting ({delivery.fault})" if delivery.fault else "delivering"
     return f"{state}; {delivery.sent:,} sent, {delivery.waiting:,} wait"

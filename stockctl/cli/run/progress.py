@@ -1,4 +1,4 @@
-"""Progress of a stream, on a terminal only."""
+"""A progress bar and a status line, on a terminal only."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -19,9 +19,9 @@ Observe = Callable[["SendResult"], None]
 
 @contextmanager
 def activity() -> Iterator[Callable[[str], None]]:
-    """Give a function that shows, on a terminal, what is being done."""
+    """Yield a function that shows a text about the current work, on a terminal only."""
     if not sys.stderr.isatty():
-        yield lambda text: None  # noqa: ARG005 - nobody watches
+        yield lambda text: None  # noqa: ARG005 - not a terminal
         return
     from rich.text import Text
 
@@ -33,11 +33,11 @@ def activity() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def progress(source: "Source", lines: "AlertLines | None") -> Iterator[Observe]:
-    """Give a function that takes each receipt: it writes the alerts and shows how far the source is."""
+    """Yield a function that takes each result, writes its alerts and updates the progress bar."""
 
-    def write(receipt: "SendResult") -> None:
-        if lines is not None and receipt.alerts:
-            lines.write(receipt.alerts)
+    def write(result: "SendResult") -> None:
+        if lines is not None and result.alerts:
+            lines.write(result.alerts)
 
     if not sys.stderr.isatty():
         yield write
@@ -46,11 +46,11 @@ def progress(source: "Source", lines: "AlertLines | None") -> Iterator[Observe]:
         task = bar.add_task(source.name, total=None, alerts=0)
         alerts = 0
 
-        def show(receipt: "SendResult") -> None:
+        def show(result: "SendResult") -> None:
             nonlocal alerts
-            write(receipt)
-            alerts += len(receipt.alerts)
-            done = receipt.sent or receipt.quarantined
+            write(result)
+            alerts += len(result.alerts)
+            done = result.sent or result.quarantined
             bar.update(task, advance=done, total=source.expected, alerts=alerts)
 
         yield show
@@ -61,7 +61,7 @@ def _bar(lines: "AlertLines | None") -> "Progress":
 
     from stockctl.cli.output.terminal import Console
 
-    # Alerts and bar share a console where both are seen, so that the alerts scroll by above the bar.
+    # If both are on the terminal they share a console, so that alerts scroll by above the bar.
     shared = lines is not None and lines.console.is_terminal
     return Progress(
         TextColumn("{task.description}"),

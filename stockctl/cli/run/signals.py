@@ -1,7 +1,7 @@
-"""Signals as wishes: to stop, to stop at once, and to read the configuration again.
+"""Handles signals: stop, forced stop, and reload of the configuration.
 
-A handler interrupts the main thread anywhere, whatever lock it holds just then. So handlers only note a
-signal, and a thread does what it asks for.
+A handler interrupts the main thread anywhere, even while that holds a lock. So handlers only queue a task,
+and a thread runs it.
 """
 
 import os
@@ -18,7 +18,7 @@ _TASK_SECONDS = 1.0
 
 
 class ForcedStop(KeyboardInterrupt):
-    """A second signal; ``exit_code`` is that of a process which it has ended."""
+    """A second signal; ``exit_code`` is that of a process killed by it."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -26,10 +26,10 @@ class ForcedStop(KeyboardInterrupt):
 
 
 class StopSignals:
-    """SIGINT and SIGTERM as a wish to stop after the batch in hand; a second one stops at once.
+    """The first SIGINT or SIGTERM asks for a stop after the current batch; a second one forces it.
 
-    Without ``at_once`` that is a ``ForcedStop`` in the main thread. ``at_once`` is to end the process;
-    it is called in another thread with the number of the signal, and a third signal ends what it does.
+    Without ``force_stop`` the second one raises ``ForcedStop`` in the main thread. ``force_stop`` must end
+    the process; it is called in another thread with the number of the signal. A third signal ends it anyway.
     """
 
     def __init__(self) -> None:
@@ -37,59 +37,59 @@ class StopSignals:
         self.first: int | None = None
         """The number of the first signal; None before it."""
         self._forced = False
-        self.at_once: Callable[[int], None] | None = None
-        self.errands = SignalWorker("stop-signals")
+        self.force_stop: Callable[[int], None] | None = None
+        self.worker = SignalWorker("stop-signals")
 
     @property
     def interrupted(self) -> bool:
-        """Whether the wish to stop was SIGINT."""
+        """Whether the first signal was SIGINT."""
         return self.first == signal.SIGINT
 
     def handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal module's form
-        """Take one signal."""
+        """Handle one signal."""
         if self.first is None:
             self.first = number
-            self.errands.ask(self.stop.set)
+            self.worker.submit(self.stop.set)
             return
         again, self._forced = self._forced, True
-        if self.at_once is None:
+        if self.force_stop is None:
             raise ForcedStop(number)
         if again:
             os._exit(exit_code(number))
-        self.errands.ask(partial(self.at_once, number))
+        self.worker.submit(partial(self.force_stop, number))
 
 
 class SignalWorker:
-    """A thread that does one after the other what handlers ask for."""
+    """A thread that runs the tasks of signal handlers one after the other."""
 
     def __init__(self, name: str) -> None:
-        # Its put may interrupt itself, other than that of any lock or event of Python.
-        self._asked: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        # Unlike Python's locks and events, it may be used in a handler that interrupts its own put.
+        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def ask(self, errand: Callable[[], None]) -> None:
-        """Have something done."""
-        self._asked.put(errand)
+    def submit(self, task: Callable[[], None]) -> None:
+        """Queue a task."""
+        self._tasks.put(task)
 
     def close(self) -> None:
-        """End, after the errand in hand if that takes no longer than a moment."""
-        self._asked.put(None)
+        """End the thread; wait a moment for the task that is running."""
+        self._tasks.put(None)
         self._thread.join(_TASK_SECONDS)
 
     def _run(self) -> None:
-        while (errand := self._asked.get()) is not None:
-            errand()
+        while (task := self._tasks.get()) is not None:
+            task()
 
 
 def exit_code(number: int) -> int:
-    """Return the exit code of a process that a signal has stopped at once."""
+    """Return the exit code of a process killed by a signal."""
     return 128 + number
 
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignals]:
-    """Handle signals as wishes to stop while the block runs."""
+    """Handle SIGINT and SIGTERM while the block runs."""
     signals = StopSignals()
     before = {number: signal.signal(number, signals.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -97,25 +97,21 @@ def stop_signals() -> Iterator[StopSignals]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        signals.errands.close()
+        signals.worker.close()
 
 
 @contextmanager
 def reload_signal(reload: Callable[[], None], signals: StopSignals) -> Iterator[None]:
-    """Have ``reload`` called in a thread of its own on SIGHUP while the block runs.
+    """Call ``reload`` in a thread of its own on SIGHUP while the block runs.
 
-    A terminal that was closed sends the same signal, often more than once, and then nobody is left to see
-    anything: that is a wish to stop.
+    A terminal that was closed sends the same signal, often more than once; then it means to stop.
     """
-    if not hasattr(signal, "SIGHUP"):
-        yield
-        return
     on_terminal = _any_terminal()
-    errands = SignalWorker("reload")
+    worker = SignalWorker("reload")
 
     def handle(number: int, frame: FrameType | None) -> None:
         if not on_terminal or _any_terminal():
-            errands.ask(reload)
+            worker.submit(reload)
         elif signals.first is None:
             signals.handle(number, frame)
 
@@ -124,7 +120,7 @@ def reload_signal(reload: Callable[[], None], signals: StopSignals) -> Iterator[
         yield
     finally:
         signal.signal(signal.SIGHUP, before)
-        errands.close()
+        worker.close()
 
 
 def _any_terminal() -> bool:

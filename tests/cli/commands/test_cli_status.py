@@ -88,7 +88,7 @@ def test_a_stream_that_was_killed_has_died(stockctl: Command):
         "producer", "producer_pid", "producer_source", "producer_since", "producer_seen", "producer_age",
     }  # fmt: skip
     assert (facts["producer"], facts["producer_pid"]) == ("died", child.pid)
-    assert f"died: process {child.pid} has gone without an end; it was last seen " in stockctl.ok("status")
+    assert f"died: process {child.pid} is gone without a clean end; last seen " in stockctl.ok("status")
     stockctl.ok("stream", "--source", "ndjson", "--file", "-", stdin=LINE)
     assert "producer" not in stockctl.ok("status")
     with fed(stockctl) as child:

@@ -192,10 +192,10 @@ class Quiet:
         yield from ()
 
 
-def await_idle(watching: RunMonitor) -> None:
+def await_idle(monitor: RunMonitor) -> None:
     """Return once all that waits for a reader of standard output was read."""
-    assert watching._outlets is not None
-    outlet = watching._outlets.output
+    assert monitor._streams is not None
+    outlet = monitor._streams.output
     with outlet._changed:
         assert outlet._changed.wait_for(lambda: outlet.idle, SECONDS)
 
@@ -204,13 +204,13 @@ def test_alerts_that_nobody_reads_are_counted():
     """Each is either written, whole and in order, or among those that the log counts."""
     count = 3 * MOST_BYTES // 400
     with standard() as (output, error):
-        watching = RunMonitor(Quiet(), AlertLines(Format.JSON), MonitorOptions())
-        with watching.writing(lambda: None), watching.following(Producing()):
+        monitor = RunMonitor(Quiet(), AlertLines(Format.JSON), MonitorOptions())
+        with monitor.nonblocking_output(lambda: None), monitor.monitoring(Producing()):
             for number in range(count):
                 alert = sample_alert("2026-01-05T15:00:00.000Z")._replace(symbol=f"S{number}")
-                watching.observe(SendResult(1, alerts=[alert]))
+                monitor.observe(SendResult(1, alerts=[alert]))
             output.read_on()
-            await_idle(watching)
+            await_idle(monitor)
         shown, told = [json.loads(line)["symbol"] for line in output.all().splitlines()], error.all()
     left_out = count - len(shown)
     assert shown == sorted(shown, key=lambda symbol: int(symbol[1:]))

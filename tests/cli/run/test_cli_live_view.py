@@ -140,12 +140,12 @@ def test_totals_are_all_there():
 
 CONDITIONS = [
     ({"fault": "Kinesis does not answer."}, "feed: waiting for 1m: Kinesis does not answer."),
-    ({"rests": True, "rests_until": NOW + timedelta(hours=17)}, "the market is closed, and opens in 17h"),
+    ({"rests": True, "rests_until": NOW + timedelta(hours=17)}, "the market is closed and opens in 17h"),
     ({"rests": True}, "the market is closed"),
     ({"breaker": "open", "breaker_until": NOW + timedelta(seconds=240)},
-     "too many requests: the source asks nothing for 4m"),
-    ({"breaker": "half-open"}, "too many requests: the source finds out whether it may ask again"),
-    ({"connected": False}, "the source's connection is down for 1m"),
+     "rate limited: the source sends no requests for 4m"),
+    ({"breaker": "half-open"}, "rate limited: the source tests whether it may send requests again"),
+    ({"connected": False}, "the source has been disconnected for 1m"),
     ({"health": HealthCheck(False, "the delivery sleeps")}, "hung: the delivery sleeps"),
 ]  # fmt: skip
 
@@ -176,14 +176,14 @@ def test_a_long_or_hostile_reason_takes_two_lines_and_moves_no_cursor():
 
 def test_while_nothing_comes_only_ages_go_on():
     """Every few seconds; anything else shows at once."""
-    easel, board = LiveRenderer(), board_of(1)
+    renderer, board = LiveRenderer(), board_of(1)
     view = View(board, figures(), {}, 80, 24, NOW)
-    first = easel.picture(view)
+    first = renderer.render(view)
     later = view._replace(now=NOW + timedelta(seconds=AGE_UPDATE_SECONDS - 1))
-    assert easel.picture(later) is first
-    assert easel.picture(view._replace(now=NOW + timedelta(seconds=AGE_UPDATE_SECONDS))) is not first
-    for changed in ({"figures": figures(sent=9999)}, {"width": 60}, {"height": 12}):
-        assert easel.picture(later._replace(**changed)).plain == render(later._replace(**changed)).plain
+    assert renderer.render(later) is first
+    assert renderer.render(view._replace(now=NOW + timedelta(seconds=AGE_UPDATE_SECONDS))) is not first
+    for changed in ({"run": figures(sent=9999)}, {"width": 60}, {"height": 12}):
+        assert renderer.render(later._replace(**changed)).plain == render(later._replace(**changed)).plain
 
 
 class Drawn:
@@ -216,7 +216,7 @@ class Drawn:
 
     def redraw(self) -> None:
         """Look again, whatever time it is."""
-        self.display._rests_until = 0.0
+        self.display._next_refresh = 0.0
         self.display.refresh()
 
 
@@ -224,9 +224,9 @@ class Drawn:
 def drawn():
     """A display that has begun."""
     drawn = Drawn()
-    drawn.display.begin()
+    drawn.display.start()
     yield drawn
-    drawn.display.end()
+    drawn.display.stop()
 
 
 def test_a_picture_takes_the_place_of_the_one_before(drawn: Drawn):
@@ -251,7 +251,7 @@ def test_nothing_is_written_when_nothing_changed(drawn: Drawn):
 def test_drawing_takes_no_more_than_its_share(drawn: Drawn):
     """Right after a picture there is not another one."""
     drawn.news()
-    drawn.display._rests_until = float("inf")
+    drawn.display._next_refresh = float("inf")
     drawn.picture = "other"
     drawn.display.refresh()
     assert drawn.news() == ""
@@ -275,7 +275,7 @@ def test_what_is_said_scrolls_by_above(drawn: Drawn):
     drawn.picture = "three"
     drawn.redraw()
     assert drawn.seen() == ["an alert", "three"]
-    drawn.display.end()
+    drawn.display.stop()
     assert drawn.seen() == ["an alert"]
     assert drawn.screen.cursor_shown
 
@@ -319,12 +319,12 @@ class Gate:
 def test_what_is_said_while_it_ends_brings_no_picture_back(drawn: Drawn):
     """A thread whose time is over may be about to write an alert."""
     assert drawn.seen() == ["one", "two"]
-    gate = drawn.console._one_at_a_time = Gate()
+    gate = drawn.console._print_lock = Gate()
     speaker = Thread(target=drawn.console.print, args=("an alert",))
     with gate:
         speaker.start()
         assert gate.wanted.wait(SECONDS)
-        drawn.display.end()
+        drawn.display.stop()
     speaker.join()
     assert drawn.seen() == ["an alert"]
     assert drawn.screen.cursor_shown

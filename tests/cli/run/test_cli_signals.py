@@ -75,7 +75,7 @@ def test_who_ends_the_process_at_once_is_asked_in_another_thread():
         asked.set()
 
     with stop_signals() as signals:
-        signals.at_once = at_once
+        signals.force_stop = at_once
         with signals.stop._cond, within(SECONDS):
             signal.raise_signal(signal.SIGTERM)
             signal.raise_signal(signal.SIGTERM)
