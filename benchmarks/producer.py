@@ -42,7 +42,7 @@ from stockctl.producer.outbox.queue import open_outbox
 from stockctl.producer.producer import BufferedProducer
 from stockctl.producer.shutdown import GRACE_SECONDS
 from stockctl.sources.base import Source, Tick
-from stockctl.sources.price_store import PERIOD, SqlitePriceStore
+from stockctl.sources.price_store import FLUSH_SECONDS, SqlitePriceStore
 from stockctl.sources.validation import ValidatedSource
 from support.aws.kinesis_server import Script, kinesis_null
 
@@ -156,10 +156,12 @@ def watched(
 ) -> Iterator[BufferedProducer]:
     """Give the producer as `stockctl stream` makes it for a live source, and watches it."""
     path = folder / "outbox.db"
-    memory = SqlitePriceStore(path)
-    judged = ValidatedSource(source, PlausibilityChecker(memory=memory))
-    monitor = RunMonitor(judged, None, MonitorOptions(outbox=path), [PeriodicJob(PERIOD, memory.save)])
-    with open_outbox(path, limit=1 << 28) as outbox, closing(memory):
+    prices = SqlitePriceStore(path)
+    judged = ValidatedSource(source, PlausibilityChecker(store=prices))
+    monitor = RunMonitor(
+        judged, None, MonitorOptions(outbox=path), [PeriodicJob(FLUSH_SECONDS, prices.flush)]
+    )
+    with open_outbox(path, limit=1 << 28) as outbox, closing(prices):
         stream = monitor.instrumentation.instrument_stream(open_stream)
         producer = BufferedProducer(
             monitor.instrumentation.source, stream, outbox, observe=monitor.observe, grace=grace

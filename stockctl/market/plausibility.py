@@ -1,29 +1,29 @@
-"""Whether a live quote can be true, judged against the clock and the quotes of its symbol before it.
+"""Checks whether a live quote can be true, by the clock and by the earlier quotes of its symbol.
 
-Four things are judged, in this order:
+Four checks are made, in this order:
 
-1. A time in the future, beyond a small tolerance for clocks, is refused: what it would do is make every
-   quote after it look old.
-2. A time before the symbol's last one is dropped. Yahoo's servers disagree at times; nothing is wrong with
-   the quote, it is only late.
-3. A price 50 times the last one, or a fiftieth of it, is refused at first: pence for pounds and its like
-   are factors of 100 or 1000. But a split of 1:100 and a currency of which zeros are struck off are real,
-   so nothing is refused for ever. The new level is taken, and the quote flagged, when either
+1. A timestamp in the future, beyond a small tolerance for clocks, is rejected: it would make every later
+   quote look old.
+2. A timestamp before the symbol's last one is dropped. Yahoo's servers disagree at times; nothing is wrong
+   with such a quote, it is only late.
+3. A price 50 times the last one, or a fiftieth of it, is rejected at first: wrong units, such as pence for
+   pounds, are factors of 100 or 1000. But a 1:100 split and a currency reform are real, so nothing is
+   rejected for ever. The new level is accepted, and the quote flagged, when either
 
-   - it stays: three later quotes, over a minute of the market's time at least, are within a factor of two
-     of the first one refused, with none at the old level in between; or
-   - the quote's own previous close is within a factor of two of it, and the market has rested for four
-     hours, which is where splits happen. Within a session an agreeing close proves nothing, because then
-     it was sent in the wrong unit as well.
+   - it lasts: three later quotes, over at least a minute of market time, are within a factor of two of the
+     first one rejected, with none at the old level in between; or
+   - the quote's own previous close is within a factor of two of it, and the symbol had no quote for four
+     hours; splits happen between sessions. Within a session the previous close proves nothing, because it
+     was sent in the wrong unit as well.
 
-   The quotes refused in the meantime are lost to the table, and kept with the reason by whoever asks.
+   The quotes rejected in the meantime are not stored; the caller can quarantine them with the reason.
 4. A quote without a previous close is flagged. Its previous close stays unknown; it is not made up.
 
-What an earlier run knew is used as well, where a ``PriceStore`` has it: the last price, and a level that was
-doubted. A quote older than that price is not judged by it, for it may have been read again on purpose.
+A ``PriceStore`` carries the last price and a suspected level from one run to the next. A quote older than
+that price is not checked against it, because it may have been read again on purpose.
 
-What is no number, not finite, zero or negative does not become a ``Quote`` in the first place. A replay
-and a simulation are not judged: their quotes are old, or invented.
+A value that is not a number, not finite, zero or negative does not become a ``Quote`` in the first place.
+Replays and simulations are not checked: their quotes are old or invented.
 """
 
 from collections import OrderedDict
@@ -43,50 +43,50 @@ LEVEL_FACTOR = 2
 CONFIRMATIONS = 3
 CONFIRMED_OVER = timedelta(minutes=1)
 SESSION_BREAK = timedelta(hours=4)
-MOST_SYMBOLS = 100_000
+MAX_SYMBOLS = 100_000
 
 
-class Doubt(StrEnum):
-    """What is strange about a quote; the values name the counters."""
+class QuoteIssue(StrEnum):
+    """What is suspicious about a quote; the values are the names of the counters."""
 
     UNREADABLE = "unreadable"
-    """It is no quote: a price or a time that cannot be."""
+    """It is not a valid quote."""
     FUTURE = "future"
     BACKWARDS = "backwards"
     SCALE = "scale"
-    """Its price is about 100 times the last one, or a hundredth."""
+    """Its price is about 100 times the last one, or a hundredth of it."""
     RESCALED = "rescaled"
-    """Its price was like that, and is believed now."""
+    """Its price differs by such a factor, and is accepted now."""
     NO_PREVIOUS_CLOSE = "no_previous_close"
 
 
 class Action(StrEnum):
     """What to do with a quote."""
 
-    TAKE = "take"
+    ACCEPT = "accept"
     FLAG = "flag"
-    """Take it, and mention the doubt."""
+    """Accept it, and report the issue."""
     DROP = "drop"
-    """Do not take it; nothing is wrong with it."""
-    REFUSE = "refuse"
-    """Do not take it; keep it with the reason."""
+    """Leave it out; nothing is wrong with it."""
+    REJECT = "reject"
+    """Leave it out, and quarantine it with the reason."""
 
 
 class Judgement(NamedTuple):
-    """What to do with a quote, and why; the reason is fit for a person, and empty with ``TAKE``."""
+    """What to do with a quote, and why; the reason is a text for people, empty with ``ACCEPT``."""
 
     action: Action
-    doubt: Doubt | None = None
+    issue: QuoteIssue | None = None
     reason: str = ""
 
     @property
-    def taken(self) -> bool:
-        """Whether the quote goes on."""
-        return self.action in (Action.TAKE, Action.FLAG)
+    def accepted(self) -> bool:
+        """Whether the quote is used."""
+        return self.action in (Action.ACCEPT, Action.FLAG)
 
 
 class SuspectedLevel(NamedTuple):
-    """A price that is doubted, since when, and how often it has been confirmed."""
+    """A suspicious price level: its first price, since when, and how often it was confirmed."""
 
     price: Decimal
     since: str
@@ -95,128 +95,128 @@ class SuspectedLevel(NamedTuple):
 
 
 class LastPrice(NamedTuple):
-    """The last quote taken of a symbol, and the level that is doubted, if one is."""
+    """The last accepted price of a symbol, and a new level that is suspected, if any."""
 
     price: Decimal
     timestamp: str
-    doubted: SuspectedLevel | None = None
+    suspected: SuspectedLevel | None = None
 
 
 class PriceStore(Protocol):
-    """Remembers over the end of a run what was known of symbols."""
+    """Keeps the last prices of symbols from one run to the next."""
 
-    def recall(self, symbol: str) -> LastPrice | None:
-        """Return what an earlier run knew; asked once for each symbol, before anything is noted of it."""
+    def load(self, symbol: str) -> LastPrice | None:
+        """Return the last price from an earlier run; called once a symbol, before ``store``."""
 
-    def note(self, symbol: str, known: LastPrice) -> None:
-        """Remember what is known now."""
+    def store(self, symbol: str, last: LastPrice) -> None:
+        """Remember the last price of a symbol."""
 
 
-_SOUND = Judgement(Action.TAKE)
-_NO_CLOSE = Judgement(Action.FLAG, Doubt.NO_PREVIOUS_CLOSE, "the previous close is unknown")
+_ACCEPTED = Judgement(Action.ACCEPT)
+_NO_PREVIOUS_CLOSE = Judgement(Action.FLAG, QuoteIssue.NO_PREVIOUS_CLOSE, "the previous close is unknown")
 
 
 class PlausibilityChecker:
-    """Judges the quotes of one live source, or of several that complete each other.
+    """Checks the quotes of one live source, or of several that complement each other.
 
-    A judgement takes the same time however many symbols there are. Memory is bounded by ``most_symbols``,
-    beyond which the symbol that was quiet the longest is forgotten. Only one thread may judge at a time;
-    ``counts`` may be read from any.
+    A check takes the same time however many symbols there are. At most ``max_symbols`` are remembered; the
+    one without a quote for the longest time is forgotten first. Only one thread may call ``judge`` at a
+    time; any thread may read ``counts``.
 
     Args:
-        tolerance: how far ahead of ``now`` a time may be.
-        most_symbols: how many symbols are remembered.
-        memory: what earlier runs knew, and who is told for later ones.
+        tolerance: how far ahead of ``now`` a timestamp may be.
+        max_symbols: how many symbols are remembered.
+        store: the prices of earlier runs; it is also updated for later ones.
     """
 
     def __init__(
         self,
         *,
         tolerance: timedelta = CLOCK_TOLERANCE,
-        most_symbols: int = MOST_SYMBOLS,
-        memory: PriceStore | None = None,
+        max_symbols: int = MAX_SYMBOLS,
+        store: PriceStore | None = None,
     ) -> None:
-        self._memory = memory
+        self._store = store
         self._tolerance = tolerance
-        self._most_symbols = most_symbols
-        self._known: OrderedDict[str, LastPrice] = OrderedDict()
-        self._counts = dict.fromkeys(Doubt, 0)
+        self._max_symbols = max_symbols
+        self._last_prices: OrderedDict[str, LastPrice] = OrderedDict()
+        self._counts = dict.fromkeys(QuoteIssue, 0)
         self._now: datetime | None = None
-        self._latest = ""
+        self._latest_allowed = ""
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many quotes there were of each ``Doubt``; all doubts are named."""
-        return {str(doubt): count for doubt, count in self._counts.items()}
+        """How many quotes had each ``QuoteIssue``; zeros included."""
+        return {str(issue): count for issue, count in self._counts.items()}
 
-    def count(self, doubt: Doubt, records: int = 1) -> None:
-        """Count what a source has met and refused by itself, such as what it could not read."""
-        self._counts[doubt] += records
+    def count(self, issue: QuoteIssue, quotes: int = 1) -> None:
+        """Count quotes that the source itself rejected, for example because it could not read them."""
+        self._counts[issue] += quotes
 
     def judge(self, quote: Quote, now: datetime) -> Judgement:
-        """Return what to do with a quote that came at ``now`` (aware); what is taken is remembered.
+        """Return what to do with a quote received at ``now`` (aware); an accepted one is remembered.
 
-        The same quote may come again and again while a market rests. When it was refused for its scale, that
-        is neither counted again nor taken for a confirmation.
+        The same quote may come again and again while a market is closed. If it was rejected for its scale,
+        a repetition is not counted again, and confirms nothing.
         """
-        verdict = self._judge(quote, now)
-        if verdict is _SOUND or verdict.taken:
+        judgement = self._judge(quote, now)
+        if judgement is _ACCEPTED or judgement.accepted:
             self._remember(quote)
-        return verdict
+        return judgement
 
     def _judge(self, quote: Quote, now: datetime) -> Judgement:
-        if now is not self._now:  # the quotes of a tick have it in common
-            self._now, self._latest = now, format_timestamp(now + self._tolerance)
-        if quote.timestamp > self._latest:
-            return self._counted(Action.REFUSE, Doubt.FUTURE, self._ahead(quote))
-        known = self._known.get(quote.symbol) or self._recalled(quote)
-        if known is not None:
-            if quote.timestamp < known.timestamp:
-                reason = f"timestamp {quote.timestamp} is before that of the last quote, {known.timestamp}"
-                return self._counted(Action.DROP, Doubt.BACKWARDS, reason)
-            if not _is_near(quote.price, known.price, UNIT_FACTOR):
-                return self._judge_scale(quote, known)
+        if now is not self._now:  # all quotes of a tick share one object
+            self._now, self._latest_allowed = now, format_timestamp(now + self._tolerance)
+        if quote.timestamp > self._latest_allowed:
+            return self._issue(Action.REJECT, QuoteIssue.FUTURE, self._future_text(quote))
+        last = self._last_prices.get(quote.symbol) or self._load(quote)
+        if last is not None:
+            if quote.timestamp < last.timestamp:
+                reason = f"timestamp {quote.timestamp} is before that of the last quote, {last.timestamp}"
+                return self._issue(Action.DROP, QuoteIssue.BACKWARDS, reason)
+            if not _is_near(quote.price, last.price, UNIT_FACTOR):
+                return self._judge_scale(quote, last)
         if quote.previous_close is None:
-            self._counts[Doubt.NO_PREVIOUS_CLOSE] += 1
-            return _NO_CLOSE
-        return _SOUND
+            self._counts[QuoteIssue.NO_PREVIOUS_CLOSE] += 1
+            return _NO_PREVIOUS_CLOSE
+        return _ACCEPTED
 
-    def _judge_scale(self, quote: Quote, known: LastPrice) -> Judgement:
-        level = known.doubted
+    def _judge_scale(self, quote: Quote, last: LastPrice) -> Judgement:
+        level = last.suspected
         if level is not None and quote.timestamp <= level.newest:
-            return Judgement(Action.REFUSE, Doubt.SCALE, _ratio_text(quote, known))
-        level = _confirmed(level, quote)
-        if _lasts_long_enough(level) or _agrees(quote, known):
-            return self._counted(Action.FLAG, Doubt.RESCALED, _rejection_reason(quote, known))
-        self._know(quote.symbol, known._replace(doubted=level))
-        return self._counted(Action.REFUSE, Doubt.SCALE, _ratio_text(quote, known))
+            return Judgement(Action.REJECT, QuoteIssue.SCALE, _rejection_reason(quote, last))
+        level = _updated_level(level, quote)
+        if _lasts_long_enough(level) or _previous_close_agrees(quote, last):
+            return self._issue(Action.FLAG, QuoteIssue.RESCALED, _acceptance_reason(quote, last))
+        self._set_last(quote.symbol, last._replace(suspected=level))
+        return self._issue(Action.REJECT, QuoteIssue.SCALE, _rejection_reason(quote, last))
 
-    def _recalled(self, quote: Quote) -> LastPrice | None:
-        known = None if self._memory is None else self._memory.recall(quote.symbol)
-        if known is None or quote.timestamp < known.timestamp:
+    def _load(self, quote: Quote) -> LastPrice | None:
+        last = None if self._store is None else self._store.load(quote.symbol)
+        if last is None or quote.timestamp < last.timestamp:
             return None
-        self._known[quote.symbol] = known
-        return known
+        self._last_prices[quote.symbol] = last
+        return last
 
-    def _know(self, symbol: str, known: LastPrice) -> None:
-        self._known[symbol] = known
-        if self._memory is not None:
-            self._memory.note(symbol, known)
+    def _set_last(self, symbol: str, last: LastPrice) -> None:
+        self._last_prices[symbol] = last
+        if self._store is not None:
+            self._store.store(symbol, last)
 
-    def _counted(self, action: Action, doubt: Doubt, reason: str) -> Judgement:
-        self._counts[doubt] += 1
-        return Judgement(action, doubt, reason)
+    def _issue(self, action: Action, issue: QuoteIssue, reason: str) -> Judgement:
+        self._counts[issue] += 1
+        return Judgement(action, issue, reason)
 
-    def _ahead(self, quote: Quote) -> str:
-        # Without the time now, so that the same quote has the same reason when it comes again.
+    def _future_text(self, quote: Quote) -> str:
+        # Without the current time, so that the same quote gets the same reason when it comes again.
         minutes = self._tolerance.total_seconds() / 60
         return f"timestamp {quote.timestamp} is more than {minutes:g} minutes ahead of this machine's clock"
 
     def _remember(self, quote: Quote) -> None:
-        self._know(quote.symbol, LastPrice(quote.price, quote.timestamp))
-        self._known.move_to_end(quote.symbol)
-        if len(self._known) > self._most_symbols:
-            self._known.popitem(last=False)
+        self._set_last(quote.symbol, LastPrice(quote.price, quote.timestamp))
+        self._last_prices.move_to_end(quote.symbol)
+        if len(self._last_prices) > self._max_symbols:
+            self._last_prices.popitem(last=False)
 
 
 def _is_near(price: Decimal, other: Decimal, factor: int) -> bool:
@@ -224,40 +224,38 @@ def _is_near(price: Decimal, other: Decimal, factor: int) -> bool:
     return price < other * factor and other < price * factor
 
 
-def _confirmed(level: SuspectedLevel | None, quote: Quote) -> SuspectedLevel:
-    """Return the doubted level once ``quote`` is at it; a new one when it is at another."""
+def _updated_level(level: SuspectedLevel | None, quote: Quote) -> SuspectedLevel:
+    """Return the suspected level, confirmed once more by ``quote``; a new one if it is at another level."""
     if level is None or not _is_near(quote.price, level.price, LEVEL_FACTOR):
         return SuspectedLevel(quote.price, quote.timestamp, quote.timestamp, 0)
     return level._replace(newest=quote.timestamp, confirmations=level.confirmations + 1)
 
 
 def _lasts_long_enough(level: SuspectedLevel) -> bool:
-    return (
-        level.confirmations >= CONFIRMATIONS and _seconds_between(level.since, level.newest) >= CONFIRMED_OVER
-    )
+    return level.confirmations >= CONFIRMATIONS and _time_between(level.since, level.newest) >= CONFIRMED_OVER
 
 
-def _agrees(quote: Quote, known: LastPrice) -> bool:
-    """Return whether the quote's own previous close is a reason to believe its price."""
+def _previous_close_agrees(quote: Quote, last: LastPrice) -> bool:
+    """Return whether the quote's own previous close is a reason to accept its price."""
     close = quote.previous_close
     if close is None or not _is_near(quote.price, close, LEVEL_FACTOR):
         return False
-    return _seconds_between(known.timestamp, quote.timestamp) >= SESSION_BREAK
+    return _time_between(last.timestamp, quote.timestamp) >= SESSION_BREAK
 
 
-def _seconds_between(first: str, second: str) -> timedelta:
+def _time_between(first: str, second: str) -> timedelta:
     return to_datetime(second) - to_datetime(first)
 
 
-def _ratio_text(quote: Quote, known: LastPrice) -> str:
-    return f"{_comparison(quote, known)}: a wrong unit, unless it stays so"
+def _rejection_reason(quote: Quote, last: LastPrice) -> str:
+    return f"{_comparison(quote, last)}: a wrong unit, unless it lasts"
 
 
-def _rejection_reason(quote: Quote, known: LastPrice) -> str:
-    return f"{_comparison(quote, known)}, and taken, because it stays so or the previous close agrees"
+def _acceptance_reason(quote: Quote, last: LastPrice) -> str:
+    return f"{_comparison(quote, last)}; accepted because it lasts or the previous close agrees"
 
 
-def _comparison(quote: Quote, known: LastPrice) -> str:
-    factor = format_decimal(Decimal(f"{max(quote.price, known.price) / min(quote.price, known.price):.3g}"))
-    price, last = format_decimal(quote.price), format_decimal(known.price)
-    return f"price {price} is off by a factor of {factor} from the last, {last}"
+def _comparison(quote: Quote, last: LastPrice) -> str:
+    factor = format_decimal(Decimal(f"{max(quote.price, last.price) / min(quote.price, last.price):.3g}"))
+    price, last_price = format_decimal(quote.price), format_decimal(last.price)
+    return f"price {price} is off by a factor of {factor} from the last, {last_price}"

@@ -30,7 +30,7 @@ class InstrumentedSource:
         self._latest_quotes = latest_quotes
         self._liveness = liveness
 
-    def told(self) -> SourceStatus:
+    def status(self) -> SourceStatus:
         """Return the status of the source."""
         return source_status(self.source)
 

@@ -49,9 +49,12 @@ class RunMetrics(NamedTuple):
         states = {DELIVERY: delivery_state(self.delivery)}
         if status.breaker is not None:
             states[BREAKER] = State(status.breaker, None, status.breaker_until)
-        if status.rests is not None:
-            closed, opened = State("closed", None, status.rests_until), State("open", None, status.closes_at)
-            states[MARKET] = closed if status.rests else opened
+        if status.market_closed is not None:
+            closed, opened = (
+                State("closed", None, status.market_opens_at),
+                State("open", None, status.market_closes_at),
+            )
+            states[MARKET] = closed if status.market_closed else opened
         if status.connected is not None:
             states[CONNECTION] = State("up" if status.connected else "down")
         states[HEALTH] = State("healthy") if health.healthy else State("hung", health.reason)
@@ -276,12 +279,12 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "market_open", Kind.GAUGE, "0 while the source waits for a market to open.",
-        lambda run: None if run.source_status.rests is None else not run.source_status.rests,
+        lambda run: None if run.source_status.market_closed is None else not run.source_status.market_closed,
         is_field=False, prometheus="market_open",
     ),
     Metric(
         "doubts", Kind.COUNTERS, "Quotes that the source refused, skipped or flagged, by reason.",
-        lambda run: run.source_status.doubts or None,
+        lambda run: run.source_status.issues or None,
         is_field=False, prometheus="quotes_doubted", prometheus_label=("doubt", ""),
     ),
 )  # fmt: skip

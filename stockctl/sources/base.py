@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from threading import Event
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 from stockctl.errors import UsageError
 from stockctl.market.quote import Quote
@@ -100,50 +100,57 @@ SourceFactory = Callable[[SourceRequest], Source]
 
 
 LEFT_OUT_REASONS = ("backwards", "timeless", "outside_session")
-"""The doubts for which a quote goes nowhere, not even to quarantine."""
+"""The issues for which a quote is dropped without being quarantined."""
 
 
 class SourceStatus(NamedTuple):
-    """What a source tells now; None where it has nothing of the kind. Times are aware."""
+    """The state of a source; None for what a source does not have. Times are aware."""
 
     breaker: str | None = None
-    """``open`` while it asks nothing, having been told to ask less often; ``half-open`` while one request
-    finds out whether it may ask again; else ``closed``."""
+    """State of the circuit breaker: ``open`` while no request is sent because of a rate limit;
+    ``half-open`` while one request tests whether the limit is over; otherwise ``closed``."""
     breaker_until: datetime | None = None
-    """When it may ask again."""
+    """When requests are allowed again."""
     connected: bool | None = None
-    """Whether the connection that it keeps is up."""
+    """Whether its streaming connection is up."""
     reconnects: int | None = None
-    """How often that came up again."""
-    rests: bool | None = None
+    """How often that connection was restored."""
+    market_closed: bool | None = None
     """Whether it waits for a market to open."""
-    rests_until: datetime | None = None
-    """When one does, while it rests."""
-    closes_at: datetime | None = None
-    """When the last of its markets closes, while one is open; None where none ever does."""
-    doubts: Mapping[str, int] = {}
-    """How many quotes it refused, dropped or flagged, by the reason."""
+    market_opens_at: datetime | None = None
+    """When the next market opens, while all are closed."""
+    market_closes_at: datetime | None = None
+    """When the last of its markets closes, while one is open; None if it never closes."""
+    issues: Mapping[str, int] = {}
+    """How many quotes it rejected, dropped or flagged, by reason."""
 
     @property
     def left_out(self) -> int | None:
-        """How many quotes it left out: older than the last, of no known time, or outside the session.
+        """How many quotes it skipped: older than the last one, without a time, or outside the session.
 
-        None for a source that does not judge its quotes.
+        None for a source that does not check its quotes.
         """
-        return sum(self.doubts.get(reason, 0) for reason in LEFT_OUT_REASONS) if self.doubts else None
+        return sum(self.issues.get(reason, 0) for reason in LEFT_OUT_REASONS) if self.issues else None
 
 
-@runtime_checkable
 class ReportsStatus(Protocol):
-    """A source that tells of itself. One that stands around another adds to what that one tells."""
+    """A source that reports its state. One that wraps another adds to the state of that one."""
 
-    def told(self) -> SourceStatus:
-        """Return what there is to tell; any thread may ask."""
+    def status(self) -> SourceStatus:
+        """Return the current state; called from any thread."""
 
 
 def source_status(source: object) -> SourceStatus:
-    """Return what ``source`` tells, if it does."""
-    return source.told() if isinstance(source, ReportsStatus) else SourceStatus()
+    """Return what ``source`` reports about itself, which is nothing if it has no ``status`` method.
+
+    A method of the former name, ``told``, is used too, and first: a source that has it was written when
+    ``status`` had no meaning here.
+    """
+    for name in ("told", "status"):
+        method = getattr(source, name, None)
+        if callable(method) and isinstance(status := method(), SourceStatus):
+            return status
+    return SourceStatus()
 
 
 def canonical_symbols(symbols: Sequence[str]) -> list[str]:

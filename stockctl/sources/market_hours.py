@@ -87,11 +87,13 @@ class MarketHoursSource:
         """What the source expects."""
         return self.source.expected
 
-    def told(self) -> SourceStatus:
+    def status(self) -> SourceStatus:
         """Return what the source tells, and until when it rests, or a market is open; any thread may ask."""
         opens = self._opens_at
         return source_status(self.source)._replace(
-            rests=opens is not None, rests_until=opens, closes_at=None if opens else self._closes_at
+            market_closed=opens is not None,
+            market_opens_at=opens,
+            market_closes_at=None if opens else self._closes_at,
         )
 
     def change_symbols(self, symbols: Sequence[str]) -> None:

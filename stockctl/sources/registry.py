@@ -91,7 +91,7 @@ def create_source(
     options: SourceOptions,
     settings: "Settings",
     on_progress: Callable[[str], None] | None = None,
-    memory: PriceStore | None = None,
+    price_store: PriceStore | None = None,
 ) -> Source:
     """Return the source that options and settings name, ready to run; a replay has read its files.
 
@@ -109,15 +109,15 @@ def create_source(
     if name not in NAMES:
         other = _of_another_package(name, options, settings)
         return _with_market_hours(
-            _with_validation(other, memory), options, settings, wanted=follows_market_hours(other)
+            _with_validation(other, price_store), options, settings, wanted=follows_market_hours(other)
         )
     if name == "replay":
         return _replay(options, on_progress)
     if name == "simulate":
         return _simulate(options, settings)
     if name == "ndjson":
-        return _with_validation(_ndjson(options), memory)
-    return _with_market_hours(_yahoo(name, options, settings, memory), options, settings, wanted=True)
+        return _with_validation(_ndjson(options), price_store)
+    return _with_market_hours(_yahoo(name, options, settings, price_store), options, settings, wanted=True)
 
 
 def _name(options: SourceOptions, settings: "Settings") -> str:
@@ -199,14 +199,14 @@ def _simulate(options: SourceOptions, settings: "Settings") -> Source:
     )
 
 
-def _yahoo(name: str, options: SourceOptions, settings: "Settings", memory: PriceStore | None) -> Source:
+def _yahoo(name: str, options: SourceOptions, settings: "Settings", price_store: PriceStore | None) -> Source:
     from stockctl.sources.yahoo.source import YahooSource
     from stockctl.sources.yahoo.throttle import RateLimiter
 
     symbols = options.symbols or settings.symbols
     interval = options.interval or settings.source.interval
     limiter = RateLimiter(settings.source.requests_per_minute)
-    plausibility = PlausibilityChecker(memory=memory)
+    plausibility = PlausibilityChecker(store=price_store)
     if name == "yahoo-live":
         from stockctl.sources.yahoo_stream.source import YahooStreamSource
 
@@ -221,13 +221,13 @@ def _yahoo(name: str, options: SourceOptions, settings: "Settings", memory: Pric
     )
 
 
-def _with_validation(source: Source, memory: PriceStore | None) -> Source:
+def _with_validation(source: Source, price_store: PriceStore | None) -> Source:
     """Hold the quotes of a live source against what a price can be."""
     if source.repeatable:
         return source
     from stockctl.sources.validation import ValidatedSource
 
-    return ValidatedSource(source, PlausibilityChecker(memory=memory))
+    return ValidatedSource(source, PlausibilityChecker(store=price_store))
 
 
 def _with_market_hours(

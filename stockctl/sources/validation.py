@@ -1,11 +1,11 @@
-"""A source whose implausible prices are rejected."""
+"""A source whose implausible quotes are rejected."""
 
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from threading import Event
 
-from stockctl.market.plausibility import Action, Doubt, Judgement, PlausibilityChecker
+from stockctl.market.plausibility import Action, Judgement, PlausibilityChecker, QuoteIssue
 from stockctl.market.quote import Quote, encode_quote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import Source, SourceStatus, Tick, source_status
@@ -16,14 +16,14 @@ _log = logging.getLogger(__name__)
 class ValidatedSource:
     """A live source without the quotes that cannot be true.
 
-    What is refused comes as a ``Rejection``, with the origin ``<source>:<symbol>``; what is late is left
-    out; both are counted, and so are the rejections of the source itself. Not for a replay or a
-    simulation, whose quotes are old, or invented.
+    A rejected quote becomes a ``Rejection`` with the origin ``<source>:<symbol>``; a late one is left out.
+    Both are counted, and so are the rejections of the source itself. Not for a replay or a simulation, whose
+    quotes are old or invented.
 
     Args:
-        source: what to run.
-        plausibility: judges its quotes.
-        clock: the time of day.
+        source: the source to run.
+        plausibility: checks its quotes.
+        clock: the current time.
     """
 
     def __init__(
@@ -37,45 +37,45 @@ class ValidatedSource:
         self.repeatable = source.repeatable
         self._plausibility = PlausibilityChecker() if plausibility is None else plausibility
         self._clock = clock
-        self._told: set[Doubt] = set()
+        self._logged: set[QuoteIssue] = set()
 
     @property
     def expected(self) -> int | None:
-        """What the source expects."""
+        """How many items the source expects to yield."""
         return self.source.expected
 
-    def told(self) -> SourceStatus:
-        """Return what the source tells, and the doubts; any thread may ask."""
-        return source_status(self.source)._replace(doubts=self._plausibility.counts)
+    def status(self) -> SourceStatus:
+        """Return the status of the source with the issues counted here; call it from any thread."""
+        return source_status(self.source)._replace(issues=self._plausibility.counts)
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield what the source yields, judged.
+        """Yield the ticks of the source, checked.
 
         Raises:
-            SourceError: the source cannot go on.
+            SourceError: the source cannot continue.
         """
         for tick in self.source.ticks(stop):
             now = self._clock()
-            judged = [self._judged(item, now) for item in tick]
-            if kept := [item for item in judged if item is not None]:
+            checked = [self._check(item, now) for item in tick]
+            if kept := [item for item in checked if item is not None]:
                 yield kept
 
-    def _judged(self, item: Quote | Rejection, now: datetime) -> Quote | Rejection | None:
+    def _check(self, item: Quote | Rejection, now: datetime) -> Quote | Rejection | None:
         if isinstance(item, Rejection):
-            self._plausibility.count(Doubt.UNREADABLE)
+            self._plausibility.count(QuoteIssue.UNREADABLE)
             return item
-        verdict = self._plausibility.judge(item, now)
-        if verdict.action is Action.TAKE:
+        judgement = self._plausibility.judge(item, now)
+        if judgement.action is Action.ACCEPT:
             return item
-        self._tell(item.symbol, verdict)
-        if verdict.action is Action.REFUSE:
-            return Rejection(encode_quote(item), f"{self.name}:{item.symbol}", verdict.reason)
-        return item if verdict.taken else None
+        self._log_first(item.symbol, judgement)
+        if judgement.action is Action.REJECT:
+            return Rejection(encode_quote(item), f"{self.name}:{item.symbol}", judgement.reason)
+        return item if judgement.accepted else None
 
-    def _tell(self, symbol: str, verdict: Judgement) -> None:
-        """Say each reason the first time; a feed may have it wrong a thousand times a second."""
-        doubt = verdict.doubt
-        if doubt is None or doubt is Doubt.NO_PREVIOUS_CLOSE or doubt in self._told:
+    def _log_first(self, symbol: str, judgement: Judgement) -> None:
+        """Log each kind of issue once: a feed may repeat it a thousand times a second."""
+        issue = judgement.issue
+        if issue is None or issue is QuoteIssue.NO_PREVIOUS_CLOSE or issue in self._logged:
             return
-        self._told.add(doubt)
-        _log.warning("%s: %s. Others like it are counted.", symbol, verdict.reason)
+        self._logged.add(issue)
+        _log.warning("%s: %s. Further cases are only counted.", symbol, judgement.reason)

@@ -18,8 +18,8 @@ from support.run_figures import figures
 
 def test_the_file_holds_the_figures(tmp_path: Path):
     """As one JSON object, with time, process and what keeps the delivery."""
-    doubts = {"backwards": 3, "timeless": 1, "scale": 2}
-    HealthFile(tmp_path / "health.json", lambda: 1060.5).create(figures(fault="no answer", doubts=doubts))
+    issues = {"backwards": 3, "timeless": 1, "scale": 2}
+    HealthFile(tmp_path / "health.json", lambda: 1060.5).create(figures(fault="no answer", issues=issues))
     text = (tmp_path / "health.json").read_text()
     assert text.endswith("}\n")
     assert json.loads(text) == {

@@ -68,7 +68,7 @@ CHANGES = [
      {"subject": "delivery", "state": "waiting", "was": "delivering", "reason": 'no answer from "x"'}),
     ({"breaker": "open", "breaker_until": OPENING}, "warning",
      {"subject": "breaker", "state": "open", "was": "closed", "until": "2026-01-05T14:00:00.000Z"}),
-    ({"rests": True, "rests_until": OPENING}, "info",
+    ({"market_closed": True, "market_opens_at": OPENING}, "info",
      {"subject": "market", "state": "closed", "was": "open", "until": "2026-01-05T14:00:00.000Z"}),
     ({"connected": False}, "warning", {"subject": "connection", "state": "down", "was": "up"}),
     ({"health": HealthCheck(False, "the source sleeps")}, "warning",
@@ -84,7 +84,7 @@ def test_each_change_is_one_line_there_and_one_back(changed: dict, level: str, t
     moments = iter(NOON + timedelta(seconds=seconds) for seconds in (0, 10, 20, 50, 60))
     conditions, lines = StateTracker(lambda: next(moments)), []
     journal = LogfmtLogger(lines.append, lambda: NOON)
-    usual = {"breaker": "closed", "rests": False, "connected": True}
+    usual = {"breaker": "closed", "market_closed": False, "connected": True}
     for state in ({}, {}, changed, changed, {}):
         for change in conditions.update(figures(**{**usual, **state}).states()):
             journal.change(change)

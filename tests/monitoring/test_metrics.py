@@ -63,7 +63,7 @@ def test_a_metric_added_to_the_table_is_in_every_output(outbox: Path, monkeypatc
 
 def test_quotes_left_out_are_in_every_output(outbox: Path):
     """They once were in the status file alone."""
-    run = figures(doubts={"backwards": 3, "timeless": 1, "scale": 2})
+    run = figures(issues={"backwards": 3, "timeless": 1, "scale": 2})
     StatusFile(outbox).write(run)
     status = read_producer_status(outbox)
     assert status is not None
@@ -75,8 +75,8 @@ def test_quotes_left_out_are_in_every_output(outbox: Path):
 def test_every_field_is_read_back_as_it_was_written(outbox: Path):
     """The reader knows every field that the writer knows."""
     run = figures(
-        breaker="open", breaker_until=datetime(2026, 1, 5, tzinfo=UTC), connected=True, rests=False,
-        reconnects=2, doubts={"backwards": 3},
+        breaker="open", breaker_until=datetime(2026, 1, 5, tzinfo=UTC), connected=True, market_closed=False,
+        reconnects=2, issues={"backwards": 3},
     )  # fmt: skip
     StatusFile(outbox).write(run)
     status = read_producer_status(outbox)

@@ -64,10 +64,10 @@ def test_what_the_source_tells_is_served_as_well():
     """Breaker, market, connection and doubts; a lag that nobody knows is no number."""
     told = {
         "breaker": "open",
-        "rests": True,
+        "market_closed": True,
         "connected": False,
         "reconnects": 4,
-        "doubts": {"future": 2, "scale": 0},
+        "issues": {"future": 2, "scale": 0},
     }
     state = figures(
         **told, lag_p50=None, fault="no answer", arrived_at=None, health=HealthCheck(False, "hung")

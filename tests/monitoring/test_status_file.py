@@ -57,7 +57,7 @@ def test_a_running_producer_is_seen_with_its_figures(outbox: Path):
 
 def test_quotes_that_go_nowhere_are_counted(outbox: Path):
     """The count of what the source left out is read back as it was written."""
-    written(outbox, doubts={"backwards": 3, "timeless": 1, "scale": 2})
+    written(outbox, issues={"backwards": 3, "timeless": 1, "scale": 2})
     status = read_producer_status(outbox, lambda: WRITTEN)
     assert status is not None
     assert dict(status.facts())["producer_left_out"] == 4

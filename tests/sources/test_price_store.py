@@ -11,10 +11,10 @@ import pytest
 
 from stockctl.market.plausibility import (
     Action,
-    Doubt,
     Judgement,
     LastPrice,
     PlausibilityChecker,
+    QuoteIssue,
     SuspectedLevel,
 )
 from stockctl.market.quote import Quote
@@ -22,7 +22,7 @@ from stockctl.sources.price_store import SqlitePriceStore, price_store_path
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 FIRST = LastPrice(Decimal("72.123456"), "2026-03-02T14:00:00.000Z")
-DOUBTED = LastPrice(
+SUSPECTED = LastPrice(
     Decimal(72),
     "2026-03-02T14:00:00.000Z",
     SuspectedLevel(Decimal(7200), FIRST.timestamp, "2026-03-02T14:00:30.000Z", 2),
@@ -47,40 +47,40 @@ def quote(price: int, time: str, close: int | None = None, symbol: str = "VOD.L"
 
 def run(outbox: Path, *quotes: Quote) -> list[Judgement]:
     """Judge quotes as one run does, from its start to its end."""
-    memory = SqlitePriceStore(outbox)
-    judge = PlausibilityChecker(memory=memory)
+    store = SqlitePriceStore(outbox)
+    judge = PlausibilityChecker(store=store)
     verdicts = [judge.judge(one, NOW) for one in quotes]
-    memory.close()
+    store.close()
     return verdicts
 
 
 def test_prices_and_doubts_come_back_exactly(outbox: Path) -> None:
     """Each once, for the run that follows knows better from then on."""
-    memory = SqlitePriceStore(outbox)
-    memory.note("A", DOUBTED)
-    memory.note("B", DOUBTED)
-    memory.save()
-    memory.note("A", FIRST)
-    memory.close()
+    store = SqlitePriceStore(outbox)
+    store.store("A", SUSPECTED)
+    store.store("B", SUSPECTED)
+    store.flush()
+    store.store("A", FIRST)
+    store.close()
     later = SqlitePriceStore(outbox)
-    assert [later.recall(symbol) for symbol in "ABC"] == [FIRST, DOUBTED, None]
-    assert later.recall("A") is None
+    assert [later.load(symbol) for symbol in "ABC"] == [FIRST, SUSPECTED, None]
+    assert later.load("A") is None
 
 
 def test_a_wrong_unit_after_a_restart_is_refused(outbox: Path) -> None:
     """And the right price after it is taken."""
     run(outbox, quote(72, "10:00:00", 71))
     wrong, right = run(outbox, quote(7200, "10:00:30", 7100), quote(73, "10:01:00", 71))
-    assert (wrong.action, wrong.doubt) == (Action.REFUSE, Doubt.SCALE)
+    assert (wrong.action, wrong.issue) == (Action.REJECT, QuoteIssue.SCALE)
     assert "off by a factor of 100 from the last, 72" in wrong.reason
-    assert right.action is Action.TAKE
+    assert right.action is Action.ACCEPT
 
 
 def test_a_split_over_a_restart_is_believed(outbox: Path) -> None:
     """At once when the market has rested and the previous close agrees."""
     run(outbox, quote(7200, "06:00:00", 7100))
     [split] = run(outbox, quote(72, "14:00:00", 71))
-    assert (split.action, split.doubt) == (Action.FLAG, Doubt.RESCALED)
+    assert (split.action, split.issue) == (Action.FLAG, QuoteIssue.RESCALED)
 
 
 def test_a_level_that_lasts_is_believed_however_often_the_program_starts(outbox: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_level_that_lasts_is_believed_however_often_the_program_starts(outbox:
     run(outbox, quote(7200, "14:00:00"))
     times = ("14:01:00", "14:01:30", "14:02:00", "14:02:30", "14:03:00")
     actions = [run(outbox, quote(72, time))[0].action for time in times]
-    assert actions == [Action.REFUSE, Action.REFUSE, Action.REFUSE, Action.FLAG, Action.FLAG]
+    assert actions == [Action.REJECT, Action.REJECT, Action.REJECT, Action.FLAG, Action.FLAG]
 
 
 def test_what_is_older_than_the_last_price_is_not_judged_by_it(outbox: Path) -> None:
@@ -97,27 +97,27 @@ def test_what_is_older_than_the_last_price_is_not_judged_by_it(outbox: Path) -> 
         quote(7200, "06:00:00", 7100), quote(72, "14:00:00", 71), quote(73, "14:00:30", 71),
     ]  # fmt: skip
     first, again = run(outbox, *quotes), run(outbox, *quotes)
-    assert [verdict.action for verdict in first] == [Action.TAKE, Action.FLAG, Action.TAKE]
+    assert [verdict.action for verdict in first] == [Action.ACCEPT, Action.FLAG, Action.ACCEPT]
     assert again == first
     [unchanged] = run(outbox, quotes[-1])
-    assert unchanged.action is Action.TAKE
+    assert unchanged.action is Action.ACCEPT
 
 
 def test_the_oldest_are_forgotten_beyond_a_bound(outbox: Path) -> None:
     """The file does not grow with every symbol that ever was."""
-    memory = SqlitePriceStore(outbox, most_symbols=2)
+    store = SqlitePriceStore(outbox, max_symbols=2)
     for number, symbol in enumerate("ABC"):
-        memory.note(symbol, FIRST._replace(timestamp=f"2026-03-02T14:00:0{number}.000Z"))
-    memory.close()
+        store.store(symbol, FIRST._replace(timestamp=f"2026-03-02T14:00:0{number}.000Z"))
+    store.close()
     later = SqlitePriceStore(outbox)
-    assert [later.recall(symbol) is not None for symbol in "ABC"] == [False, True, True]
+    assert [later.load(symbol) is not None for symbol in "ABC"] == [False, True, True]
 
 
 def test_nothing_is_written_beside_an_outbox_that_is_gone(tmp_path: Path) -> None:
     """A teardown has removed both."""
-    memory = SqlitePriceStore(tmp_path / "outbox.db")
-    memory.note("A", FIRST)
-    memory.close()
+    store = SqlitePriceStore(tmp_path / "outbox.db")
+    store.store("A", FIRST)
+    store.close()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_used_is_said_once_and_left_alone(
     damage(path, how)
     before = path.read_bytes() if path.is_file() else None
     verdicts = run(outbox, quote(7200, "10:00:00"), quote(72, "10:00:30"))
-    assert [verdict.taken for verdict in verdicts] == [True, False]
+    assert [verdict.accepted for verdict in verdicts] == [True, False]
     [record] = caplog.records
     assert record.levelno == logging.WARNING
     assert str(path) in record.getMessage()
@@ -157,7 +157,7 @@ def test_a_row_that_cannot_be_true_is_not_believed(outbox: Path, caplog: pytest.
         connection.execute("UPDATE prices SET price = 'much'")
     connection.close()
     [verdict] = run(outbox, quote(7200, "10:00:30"))
-    assert verdict.taken
+    assert verdict.accepted
 
 
 @pytest.mark.parametrize("column", ["since", "newest", "confirmations"])
@@ -166,12 +166,12 @@ def test_a_doubt_that_is_not_whole_is_not_believed(
 ) -> None:
     """A start must not end with it."""
     monkeypatch.setattr(logging.getLogger("stockctl"), "propagate", True)
-    memory = SqlitePriceStore(outbox)
-    memory.note("VOD.L", DOUBTED)
-    memory.close()
+    store = SqlitePriceStore(outbox)
+    store.store("VOD.L", SUSPECTED)
+    store.close()
     with sqlite3.connect(price_store_path(outbox)) as connection:
         connection.execute(f"UPDATE prices SET {column} = NULL")
     connection.close()
     [verdict] = run(outbox, quote(7200, "10:00:30"))
-    assert verdict.taken
+    assert verdict.accepted
     assert "cannot be kept in" in caplog.text

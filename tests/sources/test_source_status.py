@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
-from stockctl.market.plausibility import Doubt
+from stockctl.market.plausibility import QuoteIssue
 from stockctl.market.policy import MarketClosedPolicy
 from stockctl.monitoring.instrument import RunInstrumentation
 from stockctl.sources.base import SourceStatus, Tick, source_status
 from stockctl.sources.market_hours import MarketHoursSource
 from stockctl.sources.simulate import SimulateSource
+from stockctl.sources.telling import Telling, Told, told_by
 from stockctl.sources.validation import ValidatedSource
 from stockctl.sources.yahoo.source import YahooSource
 from stockctl.sources.yahoo_stream.source import YahooStreamSource
@@ -29,7 +30,7 @@ def test_the_breaker_and_the_doubts_of_polls_are_told_by_what_stands_around() ->
     watched = RunInstrumentation(MarketHoursSource(yahoo, ["AAA"], MarketClosedPolicy.CONTINUE)).source
     before = source_status(watched)
     assert (before.breaker, before.breaker_until, before.connected) == ("closed", None, None)
-    assert before.doubts == {doubt.value: 0 for doubt in Doubt}
+    assert before.issues == {issue.value: 0 for issue in QuoteIssue}
     begun = datetime.now(UTC)
     yahoo.breaker.limited(60.0)
     ended = datetime.now(UTC)
@@ -60,8 +61,8 @@ def test_quotes_that_a_live_source_leaves_out_are_told_by_the_reason() -> None:
     """Nobody finds them in quarantine."""
     live = YahooStreamSource(["AAA"])
     live.counters.backwards, live.counters.timeless, live.counters.outside = 3, 2, 1
-    doubts = {reason: count for reason, count in source_status(live).doubts.items() if count}
-    assert doubts == {"backwards": 3, "timeless": 2, "outside_session": 1}
+    issues = {reason: count for reason, count in source_status(live).issues.items() if count}
+    assert issues == {"backwards": 3, "timeless": 2, "outside_session": 1}
     assert source_status(live).left_out == 6
     assert SourceStatus().left_out is None
 
@@ -75,9 +76,23 @@ class Acme:
         """Yield nothing."""
         return iter(())
 
-    def told(self) -> SourceStatus:
-        """Tell of a breaker that is open, and of a connection."""
+    def status(self) -> SourceStatus:
+        """Report a breaker that is open, and a connection."""
         return SourceStatus(breaker="open", connected=True, reconnects=7)
+
+
+class FormerAcme:
+    """A source that was written when a status had other names, and ``status`` had no meaning."""
+
+    def status(self) -> str:
+        """Return something of its own."""
+        return "busy"
+
+    def told(self) -> Told:
+        """Report the same as ``Acme``, and a closed market."""
+        return Told(
+            breaker="open", connected=True, reconnects=7, rests=True, rests_until=MONDAY, doubts={"late": 2}
+        )
 
 
 class Rest(Event):
@@ -102,22 +117,50 @@ def test_what_a_source_of_another_package_tells_is_added_to() -> None:
     assert list(RunInstrumentation(stop.source).source.ticks(stop)) == []
     [resting] = stop.told
     assert (resting.breaker, resting.connected, resting.reconnects) == ("open", True, 7)
-    assert (resting.rests, resting.closes_at) == (True, None)
-    assert resting.rests_until == datetime(2026, 11, 30, 14, 30, tzinfo=UTC)
-    assert set(resting.doubts) == set(Doubt)
-    assert source_status(stop.source).rests is False
+    assert (resting.market_closed, resting.market_closes_at) == (True, None)
+    assert resting.market_opens_at == datetime(2026, 11, 30, 14, 30, tzinfo=UTC)
+    assert set(resting.issues) == set(QuoteIssue)
+    assert source_status(stop.source).market_closed is False
+
+
+def test_a_source_with_the_former_names_still_reports_its_status() -> None:
+    """Sources of other packages need not change."""
+    source = FormerAcme()
+    status = source_status(source)
+    assert (status.breaker, status.connected, status.reconnects) == ("open", True, 7)
+    assert (status.market_closed, status.market_opens_at, status.issues) == (True, MONDAY, {"late": 2})
+    former = told_by(source)
+    assert (former.rests, former.rests_until, former.closes_at, former.doubts) == (
+        True,
+        MONDAY,
+        None,
+        {"late": 2},
+    )
+    new: Telling = Acme()
+    assert told_by(new) == source_status(new)
+    assert Told() == SourceStatus()
+
+
+def test_an_unrelated_method_of_that_name_is_no_status() -> None:
+    """A source may have had a method ``status`` before that name meant something."""
+
+    class Busy:
+        def status(self) -> str:
+            return "busy"
+
+    assert source_status(Busy()) == SourceStatus()
 
 
 def test_while_a_market_is_open_its_close_is_told() -> None:
     """The exchange's own, without the minutes that are waited for late quotes."""
     source = MarketHoursSource(Acme(), ["AAPL"], MarketClosedPolicy.WAIT, clock=lambda: MONDAY)
     assert list(source.ticks(Event())) == []
-    assert source_status(source).rests is False
-    assert source_status(source).closes_at == datetime(2026, 11, 30, 21, tzinfo=UTC)
+    assert source_status(source).market_closed is False
+    assert source_status(source).market_closes_at == datetime(2026, 11, 30, 21, tzinfo=UTC)
 
 
 def test_what_never_closes_has_no_close() -> None:
     """Coins are traded on Saturdays as well."""
     source = MarketHoursSource(Acme(), ["BTC-USD"], MarketClosedPolicy.WAIT, clock=lambda: SATURDAY)
     assert list(source.ticks(Event())) == []
-    assert (source_status(source).rests, source_status(source).closes_at) == (False, None)
+    assert (source_status(source).market_closed, source_status(source).market_closes_at) == (False, None)

@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from stockctl.market.plausibility import Doubt
+from stockctl.market.plausibility import QuoteIssue
 from stockctl.market.quote import Quote, decode_record
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import Tick
@@ -54,11 +54,11 @@ def test_quotes_that_cannot_be_true_do_not_go_on(caplog: pytest.LogCaptureFixtur
     assert refused.reason.startswith("price 7200 is off by a factor of 100 from the last, 72")
     assert decode_record(refused.data).quote == wrong
     assert second == [refused, quote(73, 30, close=None)]
-    assert {doubt: count for doubt, count in source.told().doubts.items() if count} == {
-        Doubt.SCALE: 1,
-        Doubt.UNREADABLE: 1,
-        Doubt.BACKWARDS: 1,
-        Doubt.NO_PREVIOUS_CLOSE: 1,
+    assert {issue: count for issue, count in source.status().issues.items() if count} == {
+        QuoteIssue.SCALE: 1,
+        QuoteIssue.UNREADABLE: 1,
+        QuoteIssue.BACKWARDS: 1,
+        QuoteIssue.NO_PREVIOUS_CLOSE: 1,
     }
     assert [record.getMessage()[:24] for record in caplog.records] == [
         "VOD.L: price 7200 is off",

@@ -163,7 +163,7 @@ def stream(
     """Send quotes through the pipeline; alerts go to stdout as they happen, all else to stderr."""
     from stockctl.cli.run.monitor import MonitorOptions, RunMonitor
     from stockctl.monitoring.periodic import PeriodicJob
-    from stockctl.sources.price_store import PERIOD, SqlitePriceStore
+    from stockctl.sources.price_store import FLUSH_SECONDS, SqlitePriceStore
     from stockctl.sources.registry import SourceOptions, create_source
 
     settings, backend = settings_and_backend(ctx)
@@ -180,18 +180,18 @@ def stream(
         seed=seed,
         start=start,
     )
-    memory = SqlitePriceStore(outbox_path(settings))
+    prices = SqlitePriceStore(outbox_path(settings))
     with activity() as tell:
-        chosen = create_source(options, settings, tell, memory)
+        chosen = create_source(options, settings, tell, prices)
     if backend.prepare():
         print_message(f"Made a new home in {backend.location}.")
     wishes = MonitorOptions(metrics_port, health_file, None if chosen.repeatable else outbox_path(settings))
-    jobs = [PeriodicJob(PERIOD, memory.save)]
+    jobs = [PeriodicJob(FLUSH_SECONDS, prices.flush)]
     monitor = RunMonitor(chosen, None if quiet else AlertLines(output), wishes, jobs)
     reload = symbol_reload(
         ctx, chosen, monitor.instrumentation.latest_quotes.retain, given=symbols is not None
     )
-    code = _run(_RunOptions(settings, backend, memory, limit, grace, reload), monitor)
+    code = _run(_RunOptions(settings, backend, prices, limit, grace, reload), monitor)
     if code:
         raise typer.Exit(code)
 
@@ -201,7 +201,7 @@ class _RunOptions(NamedTuple):
 
     settings: "Settings"
     backend: "Backend"
-    memory: "SqlitePriceStore"
+    prices: "SqlitePriceStore"
     limit: int
     grace: float
     reload: Callable[[], None]
@@ -262,7 +262,7 @@ def _producer(way: _RunOptions, monitor: "RunMonitor") -> "Iterator[DirectProduc
         return
     settings = way.settings.stream
     path, size = outbox_path(way.settings), settings.outbox_mb << 20
-    with open_outbox(path, limit=size, full=settings.outbox_full) as outbox, closing(way.memory):
+    with open_outbox(path, limit=size, full=settings.outbox_full) as outbox, closing(way.prices):
         yield BufferedProducer(
             source, open_stream, outbox, limit=way.limit, observe=monitor.observe, grace=way.grace
         )

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from stockctl.market.numbers import parse_positive
-from stockctl.market.plausibility import Doubt
+from stockctl.market.plausibility import QuoteIssue
 from stockctl.market.quote import MAX_VOLUME, Quote, make_quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import format_timestamp
@@ -109,7 +109,7 @@ class ParsedResult(NamedTuple):
     """The market of the symbol is not in its regular session."""
     odd_close: bool = False
     """Yahoo gave a previous close that cannot be right; the quote has none."""
-    doubt: Doubt | None = None
+    issue: QuoteIssue | None = None
     """Why it was rejected when it was read; None when that was later."""
 
     @property
@@ -129,9 +129,9 @@ def parse_result(result: object, now: datetime) -> ParsedResult:
         timestamp = market_time(time, now)
         quote = None if timestamp is None else _quote(symbol, timestamp, fields, format_timestamp(now))
     except InvalidQuote as reason:
-        doubt = Doubt.FUTURE if isinstance(reason, _Ahead) else Doubt.UNREADABLE
+        issue = QuoteIssue.FUTURE if isinstance(reason, _Ahead) else QuoteIssue.UNREADABLE
         return ParsedResult(
-            symbol, None, rejection_of(symbol, result, str(reason)), time, closed, doubt=doubt
+            symbol, None, rejection_of(symbol, result, str(reason)), time, closed, issue=issue
         )
     odd_close = quote is not None and quote.previous_close is None and _previous_close(fields) is not None
     return ParsedResult(symbol, quote, None, time, closed, odd_close)

@@ -144,10 +144,10 @@ class YahooSource:
         self._unread: dict[str, str] = {}
         self._course = PollLog()
 
-    def told(self) -> SourceStatus:
+    def status(self) -> SourceStatus:
         """Return how it stands with the breaker, and the doubts; any thread may ask."""
         state, until, _ = self.breaker.view()
-        return SourceStatus(breaker=state, breaker_until=until, doubts=self._watch.plausibility.counts)
+        return SourceStatus(breaker=state, breaker_until=until, issues=self._watch.plausibility.counts)
 
     @property
     def unknown(self) -> Sequence[str]:

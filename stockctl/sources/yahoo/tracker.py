@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from stockctl.formatting import join_symbols
-from stockctl.market.plausibility import Action, Doubt, PlausibilityChecker
+from stockctl.market.plausibility import Action, PlausibilityChecker, QuoteIssue
 from stockctl.market.quote import Quote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.yahoo.errors import SPELLING
@@ -137,13 +137,13 @@ class QuoteTracker:
         quote = finding.quote
         if quote is None or quote.timestamp == self._sent.get(quote.symbol):
             return finding
-        verdict = self.plausibility.judge(quote, now)
-        if verdict.doubt is Doubt.RESCALED:
-            _log.warning("%s: %s.", quote.symbol, verdict.reason)
-        if verdict.action is Action.REFUSE:
-            rejection = rejection_of(quote.symbol, result, verdict.reason)
+        judgement = self.plausibility.judge(quote, now)
+        if judgement.issue is QuoteIssue.RESCALED:
+            _log.warning("%s: %s.", quote.symbol, judgement.reason)
+        if judgement.action is Action.REJECT:
+            rejection = rejection_of(quote.symbol, result, judgement.reason)
             return finding._replace(quote=None, rejection=rejection)
-        if verdict.action is Action.DROP:
+        if judgement.action is Action.DROP:
             older.add(quote.symbol)
         return finding
 
@@ -175,8 +175,8 @@ class QuoteTracker:
         read = {None, *(finding.symbol for finding in findings)}
         self._refused = {key for key in self._refused if key[0] not in read} | set(refused)
         for finding in fresh:
-            if finding.doubt is not None:
-                self.plausibility.count(finding.doubt)
+            if finding.issue is not None:
+                self.plausibility.count(finding.issue)
         rejections = [finding.rejection for finding in fresh if finding.rejection is not None]
         _log_rejections(rejections)
         return rejections

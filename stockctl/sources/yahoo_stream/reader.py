@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from stockctl.market.plausibility import Action, Doubt, PlausibilityChecker
+from stockctl.market.plausibility import Action, PlausibilityChecker, QuoteIssue
 from stockctl.market.quote import Quote, encode_quote
 from stockctl.market.timestamp import to_datetime
 from stockctl.market.validation import InvalidQuote, truncate
@@ -53,14 +53,14 @@ class QuoteMerger:
         before = self._newest.get(arrival.quote.symbol)
         if before is not None and not self._is_new(before, arrival):
             return None
-        verdict = self._plausibility.judge(arrival.quote, self._clock())
-        if verdict.action is Action.REFUSE:
-            return self._refuse(arrival.quote, verdict.reason)
-        if verdict.action is Action.DROP:
+        judgement = self._plausibility.judge(arrival.quote, self._clock())
+        if judgement.action is Action.REJECT:
+            return self._refuse(arrival.quote, judgement.reason)
+        if judgement.action is Action.DROP:
             self._leave_out(arrival.quote)
             return None
-        if verdict.doubt is Doubt.RESCALED:
-            _log.warning("%s: %s.", arrival.quote.symbol, verdict.reason)
+        if judgement.issue is QuoteIssue.RESCALED:
+            _log.warning("%s: %s.", arrival.quote.symbol, judgement.reason)
         self._refusals.pop(arrival.quote.symbol, None)
         self._newest[arrival.quote.symbol] = arrival
         return arrival.quote

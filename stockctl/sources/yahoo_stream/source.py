@@ -7,7 +7,7 @@ from threading import Condition, Event, Thread
 from typing import Generic, TypeVar
 
 from stockctl.errors import SourceError, StockctlError
-from stockctl.market.plausibility import Doubt, PlausibilityChecker
+from stockctl.market.plausibility import PlausibilityChecker, QuoteIssue
 from stockctl.market.quote import Quote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import SourceStatus, Tick, canonical_symbols, check_interval
@@ -143,7 +143,7 @@ class YahooStreamSource:
         self._plausibility = PlausibilityChecker() if plausibility is None else plausibility
         self._newest = QuoteMerger(self.counters, self._plausibility, clock)
 
-    def told(self) -> SourceStatus:
+    def status(self) -> SourceStatus:
         """Return how it stands with breaker and connection, and the doubts; any thread may ask."""
         state, until, _ = self.breaker.view()
         return SourceStatus(
@@ -151,7 +151,7 @@ class YahooStreamSource:
             breaker_until=until,
             connected=self.counters.connected,
             reconnects=self.counters.reconnects,
-            doubts={**self._plausibility.counts, **self.counters.left_out},
+            issues={**self._plausibility.counts, **self.counters.left_out},
         )
 
     def change_symbols(self, symbols: Sequence[str]) -> None:
@@ -210,7 +210,7 @@ class YahooStreamSource:
 
     def _fresh(self, item: Item) -> Quote | Rejection | None:
         if isinstance(item, Rejection):
-            self._plausibility.count(Doubt.UNREADABLE)
+            self._plausibility.count(QuoteIssue.UNREADABLE)
             return item
         return self._newest.take(item)
 

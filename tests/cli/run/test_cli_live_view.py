@@ -140,8 +140,9 @@ def test_totals_are_all_there():
 
 CONDITIONS = [
     ({"fault": "Kinesis does not answer."}, "feed: waiting for 1m: Kinesis does not answer."),
-    ({"rests": True, "rests_until": NOW + timedelta(hours=17)}, "the market is closed and opens in 17h"),
-    ({"rests": True}, "the market is closed"),
+    ({"market_closed": True, "market_opens_at": NOW + timedelta(hours=17)},
+     "the market is closed and opens in 17h"),
+    ({"market_closed": True}, "the market is closed"),
     ({"breaker": "open", "breaker_until": NOW + timedelta(seconds=240)},
      "rate limited: the source sends no requests for 4m"),
     ({"breaker": "half-open"}, "rate limited: the source tests whether it may send requests again"),
@@ -158,7 +159,7 @@ def test_what_is_not_as_it_should_be_is_said(changed: dict, words: str):
 
 def test_what_is_as_it_should_be_is_not_said():
     """An open market needs no line."""
-    told = {"breaker": "closed", "rests": False, "connected": True, "reconnects": 0}
+    told = {"breaker": "closed", "market_closed": False, "connected": True, "reconnects": 0}
     _, _, delivery, *totals = shown(board_of(1), 200, **told).plain.split("\n")
     assert delivery == "feed: delivering for 0s"
     assert len(totals) == 1

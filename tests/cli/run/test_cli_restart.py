@@ -60,7 +60,7 @@ def test_a_kill_does_not_make_it_forget(stockctl: Command):
     child.stdin.write(line("10:00:00", 72, 71))
     child.stdin.flush()
     deadline = time.monotonic() + SECONDS
-    while SqlitePriceStore(stockctl.home / "outbox.db").recall("VOD.L") is None:
+    while SqlitePriceStore(stockctl.home / "outbox.db").load("VOD.L") is None:
         assert time.monotonic() < deadline
         assert child.poll() is None
         time.sleep(0.05)

@@ -205,7 +205,7 @@ def test_implausible_quotes_are_refused_once_flagged_and_counted(polling: Run) -
     assert [origin for origin, _ in rejected] == ["yahoo:M", "yahoo:J", "yahoo:L"]
     assert rejected[1][1].startswith("price 7250 is off by a factor of 100 from the last, 72.5")
     assert "lies in the future" in rejected[2][1]
-    assert {doubt: count for doubt, count in outcome.doubts.items() if count} == {
+    assert {issue: count for issue, count in outcome.issues.items() if count} == {
         "unreadable": 1,
         "future": 1,
         "scale": 1,

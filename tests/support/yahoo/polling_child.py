@@ -9,7 +9,7 @@ machine is); ``limited``, the seconds for which the breaker is open at first; ``
 the first tick on.
 Standard output gets one JSON object: for each name its ``ticks`` (encoded quotes, and rejections as
 ``[origin, reason, data]``), its ``log`` (``[level, logger, text]``), its ``error`` (``[message, hint]``,
-or null), the ``seconds`` it took, the ``doubts`` it counted, the ``unknown`` symbols, the ``breaker``
+or null), the ``seconds`` it took, the ``issues`` it counted, the ``unknown`` symbols, the ``breaker``
 and the seconds to the limiter's ``next_turn`` in the end; and below ``""`` what is true of the process
 in all.
 """
@@ -105,7 +105,7 @@ def run(scenario: dict) -> dict:
         "log": log.lines,
         "error": error,
         "seconds": monotonic() - begun,
-        "doubts": source.told().doubts,
+        "issues": source.status().issues,
         "unknown": source.unknown,
         "breaker": source.breaker.state,
         "next_turn": limiter.take() if limiter else 0.0,

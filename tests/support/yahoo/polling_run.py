@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
     log: list[tuple[str, str, str]]
     error: list[str] | None
     seconds: float
-    doubts: dict[str, int]
+    issues: dict[str, int]
     unknown: list[str]
     breaker: str
     next_turn: float
