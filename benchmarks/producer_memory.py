@@ -99,7 +99,8 @@ def run(source: Paced, url: str, folder: Path, every: float) -> None:
         sizes, left = watch.sizes, producer.undelivered
     print(
         f"  {totals.sent:,} sent, {left:,} wait; memory {sizes[0] >> 20} MB at first, "
-        f"{max(sizes) >> 20} MB at most, {sizes[-1] >> 20} MB at last; {totals.uncertain:,} perhaps twice"
+        f"{max(sizes) >> 20} MB at most, {sizes[-1] >> 20} MB at last; "
+        f"{totals.possibly_duplicated:,} perhaps twice"
     )
     if totals.sent + left != source.quotes:
         raise SystemExit(f"{source.quotes - totals.sent - left:,} quotes were lost")

@@ -221,7 +221,8 @@ METRICS: tuple[Metric, ...] = (
         severity=Severity.ERROR,
     ),
     Metric(
-        "uncertain", Kind.COUNTER, "Quotes that may have arrived twice.", lambda run: run.delivery.uncertain,
+        "uncertain", Kind.COUNTER, "Quotes that may have arrived twice.",
+        lambda run: run.delivery.possibly_duplicated,
         prometheus="quotes_uncertain", live_view=Show.IF_NONZERO, severity=Severity.WARNING,
         label="perhaps twice",
     ),

@@ -60,29 +60,29 @@ class SendResult(NamedTuple):
 
     sent: int
     stored: int = 0
-    repeated: int = 0
+    duplicates: int = 0
     quarantined: int = 0
     alerts: Sequence[Alert] = ()
-    kept_here: bool = True
-    """Whether the figures tell the end of it; a stream that hands records on knows only ``sent``."""
+    is_final: bool = True
+    """Whether the counts are final; a stream that hands records on knows ``sent`` alone."""
     retried: int = 0
-    """How many records were sent again, each time counted."""
+    """How many records were sent again; each attempt counts."""
     throttled: int = 0
-    """How many of them had been refused because too much came."""
-    uncertain: int = 0
-    """How many had been sent without an answer: they may have arrived already, and arrive twice."""
+    """How many of those had been refused by a rate limit."""
+    possibly_duplicated: int = 0
+    """How many of those had got no answer before, so that they may arrive twice."""
 
 
 class DeliveryError(StockctlError):
-    """A stream did not take all that it was given.
+    """A stream did not accept all records.
 
     Args:
         message: what happened and why.
         hint: what to do next.
-        records: those that were not taken, in the order in which they were given.
-        receipt: what became of the others.
-        passing: whether trying again later can help (too much came, no answer, a disk is full) or not
-            (no such stream, access denied).
+        records: those that were not accepted, in their order.
+        result: what became of the others.
+        retryable: whether to try again later (rate limit, no answer, full disk) or not (no such stream,
+            access denied).
     """
 
     def __init__(
@@ -91,13 +91,13 @@ class DeliveryError(StockctlError):
         hint: str | None = None,
         *,
         records: Sequence[Record] = (),
-        receipt: SendResult | None = None,
-        passing: bool = False,
+        result: SendResult | None = None,
+        retryable: bool = False,
     ) -> None:
         super().__init__(message, hint)
         self.records = records
-        self.receipt = SendResult(0) if receipt is None else receipt
-        self.passing = passing
+        self.result = SendResult(0) if result is None else result
+        self.retryable = retryable
 
 
 class Archive(Protocol):

@@ -120,7 +120,7 @@ class Delivery:
         stream: where records go.
         meter: counts what was done.
         patience: waits between tries.
-        observe: called with the receipt of what was taken, after that is settled.
+        observe: called with the result of what was taken, after that is settled.
     """
 
     def __init__(
@@ -142,18 +142,18 @@ class Delivery:
             began = time.monotonic()
             ledger.begin()
             try:
-                receipt = self._send(batch, left)
+                result = self._send(batch, left)
             except DeliveryError as fault:
-                doubted = doubted or fault.receipt.uncertain > 0
+                doubted = doubted or fault.result.possibly_duplicated > 0
                 if taken := len(left) - len(fault.records):
                     ledger.settle(fault.records)
-                    self._tell(fault.receipt, taken if ledger.doubted else 0)
+                    self._tell(fault.result, taken if ledger.doubted else 0)
                 else:
-                    self._meter.add(fault.receipt)
+                    self._meter.add(fault.result)
                 if not doubted:
                     ledger.withdraw()
                 left = fault.records
-                if not fault.passing:
+                if not fault.retryable:
                     raise
                 if not self._patience.rest(fault, began):
                     return False
@@ -161,7 +161,7 @@ class Delivery:
                 ledger.settle(())
                 self._patience.rewarded()
                 self._meter.acknowledged(batch.length, time.time() - batch.taken_at)
-                self._tell(receipt, len(left) if ledger.doubted else 0)
+                self._tell(result, len(left) if ledger.doubted else 0)
                 return True
 
     def _send(self, batch: Batch, left: Sequence[Record]) -> SendResult:
@@ -171,9 +171,9 @@ class Delivery:
         self._meter.refused(len(batch.rejections))
         return SendResult(0, quarantined=len(batch.rejections))
 
-    def _tell(self, receipt: SendResult, doubted: int) -> None:
-        if not receipt.kept_here:  # else it tells itself what was there already
-            receipt = receipt._replace(uncertain=receipt.uncertain + doubted)
-        self._meter.add(receipt)
+    def _tell(self, result: SendResult, doubted: int) -> None:
+        if not result.is_final:  # else it tells itself what was there already
+            result = result._replace(possibly_duplicated=result.possibly_duplicated + doubted)
+        self._meter.add(result)
         if self._observe is not None:
-            self._observe(receipt)
+            self._observe(result)

@@ -26,7 +26,7 @@ class DirectProducer:
         source: where quotes come from.
         stream: where they go.
         limit: how many quotes to send at most; 0 means all.
-        observe: called after each batch with its receipt.
+        observe: called after each batch with its result.
         grace: seconds for what is in hand after the wish to stop.
     """
 
@@ -128,7 +128,7 @@ class BufferedProducer:
         open_stream: opens the stream; called and left in the thread that delivers.
         outbox: where quotes wait.
         limit: how many quotes to take from the source at most; 0 means all.
-        observe: called in the thread that delivers, with the receipt of what was taken.
+        observe: called in the thread that delivers, with the result of what was taken.
         grace: seconds for what waits after the wish to stop; when the source ended by itself, seconds
             without any success.
     """
@@ -281,7 +281,7 @@ class BufferedProducer:
             with self._open_stream() as stream:
                 self._empty(stream, patience, closing)
         except DeliveryError as fault:
-            if not fault.passing:
+            if not fault.retryable:
                 raise
             return not patience.rest(fault, began)
         return True

@@ -19,28 +19,28 @@ class Totals:
 
     sent: int = 0
     stored: int = 0
-    repeated: int = 0
+    duplicates: int = 0
     quarantined: int = 0
     alerts: int = 0
-    kept_here: bool = True
+    is_final: bool = True
     retried: int = 0
     throttled: int = 0
-    uncertain: int = 0
+    possibly_duplicated: int = 0
     """Sent again after a call without an answer: as many quotes may be in the stream twice."""
     refused: int = 0
     """What a source met and could not read."""
 
-    def add(self, receipt: SendResult) -> None:
+    def add(self, result: SendResult) -> None:
         """Count what became of one batch."""
-        self.sent += receipt.sent
-        self.stored += receipt.stored
-        self.repeated += receipt.repeated
-        self.quarantined += receipt.quarantined
-        self.alerts += len(receipt.alerts)
-        self.kept_here = self.kept_here and receipt.kept_here
-        self.retried += receipt.retried
-        self.throttled += receipt.throttled
-        self.uncertain += receipt.uncertain
+        self.sent += result.sent
+        self.stored += result.stored
+        self.duplicates += result.duplicates
+        self.quarantined += result.quarantined
+        self.alerts += len(result.alerts)
+        self.is_final = self.is_final and result.is_final
+        self.retried += result.retried
+        self.throttled += result.throttled
+        self.possibly_duplicated += result.possibly_duplicated
 
 
 class DeliverySnapshot(NamedTuple):
@@ -51,7 +51,7 @@ class DeliverySnapshot(NamedTuple):
     retried: int
     refused: int
     throttled: int
-    uncertain: int
+    possibly_duplicated: int
     dropped: int
     lag_p50: float | None
     lag_p99: float | None
@@ -82,10 +82,10 @@ class DeliveryStats:
         self._samples: deque[_LagSample] = deque(maxlen=_SAMPLES)
         self._fault: str | None = None
 
-    def add(self, receipt: SendResult) -> None:
+    def add(self, result: SendResult) -> None:
         """Count what became of one batch."""
         with self._lock:
-            self.totals.add(receipt)
+            self.totals.add(result)
 
     def refused(self, count: int) -> None:
         """Count what a source could not read, and what is in quarantine now."""
@@ -111,9 +111,9 @@ class DeliveryStats:
                 self._samples.popleft()
             samples = list(self._samples)
             counts = (totals.sent, waiting, totals.retried, totals.refused, totals.throttled)
-            uncertain = totals.uncertain
+            possibly_duplicated = totals.possibly_duplicated
         p50, p99 = percentiles(samples, (0.5, 0.99))
-        return DeliverySnapshot(*counts, uncertain, dropped, p50, p99, fault)
+        return DeliverySnapshot(*counts, possibly_duplicated, dropped, p50, p99, fault)
 
 
 def percentiles(samples: Sequence[_LagSample], shares: Sequence[float]) -> list[float | None]:

@@ -188,7 +188,7 @@ class Broken:
         if self.faults.pop():
             yield self
         else:
-            raise DeliveryError("not there", passing=True)
+            raise DeliveryError("not there", retryable=True)
 
     def send(self, records: Sequence[Record]) -> SendResult:
         """Take them."""
@@ -198,7 +198,7 @@ class Broken:
     def refuse(self, rejections: Sequence[Rejection]) -> None:
         """Fail."""
         self._clock.now += 61
-        raise DeliveryError("full", passing=False)
+        raise DeliveryError("full", retryable=False)
 
 
 def test_an_observed_stream_does_the_same_and_is_heard(liveness: LivenessMonitor, clock: Clock):

@@ -128,7 +128,7 @@ def test_the_name_of_a_logger_decides_nothing(name: str, monkeypatch: pytest.Mon
     logger.addHandler(LogfmtHandler(LogfmtLogger(lines.append), lambda: checks.append(name)))
     policy = RetryPolicy(DeliveryStats(), GracePeriod(Event()), uniform=lambda _, __: 0.0)
     for _ in range(3):
-        policy.rest(DeliveryError("Gone.", records=(), passing=True), time.monotonic())
+        policy.rest(DeliveryError("Gone.", records=(), retryable=True), time.monotonic())
     policy.rewarded()
     assert checks == [name, name]
     assert lines == []

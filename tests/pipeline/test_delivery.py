@@ -133,7 +133,7 @@ def test_first_wins_over_other_content(quotes: Quotes, data: st.DataObject):
                 rivals = data.draw(st.permutations(others[: quotes.index(batch[-1]) + 1]))
                 book.deliver(batch)
                 receipt = stream.send(records([*batch, *rivals]))
-                assert (receipt.stored, receipt.repeated) == (len(batch), len(rivals))
+                assert (receipt.stored, receipt.duplicates) == (len(batch), len(rivals))
         assert_home_is(root, book)
         assert raw_files(root) == {(quote["symbol"], quote["timestamp"]): wire(quote) for quote in quotes}
 
@@ -149,8 +149,8 @@ def test_unreadable_records_stand_in_nobodys_way(quotes: Quotes, bad: list[bytes
         root = Path(folder)
         with open_stream(root, RULES, now=NOW) as stream:
             first, second = stream.send(mixed), stream.send(mixed)
-        assert (first.stored, first.repeated, first.quarantined) == (len(quotes), 0, len(bad))
-        assert (second.stored, second.repeated, second.quarantined) == (0, len(quotes), len(bad))
+        assert (first.stored, first.duplicates, first.quarantined) == (len(quotes), 0, len(bad))
+        assert (second.stored, second.duplicates, second.quarantined) == (0, len(quotes), len(bad))
         assert_home_is(root, book)
         assert sorted(item["data"] for item in quarantined(root)) == sorted(set(bad))
         assert {item["origin"] for item in quarantined(root)} <= {"bad"}

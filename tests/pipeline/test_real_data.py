@@ -97,7 +97,7 @@ def test_twice_is_once(year: Quotes, year_book: Book, tmp_path: Path):
     with open_stream(tmp_path) as stream:
         receipts = [stream.send(records(batch)) for batch in batches(year, 300)]
     assert [(receipt.stored, len(receipt.alerts)) for receipt in receipts] == [(0, 0)] * len(receipts)
-    assert sum(receipt.repeated for receipt in receipts) == len(year)
+    assert sum(receipt.duplicates for receipt in receipts) == len(year)
     assert_same(tmp_path, year, year_book)
 
 

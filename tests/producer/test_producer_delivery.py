@@ -213,7 +213,7 @@ def test_everything_arrives_in_order(place: Place, tmp_path: Path):
         totals = producer.run(Event())
         snapshot = producer.snapshot()
     assert place.arrived() == expected(40, 30)
-    assert (totals.sent, totals.retried, totals.uncertain) == (1200, 0, 0)
+    assert (totals.sent, totals.retried, totals.possibly_duplicated) == (1200, 0, 0)
     assert (snapshot.waiting, snapshot.fault) == (0, None)
     assert snapshot.lag_p50 is not None
     assert snapshot.lag_p99 is not None
@@ -241,7 +241,7 @@ def test_a_stream_that_goes_and_comes_delays_and_loses_nothing(place: Place, tmp
 @contextmanager
 def away() -> Iterator[Stream]:
     """A stream that cannot be reached."""
-    raise DeliveryError("It is away.", passing=True)
+    raise DeliveryError("It is away.", retryable=True)
     yield
 
 
@@ -438,7 +438,7 @@ def test_kinesis_may_fail_as_it_likes(tmp_path: Path, name: str, aggregate: bool
         assert firsts == data, symbol
         repeats += len(found[symbol]) - len(data)
     assert totals.sent == 1200
-    assert repeats <= totals.uncertain <= totals.retried
+    assert repeats <= totals.possibly_duplicated <= totals.retried
     assert (totals.retried > 0) or aggregate
     assert (totals.throttled > 0) == (name == "throttled") or aggregate
 

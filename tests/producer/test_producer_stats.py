@@ -58,7 +58,7 @@ def test_a_snapshot_has_every_figure():
     """Receipts add up, the outbox adds what only it knows."""
     meter = DeliveryStats()
     for _ in range(2):
-        meter.add(SendResult(5, quarantined=1, kept_here=False, retried=4, throttled=3, uncertain=2))
+        meter.add(SendResult(5, quarantined=1, is_final=False, retried=4, throttled=3, possibly_duplicated=2))
     meter.refused(7)
     meter.tell("away")
     found = meter.snapshot(waiting=11, dropped=13)
@@ -112,11 +112,11 @@ def test_pauses_double_up_to_a_bound_and_begin_anew():
 
     patience = RetryPolicy(DeliveryStats(), GracePeriod(stop, 100), uniform=draw)
     for _ in range(12):
-        patience.rest(DeliveryError("no", passing=True), 0.0)
+        patience.rest(DeliveryError("no", retryable=True), 0.0)
     assert bounds[:4] == [(0, FIRST_PAUSE * 2**power) for power in range(4)]
     assert bounds[-1] == (0, LONGEST_PAUSE)
     patience.rewarded()
-    patience.rest(DeliveryError("no", passing=True), 0.0)
+    patience.rest(DeliveryError("no", retryable=True), 0.0)
     assert bounds[-1] == (0, FIRST_PAUSE)
 
 

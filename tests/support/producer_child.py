@@ -43,7 +43,7 @@ def main(folder: Path, target: str, symbols: int, ticks: int, timeout: float, pa
         totals = producer.run(Event())
     figures = {
         "sent": totals.sent,
-        "uncertain": totals.uncertain,
+        "uncertain": totals.possibly_duplicated,
         "retried": totals.retried,
         "throttled": totals.throttled,
         "seconds": time.monotonic() - began,

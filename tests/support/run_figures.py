@@ -9,7 +9,7 @@ from stockctl.producer.stats import DeliverySnapshot
 from stockctl.sources.base import SourceStatus
 
 DELIVERY = DeliverySnapshot(
-    sent=1234, waiting=5, retried=6, refused=7, throttled=8, uncertain=9, dropped=10,
+    sent=1234, waiting=5, retried=6, refused=7, throttled=8, possibly_duplicated=9, dropped=10,
     lag_p50=0.0123, lag_p99=4.5, fault=None,
 )  # fmt: skip
 

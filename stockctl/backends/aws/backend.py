@@ -193,7 +193,7 @@ class AwsBackend:
             kinesis = self._configured_connection(attempts=1).client("kinesis")
         except AwsError as error:
             passing = classify_failure(error).passing
-            raise KinesisDeliveryError(error.message, error.hint, passing=passing) from error.__cause__
+            raise KinesisDeliveryError(error.message, error.hint, retryable=passing) from error.__cause__
         aggregate = self._settings.stream.aggregate
         return KinesisStream(
             kinesis,

@@ -101,7 +101,7 @@ def _delivery_error(records: Sequence[Record]) -> Iterator[None]:
     except HomeError as error:
         cause = error.__cause__
         raise LocalDeliveryError(
-            error.message, error.hint, records=records, passing=_is_retryable(cause)
+            error.message, error.hint, records=records, retryable=_is_retryable(cause)
         ) from cause
 
 

@@ -295,18 +295,18 @@ def summarize(totals: "Totals", left_out: int | None = None) -> None:
     """Say what was done, in one line; ``left_out`` is how many quotes the source itself left out."""
     parts = [f"{pluralize(totals.sent, 'quote')} sent"]
     # Before anything is sent nobody knows whether it is stored here.
-    kept_here = totals.kept_here and totals.sent > 0
-    passed_on = not totals.kept_here and totals.sent > 0
-    if kept_here:
+    is_final = totals.is_final and totals.sent > 0
+    passed_on = not totals.is_final and totals.sent > 0
+    if is_final:
         parts.append(f"{totals.stored:,} stored")
-    if totals.repeated:
-        parts.append(f"{totals.repeated:,} were there already")
+    if totals.duplicates:
+        parts.append(f"{totals.duplicates:,} were there already")
     if totals.quarantined:
         parts.append(f"{totals.quarantined:,} quarantined")
     if left_out:
         parts.append(f"{left_out:,} left out")
-    if totals.uncertain:
-        parts.append(f"{totals.uncertain:,} perhaps twice")
-    if kept_here:
+    if totals.possibly_duplicated:
+        parts.append(f"{totals.possibly_duplicated:,} perhaps twice")
+    if is_final:
         parts.append(pluralize(totals.alerts, "alert"))
     print_message(", ".join(parts) + ("; the pipeline goes on with them." if passed_on else "."))

@@ -112,7 +112,7 @@ def test_an_archive_that_cannot_be_written_stops_the_batch(tmp_path: Path):
         assert stored_rows(root) == []
         obstacle.unlink()
         receipt = stream.send(batch)
-    assert (receipt.stored, receipt.repeated) == (2, 0)
+    assert (receipt.stored, receipt.duplicates) == (2, 0)
     assert sorted(raw_files(root)) == [("AAPL", TIME), ("MSFT", TIME)]
 
 

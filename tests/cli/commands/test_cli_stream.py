@@ -192,7 +192,7 @@ def test_where_nothing_was_sent_nothing_is_said_of_what_was_stored(
 ) -> None:
     """On AWS nobody here would know; nor is there anything for the pipeline to go on with."""
     summarize(Totals())
-    summarize(Totals(kept_here=False, quarantined=2), left_out=3)
+    summarize(Totals(is_final=False, quarantined=2), left_out=3)
     assert capsys.readouterr().err.splitlines() == [
         "0 quotes sent.",
         "0 quotes sent, 2 quarantined, 3 left out.",

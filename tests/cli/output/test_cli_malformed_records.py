@@ -28,7 +28,7 @@ def test_every_malformed_record_is_quarantined_and_nothing_else_is_touched(stock
     with backend.stream() as stream:
         first, second = stream.send(mixed), stream.send(mixed)
     assert (first.stored, first.quarantined) == (100, len(bad))
-    assert (second.stored, second.repeated) == (0, 100)
+    assert (second.stored, second.duplicates) == (0, 100)
     (status,) = stockctl.rows("status")
     assert (status["quotes"], status["quarantined"]) == (100, len(bad))
     kept = [json.loads(file.read_text()) for file in (stockctl.home / "quarantine").glob("*.json")]

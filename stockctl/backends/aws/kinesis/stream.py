@@ -218,8 +218,8 @@ class KinesisStream:
                 f"{describe_symbols(left)}. {error.message}",
                 error.hint,
                 records=left,
-                receipt=sending.receipt(len(records) - len(left)),
-                passing=isinstance(error, _RejectedEntry) or classify_failure(error).passing,
+                result=sending.receipt(len(records) - len(left)),
+                retryable=isinstance(error, _RejectedEntry) or classify_failure(error).passing,
             ) from error.__cause__
         return sending.receipt(len(records), len(too_large))
 
@@ -233,7 +233,7 @@ class KinesisStream:
             self._put_aside(rejections)
         except AwsError as error:
             passing = classify_failure(error).passing
-            raise KinesisDeliveryError(error.message, error.hint, passing=passing) from error.__cause__
+            raise KinesisDeliveryError(error.message, error.hint, retryable=passing) from error.__cause__
 
     def _fits(self, record: Record) -> bool:
         # What is too large to be packed goes alone, under the key of its shard.

@@ -111,7 +111,7 @@ def test_a_consumer_is_handed_all_of_it_in_order() -> None:
     with into(model) as stream:
         receipt = stream.send(sent)
     assert receipt.sent == len(sent)
-    assert (receipt.retried, receipt.uncertain) == (0, 0)
+    assert (receipt.retried, receipt.possibly_duplicated) == (0, 0)
     assert handed_over(model) == by_symbol(sent)
 
 
@@ -122,7 +122,7 @@ def test_a_reshard_on_the_way_loses_nothing(call: int) -> None:
     with into(model, split_at=call) as stream:
         receipt = stream.send(sent)
     assert receipt.sent == len(sent)
-    assert receipt.uncertain == receipt.retried > 0
+    assert receipt.possibly_duplicated == receipt.retried > 0
     assert handed_over(model) == by_symbol(sent)
 
 
@@ -134,13 +134,15 @@ def test_a_reshard_while_the_shards_cannot_be_listed_is_counted_all_the_same() -
     with into(model, split_at=1, kept=1, unlisted=1) as stream:
         with pytest.raises(KinesisDeliveryError) as refused:
             stream.send(sent)
-        assert refused.value.passing
-        assert refused.value.receipt is not None
-        assert refused.value.receipt.uncertain > 0
+        assert refused.value.retryable
+        assert refused.value.result is not None
+        assert refused.value.result.possibly_duplicated > 0
         receipt = stream.send(refused.value.records)
-    assert (receipt.retried, receipt.uncertain) == (0, 0)
+    assert (receipt.retried, receipt.possibly_duplicated) == (0, 0)
     put = [each["data"] for shard in model.shards for each in shard.records]
-    assert sum(len(deaggregated(data)) for data in put) - len(sent) == refused.value.receipt.uncertain
+    assert (
+        sum(len(deaggregated(data)) for data in put) - len(sent) == refused.value.result.possibly_duplicated
+    )
     assert handed_over(model) == by_symbol(sent)
 
 
@@ -151,7 +153,7 @@ def test_shards_that_are_never_found_end_the_tries() -> None:
         stream.send(sent)
     assert f"in {TRIES} tries (the stream was resharded)" in refused.value.message
     assert refused.value.records == sent
-    assert refused.value.passing
+    assert refused.value.retryable
 
 
 @pytest.mark.parametrize(("spare", "fits"), [(20, True), (19, False)])
