@@ -1,4 +1,4 @@
-"""What it takes to pack quotes into aggregated records and to unpack them, beside Amazon's own library.
+"""CPU time of packing quotes into aggregated records and unpacking them, beside Amazon's own library.
 
 Quotes of many symbols in turn are packed by shard, tick by tick, as the producer does it; CPU time is the
 best of several runs. Amazon's library packs the same quotes into records of the same size, without regard

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from urllib.request import urlopen
 
 import machine
-from aws_stand_in import stand_in
+from aws_server import serve
 
 SYMBOLS = 10
 ENVIRONMENT = {
@@ -89,7 +89,7 @@ def measure(
     if aggregated:
         payloads = packed(payloads, chosen.batch)
         batch = 1
-    with stand_in(chosen.milliseconds / 1000) as url:
+    with serve(chosen.milliseconds / 1000) as url:
         os.environ["AWS_ENDPOINT_URL"] = url
         ingest, trend = load()
         ingested = run(ingest, kinesis_records(payloads), batch, url)

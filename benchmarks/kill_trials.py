@@ -1,4 +1,4 @@
-"""A replay killed at random moments and run again until it ends, and two at once, beside an undisturbed one.
+"""Replays killed at random moments and run again, and two at once, compared with an undisturbed one.
 
 What must be equal: every stored quote, every alert (but for when it was created), every raw file.
 """
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import machine
-import walk
+import random_walk
 
 SYMBOLS = 20
 
@@ -75,7 +75,7 @@ def main() -> None:
     try:
         print(machine.describe())
         source = folder / "quotes.csv"
-        walk.write(source, arguments.quotes, SYMBOLS)
+        random_walk.write(source, arguments.quotes, SYMBOLS)
         began = time.perf_counter()
         if start(folder / "undisturbed", source).wait() != 0:
             raise SystemExit("the undisturbed replay failed")

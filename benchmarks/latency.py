@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 import machine
-import walk
+import random_walk
 
 SYMBOLS = 100
 
@@ -58,7 +58,7 @@ def measure(folder: Path, quotes: int, commands: int) -> None:
     from stockctl.sources.replay.source import ReplaySource
 
     source, home = folder / "quotes.csv", folder / "home"
-    walk.write(source, quotes, SYMBOLS)
+    random_walk.write(source, quotes, SYMBOLS)
     settings = Settings.model_validate({"local": {"path": home}, "alerts": {"max_age": "0"}})
     backend = open_backend(settings)
     backend.prepare()

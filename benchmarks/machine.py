@@ -1,4 +1,4 @@
-"""What a figure was taken on."""
+"""The machine and versions that a benchmark ran on."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""A producer before a stream that fails in every way, killed again and again: what arrives in the end.
+"""Delivery of a producer whose stream fails in every way, and that is killed again and again.
 
 Before a stand-in for Kinesis: 10 % of the records are refused at random, some calls are never answered
 (half of them after their records were kept), the server is gone for a minute, and the producer is killed

@@ -21,7 +21,7 @@ from threading import Event
 from typing import Any
 
 import machine
-import walk
+import random_walk
 
 BATCH = 500
 CASES = ((10_000, 10), (100_000, 10), (1_000_000, 10), (100_000, 100), (100_000, 1_000), (100_000, 5_000))
@@ -146,7 +146,7 @@ def main() -> None:
 def case(folder: Path, quotes: int, symbols: int, repeat: int) -> None:
     """Measure and print one case."""
     source = folder / f"{quotes}-{symbols}.csv"
-    walk.write(source, quotes, symbols)
+    random_walk.write(source, quotes, symbols)
     runs = []
     for number in range(repeat):
         home, copy = folder / f"{quotes}-{symbols}-{number}", folder / f"{quotes}-{symbols}-{number}-floor"

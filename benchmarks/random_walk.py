@@ -1,4 +1,4 @@
-"""Files of made-up quotes: a random walk a symbol, one quote a minute, in order of time."""
+"""Writes generated quotes: one random walk for each symbol, one quote a minute, in order of time."""
 
 import random
 from datetime import UTC, datetime, timedelta

@@ -17,7 +17,7 @@ _PUBLISHED = (
 
 
 @contextmanager
-def stand_in(delay: float) -> Iterator[str]:
+def serve(delay: float) -> Iterator[str]:
     """Run a stand-in in a process of its own and return its URL; ``delay`` is in seconds."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)

@@ -1,6 +1,6 @@
 """Size of the functions' zip, and how long a function takes to import from it.
 
-Run ``python benchmarks/bundle.py``. The import runs in a fresh interpreter, once without and once with
+Run ``python benchmarks/lambda_zip.py``. The import runs in a fresh interpreter, once without and once with
 compiled files beside the sources; Lambda has none of its own for a zip like this at a cold start.
 """
 
