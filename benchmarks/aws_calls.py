@@ -118,14 +118,14 @@ def fetch(url: str) -> Any:
 
 def packed(payloads: Sequence[Payload], batch: int) -> list[Payload]:
     """Return payloads in aggregated records of ``batch`` each."""
-    from stockctl.backends.aws.kinesis.kpl import Encoder
+    from stockctl.backends.aws.kinesis.kpl_encoder import Encoder
 
     records = []
     for start in range(0, len(payloads), batch):
         encoder = Encoder(1 << 20)
         if not all(encoder.add(*payload) for payload in payloads[start : start + batch]):
             raise SystemExit(f"{batch} quotes do not fit into one record.")
-        records.append(("", encoder.encoded()))
+        records.append(("", encoder.encode()))
     return records
 
 

@@ -108,7 +108,7 @@ def plain_client(url: str) -> Any:
 
 def client(url: str) -> Any:
     """Return a client of Kinesis as the program makes it: botocore does not check the parameters."""
-    from stockctl.backends.aws.client import Connection
+    from stockctl.backends.aws.connection import Connection
 
     return Connection("eu-west-1", None, url, attempts=1).client("kinesis")
 

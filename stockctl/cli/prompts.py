@@ -75,13 +75,13 @@ def _answer(question: Question) -> object | None:
 
 
 def _region_here() -> str:
-    from stockctl.backends.aws.client import region_of_chain
+    from stockctl.backends.aws.connection import default_region
 
-    return region_of_chain() or "us-east-1"
+    return default_region() or "us-east-1"
 
 
 def _region(text: str) -> str:
-    from stockctl.backends.aws.client import known_regions
+    from stockctl.backends.aws.connection import known_regions
 
     regions = known_regions()
     if text not in regions:

@@ -8,7 +8,7 @@ from functools import partial
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from stockctl.backends.aws.client import WORKERS, Connection
+from stockctl.backends.aws.client import WORKERS, ClientFactory
 from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteTable
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.backends.aws.s3 import S3Archive, S3Quarantine, WriteOnceBucket
@@ -35,7 +35,7 @@ class IngestFunction:
     """What lives as long as the function's process: settings, clients and threads."""
 
     def __init__(
-        self, environment: Environment, connection: Connection, parallel: Parallel, backoff: Backoff
+        self, environment: Environment, connection: ClientFactory, parallel: Parallel, backoff: Backoff
     ) -> None:
         self._environment = environment
         self._s3 = connection.client("s3")
@@ -54,7 +54,7 @@ class IngestFunction:
         return IngestStage(S3Archive(bucket), S3Quarantine(bucket), table, settings.rules)
 
 
-connection = Connection()
+connection = ClientFactory()
 function = IngestFunction(read_environment(os.environ), connection, Parallel(WORKERS), Backoff())
 
 

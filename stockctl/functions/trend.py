@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stockctl.backends.aws.client import WORKERS, Connection
+from stockctl.backends.aws.client import WORKERS, ClientFactory
 from stockctl.backends.aws.dynamodb.alerts import DynamoAlertLog
 from stockctl.backends.aws.dynamodb.items import UnreadableItem, read_quote
 from stockctl.backends.aws.parallel import Parallel
@@ -56,7 +56,7 @@ class TrendFunction:
     """
 
     def __init__(
-        self, environment: Environment, connection: Connection, symbols: Parallel, alerts: Parallel
+        self, environment: Environment, connection: ClientFactory, symbols: Parallel, alerts: Parallel
     ) -> None:
         self._symbols = symbols
         self._stage = TrendStage(
@@ -83,7 +83,7 @@ class TrendFunction:
             return RecordResult(arrival, 0, fault)
 
 
-connection = Connection()
+connection = ClientFactory()
 function = TrendFunction(
     read_environment(os.environ, publishes=True),
     connection,

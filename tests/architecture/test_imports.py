@@ -16,7 +16,8 @@ PACKAGE = Path(stockctl.__file__).parent
 # A room is a module or a folder and what lies in it; the longest name that fits is a module's room.
 # "stockctl" itself has the version.
 CORE = {"market", "errors"}
-AWS_DATA = {"backends.aws.client", "backends.aws.errors", "backends.aws.parallel", "backends.aws.s3",
+AWS_DATA = {"backends.aws.client", "backends.aws.connection", "backends.aws.errors",
+            "backends.aws.error_messages", "backends.aws.parallel", "backends.aws.s3",
             "backends.aws.sns", "backends.aws.kinesis", "backends.aws.dynamodb"}  # fmt: skip
 """What the Lambda functions need of AWS: it is part of their zip, so it never sees config or the stack."""
 MAY_IMPORT: dict[str, set[str]] = {

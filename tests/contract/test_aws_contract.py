@@ -15,10 +15,11 @@ from contract_quotes import QuoteReaderContract, QuoteTableContract
 from contract_stream import StreamContract
 from moto.s3.models import s3_backends
 
-from stockctl.backends.aws.client import Connection
-from stockctl.backends.aws.dynamodb.alerts import DynamoAlertLog, DynamoAlertReader
+from stockctl.backends.aws.connection import Connection
+from stockctl.backends.aws.dynamodb.alerts import DynamoAlertLog
 from stockctl.backends.aws.dynamodb.items import alert_item, read_alert, read_quote
-from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteReader, DynamoQuoteTable
+from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteTable
+from stockctl.backends.aws.dynamodb.readers import DynamoAlertReader, DynamoQuoteReader
 from stockctl.backends.aws.kinesis.stream import KinesisStream
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.backends.aws.s3 import S3Archive, S3Quarantine, WriteOnceBucket

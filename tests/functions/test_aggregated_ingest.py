@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from stockctl.backends.aws.dynamodb.items import read_quote
 from stockctl.backends.aws.kinesis.aggregator import Aggregator, OpenShards
-from stockctl.backends.aws.kinesis.kpl import MAGIC, Encoder
+from stockctl.backends.aws.kinesis.kpl import MAGIC
+from stockctl.backends.aws.kinesis.kpl_encoder import Encoder
 from stockctl.backends.aws.stack.lambda_code import HANDLERS, modules_of
 from stockctl.errors import AwsError
 from stockctl.market.timestamp import object_name
@@ -45,7 +46,7 @@ def packed(items: Items) -> bytes:
     for item in items:
         key, data = ("?", item) if isinstance(item, bytes) else (item["symbol"], wire(item))
         assert encoder.add(key, data)
-    return encoder.encoded()
+    return encoder.encode()
 
 
 def event(*payloads: bytes) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from pyathena.model import AthenaQueryExecution
 from pyathena.util import RetryConfig
 
 from stockctl.backends.aws.athena_errors import QueryTarget, failed_call, failed_query
-from stockctl.backends.aws.client import Client, Connection
-from stockctl.backends.aws.errors import annotate, translate_errors
+from stockctl.backends.aws.client import Client
+from stockctl.backends.aws.connection import Connection
+from stockctl.backends.aws.error_messages import annotate, translate_errors
 from stockctl.errors import QueryError
 from stockctl.formatting import format_bytes
 from stockctl.pipeline.ports import SqlResult

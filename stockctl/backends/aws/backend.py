@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
-from stockctl.backends.aws.client import ATTEMPTS, WORKERS, Connection, identify
-from stockctl.backends.aws.dynamodb.alerts import DynamoAlertLog, DynamoAlertReader
-from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteReader
+from stockctl.backends.aws.client import ATTEMPTS, WORKERS
+from stockctl.backends.aws.connection import Connection, identify
+from stockctl.backends.aws.dynamodb.alerts import DynamoAlertLog
+from stockctl.backends.aws.dynamodb.readers import DynamoAlertReader, DynamoQuoteReader
 from stockctl.backends.aws.errors import classify_failure
 from stockctl.backends.aws.kinesis.aggregator import Aggregator, OpenShards
 from stockctl.backends.aws.kinesis.rate_limit import StreamRateLimiter
@@ -192,8 +193,8 @@ class AwsBackend:
             # Retries are counted here: a retry inside botocore would hide that records may arrive twice.
             kinesis = self._configured_connection(attempts=1).client("kinesis")
         except AwsError as error:
-            passing = classify_failure(error).passing
-            raise KinesisDeliveryError(error.message, error.hint, retryable=passing) from error.__cause__
+            retryable = classify_failure(error).retryable
+            raise KinesisDeliveryError(error.message, error.hint, retryable=retryable) from error.__cause__
         aggregate = self._settings.stream.aggregate
         return KinesisStream(
             kinesis,

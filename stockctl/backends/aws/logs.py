@@ -6,8 +6,10 @@ from typing import Any, Literal, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from stockctl.backends.aws.client import Client, Connection
-from stockctl.backends.aws.errors import error_code, translate_errors
+from stockctl.backends.aws.client import Client
+from stockctl.backends.aws.connection import Connection
+from stockctl.backends.aws.error_messages import translate_errors
+from stockctl.backends.aws.errors import error_code
 from stockctl.backends.aws.names import Names
 from stockctl.errors import AwsError
 from stockctl.market.timestamp import format_timestamp, to_datetime

@@ -10,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.names import Names, names_of
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.config.schema import Settings

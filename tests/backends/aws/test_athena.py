@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from stockctl.backends.aws.athena import AthenaWarehouse, Scan, sql_literal
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.errors import AwsError, QueryError, StockctlError
 from stockctl.pipeline.ports import SqlResult
 from stockctl.sql.athena import to_athena
@@ -291,10 +291,10 @@ def test_a_query_that_cannot_be_looked_at_is_cancelled() -> None:
         ),
         (
             "Access denied when writing output to url: s3://b/athena-results/1.csv . Please ensure",
-            AwsError, "may not read or write", "athena-results/",
+            AwsError, "AWS denies the query access", "athena-results/",
         ),
         ("INTERNAL_ERROR: (executor lost)", AwsError, "Athena failed", "again"),
-        ("EXCEEDED_LOCAL_MEMORY_LIMIT: Query", QueryError, "needs more than Athena has", "aggregate"),
+        ("EXCEEDED_LOCAL_MEMORY_LIMIT: Query", QueryError, "needs more resources", "aggregate"),
         ("Query timeout", QueryError, "took longer", "aggregate"),
         ("DIVISION_BY_ZERO: Division by zero", QueryError, "The query failed. Division by zero.", ""),
     ],

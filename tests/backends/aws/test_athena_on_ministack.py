@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stockctl.backends.aws.athena import AthenaWarehouse
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.errors import AwsError, QueryError
 from stockctl.market.numbers import to_json
 from stockctl.market.timestamp import format_timestamp, object_name

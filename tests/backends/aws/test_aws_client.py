@@ -5,7 +5,8 @@ import json
 import pytest
 
 from stockctl import __version__
-from stockctl.backends.aws.client import WORKERS, Connection
+from stockctl.backends.aws.client import WORKERS
+from stockctl.backends.aws.connection import Connection
 from support.aws.loopback_server import Answer, Request, json_error, loopback
 from support.aws.moto_account import CREDENTIALS
 

@@ -10,8 +10,8 @@ import trustme
 from botocore import exceptions as botocore_faults
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stockctl.backends.aws.client import Connection
-from stockctl.backends.aws.errors import translate_errors
+from stockctl.backends.aws.connection import Connection
+from stockctl.backends.aws.error_messages import translate_errors
 from stockctl.errors import AwsError
 from support.aws.loopback_server import Answer, json_error, loopback, nobody, s3_error
 from support.aws.moto_account import CREDENTIALS
@@ -84,7 +84,7 @@ def test_access_denied_names_action_resource_and_reason():
         "to arn:aws:iam::123456789012:user/ann: no identity-based policy allows the kinesis:PutRecords "
         "action."
     )
-    assert "Have kinesis:PutRecords on it allowed" in (error.hint or "")
+    assert "Allow kinesis:PutRecords on it" in (error.hint or "")
 
 
 @pytest.mark.parametrize(
@@ -135,19 +135,19 @@ def test_access_denied_without_words_still_names_action_and_resource(
         (
             put_object,
             s3_error("SignatureDoesNotMatch", "The request signature we calculated does not match", 403),
-            "AWS refused the signature of s3:PutObject (SignatureDoesNotMatch).",
+            "AWS rejects the signature of s3:PutObject (SignatureDoesNotMatch).",
             "secret access key",
         ),
         (
             query,
             json_error("InvalidSignatureException", "Signature expired: 20260105T150000Z is earlier than"),
-            "AWS refused the time in the signature of dynamodb:Query: Signature expired",
+            "AWS rejects the time in the signature of dynamodb:Query: Signature expired",
             "clock",
         ),
         (
             put_object,
             s3_error("RequestTimeTooSkewed", "The difference is too large.", 403),
-            "AWS refused the time in the signature of s3:PutObject",
+            "AWS rejects the time in the signature of s3:PutObject",
             "clock",
         ),
         (
@@ -225,7 +225,7 @@ def test_what_is_unknown_is_told_in_one_line():
     """Service, operation, code and message, whatever they hold."""
     error = told(query, json_error("ValidationException", "Invalid\n  KeyConditionExpression:\tSyntax error"))
     assert error.message == (
-        "AWS refused dynamodb Query with ValidationException: Invalid KeyConditionExpression: Syntax error"
+        "AWS rejected dynamodb Query with ValidationException: Invalid KeyConditionExpression: Syntax error"
     )
     assert error.hint is None
 
@@ -233,7 +233,7 @@ def test_what_is_unknown_is_told_in_one_line():
 def test_an_answer_that_is_no_aws_is_told_in_one_line():
     """Something else listens at the endpoint."""
     error = told(query, Answer(418, b"<html>\nI am a teapot</html>", {"Content-Type": "text/html"}))
-    assert error.message.startswith("AWS refused dynamodb Query with ")
+    assert error.message.startswith("AWS rejected dynamodb Query with ")
 
 
 def ask_of(**arguments: Any) -> AwsError:
@@ -339,12 +339,12 @@ def test_a_connection_that_breaks_off():
         ),
         (
             botocore_faults.ConnectTimeoutError(endpoint_url="https://s3.amazonaws.com/b?X-Amz-Signature=secret"),
-            "https://s3.amazonaws.com did not answer in time, after several tries as well.",
+            "https://s3.amazonaws.com did not answer in time, even after several attempts.",
             "network",
         ),
         (
             botocore_faults.ReadTimeoutError(endpoint_url="https://user:password@aws.test/x"),
-            "https://aws.test did not answer in time, after several tries as well.",
+            "https://aws.test did not answer in time, even after several attempts.",
             "network",
         ),
         (
@@ -369,7 +369,7 @@ def test_a_connection_that_breaks_off():
         ),
         (
             botocore_faults.ParamValidationError(report='Invalid bucket name "A B"'),
-            'AWS could not be asked: Parameter validation failed: Invalid bucket name "A B"',
+            'The request could not be sent to AWS: Parameter validation failed: Invalid bucket name "A B"',
             None,
         ),
     ],

@@ -12,15 +12,15 @@ from stockctl.backends.aws.parallel import Parallel
 
 @pytest.fixture
 def closed(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set as soon as a crew gives out no more items."""
+    """Set as soon as no further call starts."""
     noticed = threading.Event()
 
-    class Noting(module._Queue):
-        def close(self) -> None:
-            super().close()
+    class NotingEvent(threading.Event):
+        def set(self) -> None:
+            super().set()
             noticed.set()
 
-    monkeypatch.setattr(module, "_Queue", Noting)
+    monkeypatch.setattr(module, "Event", NotingEvent)
     return noticed
 
 

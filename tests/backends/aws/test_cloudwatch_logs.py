@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.logs import LogLine, LogTail, log_group
 from stockctl.backends.aws.names import Names
 from stockctl.errors import AwsError

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.backends.aws.s3 import S3Archive, S3Quarantine, WriteOnceBucket
 from stockctl.pipeline.ports import RawObject, Rejection

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.sns import SnsNotifier, subject
 from stockctl.market.alert import Alert, sample_alert
 from support.aws.moto_account import TOPIC

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 from botocore.stub import Stubber
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.names import Names, names_of
 from stockctl.backends.aws.sns import SnsNotifier
 from stockctl.backends.aws.stack.subscriptions import Subscribed, Subscriber, Subscribers

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.loaders import Loader
 from botocore.session import get_session
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from support.aws.loopback_server import Answer, Request, json_error, loopback
 
 QUERY_ID = "11111111-2222-3333-4444-555555555555"

@@ -163,9 +163,9 @@ class Memory:
         return _ok()
 
     def _update_item(self, parameters: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        assert parameters["UpdateExpression"] == "SET published_at = :moment"
+        assert parameters["UpdateExpression"] == "SET published_at = :time"
         alert = self.alerts[parameters["Key"]["alert_id"]["S"]]
-        alert["published_at"] = parameters["ExpressionAttributeValues"][":moment"]
+        alert["published_at"] = parameters["ExpressionAttributeValues"][":time"]
         return _ok()
 
     def _publish(self, parameters: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

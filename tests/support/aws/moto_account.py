@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from moto import mock_aws
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"

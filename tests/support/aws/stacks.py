@@ -9,7 +9,7 @@ from botocore.loaders import Loader
 from botocore.session import get_session
 
 from stockctl.backends.aws.backend import AwsBackend
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.stack.lambda_code import Bundle, build
 from stockctl.backends.aws.stack.polling import PollInterval
 from stockctl.backends.base import Plan

@@ -1,1 +1,1 @@
-"""The DynamoDB tables: stored quotes and the alert log."""
+"""The DynamoDB tables of quotes and alerts."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import translate_errors
-from stockctl.backends.aws.kinesis.kpl import Encoder
+from stockctl.backends.aws.error_messages import translate_errors
+from stockctl.backends.aws.kinesis.kpl_encoder import Encoder
 from stockctl.errors import AwsError
 
 _REMEMBERED_KEYS = 100_000
@@ -214,7 +214,7 @@ class _ShardBuffer(Generic[K]):
 
     def _end(self) -> None:
         if self._members:
-            self._done.append(self._aggregate(self._encoder.encoded(), self._members))
+            self._done.append(self._aggregate(self._encoder.encode(), self._members))
             self._begin()
 
     def _aggregate(self, data: bytes, members: Sequence[K]) -> Aggregate[K]:

@@ -1,6 +1,6 @@
-"""Amazon's format for many records within one, as the Kinesis Producer and Client Libraries speak it.
+"""Decodes the aggregated record format of the Kinesis Producer Library (KPL): many records in one.
 
-Four bytes of magic, a protobuf message, the MD5 of that message::
+An aggregated record is four magic bytes, a protobuf message, and the MD5 of the message::
 
     message AggregatedRecord {
       repeated string partition_key_table     = 1;
@@ -21,20 +21,18 @@ Four bytes of magic, a protobuf message, the MD5 of that message::
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from stockctl.market.validation import InvalidQuote
 
 MAGIC = b"\xf3\x89\x9a\xc2"
 MAX_MEMBERS = 20_000
-"""Records in one that is read, at most. In the megabyte that Kinesis takes, more could not be quotes."""
+"""Maximum number of records in an aggregated record; more than that would not fit as quotes."""
 
-_DIGEST_BYTES = 16
-# Of the bytes behind the first that a number of 64 bits may have.
+DIGEST_BYTES = 16
+# Shifts of the second and later bytes of a 64-bit number.
 _SHIFTS = range(7, 70, 7)
-# What a field begins with, one byte for all that there are: its number times eight, plus 0 for a number or
-# 2 for bytes behind their length.
+# Tags: the field number times eight, plus 0 for a number or 2 for bytes after their length.
 _PARTITION_KEY = 0x0A
 _EXPLICIT_HASH_KEY = 0x12
 _RECORD = 0x1A
@@ -54,58 +52,19 @@ class Member(NamedTuple):
     data: bytes
 
 
-class Encoder:
-    """One aggregated record in the making.
-
-    Args:
-        limit: the bytes that it may have when it is encoded.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._room = limit - len(MAGIC) - _DIGEST_BYTES
-        self._table: list[bytes] = []
-        self._records: list[bytes] = []
-        self._heads: dict[str, bytes] = {}
-
-    def add(self, key: str, data: bytes) -> bool:
-        """Take a record, or tell that there is no room for it and stay as it is."""
-        head = self._heads.get(key)
-        entry = b""
-        if head is None:
-            name = key.encode()
-            entry = b"\x0a%b%b" % (_varint(len(name)), name)
-            head = b"\x08%b\x1a" % _varint(len(self._heads))
-        size = _varint(len(data))
-        record = b"\x1a%b%b%b%b" % (_varint(len(head) + len(size) + len(data)), head, size, data)
-        room = self._room - len(record) - len(entry)
-        if room < 0:
-            return False
-        self._room = room
-        self._records.append(record)
-        if entry:
-            self._heads[key] = head
-            self._table.append(entry)
-        return True
-
-    def encoded(self) -> bytes:
-        """Return the aggregated record."""
-        message = b"".join(self._table + self._records)
-        return b"%b%b%b" % (MAGIC, message, _digest(message))
-
-
 def is_aggregated(data: bytes) -> bool:
-    """Tell whether ``data`` says of itself that it is an aggregated record."""
+    """Return whether ``data`` has the magic bytes of an aggregated record."""
     return data.startswith(MAGIC)
 
 
 def decode(data: bytes) -> list[Member]:
-    """Return the records in an aggregated one, in order; all of them, or raise.
+    """Return the records in an aggregated record, in order.
 
     Raises:
-        InvalidQuote: the digest does not match, or something in the message is missing, unknown or cut off.
+        InvalidQuote: the digest does not match, or a part of the message is missing, unknown or cut off.
     """
-    message = data[len(MAGIC) : -_DIGEST_BYTES]
-    if not is_aggregated(data) or data[len(MAGIC) + len(message) :] != _digest(message):
+    message = data[len(MAGIC) : -DIGEST_BYTES]
+    if not is_aggregated(data) or data[len(MAGIC) + len(message) :] != digest(message):
         raise InvalidQuote(f"aggregated record of {len(data)} bytes whose digest does not match")
     try:
         return _read_message(message)
@@ -113,18 +72,9 @@ def decode(data: bytes) -> list[Member]:
         raise InvalidQuote(f"aggregated record that cannot be read: {reason}") from None
 
 
-def _digest(message: bytes) -> bytes:
+def digest(message: bytes) -> bytes:
+    """Return the MD5 of a message, as it stands at the end of an aggregated record."""
     return hashlib.md5(message, usedforsecurity=False).digest()
-
-
-@lru_cache(maxsize=8192)
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
 
 
 def _read_message(message: bytes) -> list[Member]:
@@ -160,7 +110,7 @@ def _read_record(record: bytes, keys: Sequence[str], hash_keys: int) -> Member:
         else:
             raise _unexpected(tag)
     if index is None or data is None:
-        raise InvalidQuote("a record lacks its key or its data")
+        raise InvalidQuote("a record has no key or no data")
     if index >= len(keys) or (hash_index is not None and hash_index >= hash_keys):
         raise InvalidQuote("a record names a key that is not in the table")
     return Member(keys[index], data)
@@ -174,11 +124,11 @@ def _check_tag(message: bytes) -> None:
         found.add(tag)
         _text(chunk)
     if _TAG_KEY not in found:
-        raise InvalidQuote("a tag lacks its key")
+        raise InvalidQuote("a tag has no key")
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield tag, number and bytes of each field: of the last two, the one that it does not have is empty."""
+    """Yield tag, number and bytes of each field; the number is 0 or the bytes are empty, by its kind."""
     position = 0
     while position < len(message):
         tag = message[position]
@@ -197,7 +147,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _read_varint(message: bytes, position: int) -> tuple[int, int]:
-    """Return the number at ``position`` and where it ends."""
+    """Return the number at ``position`` and the position after it."""
     try:
         value = message[position]
         if value < 0x80:
@@ -222,4 +172,4 @@ def _text(chunk: bytes) -> str:
 
 
 def _unexpected(tag: int) -> InvalidQuote:
-    return InvalidQuote(f"a field that begins with {tag:#04x} is unknown there, or stands there twice")
+    return InvalidQuote(f"the field with tag {tag:#04x} is unknown or repeated")

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import classify_failure, translate_errors
+from stockctl.backends.aws.error_messages import translate_errors
+from stockctl.backends.aws.errors import classify_failure
 from stockctl.errors import AwsError
 from stockctl.rate_limit import TokenBucket
 
@@ -167,7 +168,7 @@ class StreamRateLimiter:
         try:
             return capacity_of(self._client, self._stream)
         except AwsError as error:
-            if classify_failure(error).passing:
+            if classify_failure(error).retryable:
                 raise
             _log.warning("What %s takes is unknown, one shard is assumed: %s", self._stream, error.message)
             return Capacity(SHARD_RECORDS, SHARD_BYTES, grows=True)

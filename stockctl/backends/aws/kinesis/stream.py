@@ -6,7 +6,8 @@ from hashlib import sha256
 from typing import Any, Generic, Protocol, TypeVar
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import classify_failure, is_throttle, translate_errors
+from stockctl.backends.aws.error_messages import translate_errors
+from stockctl.backends.aws.errors import classify_failure, is_throttle
 from stockctl.backends.aws.kinesis.aggregator import Aggregate, Aggregator
 from stockctl.errors import AwsError
 from stockctl.market.quote import MAX_RECORD_BYTES, decode_record
@@ -219,7 +220,7 @@ class KinesisStream:
                 error.hint,
                 records=left,
                 result=sending.receipt(len(records) - len(left)),
-                retryable=isinstance(error, _RejectedEntry) or classify_failure(error).passing,
+                retryable=isinstance(error, _RejectedEntry) or classify_failure(error).retryable,
             ) from error.__cause__
         return sending.receipt(len(records), len(too_large))
 
@@ -232,8 +233,8 @@ class KinesisStream:
         try:
             self._put_aside(rejections)
         except AwsError as error:
-            passing = classify_failure(error).passing
-            raise KinesisDeliveryError(error.message, error.hint, retryable=passing) from error.__cause__
+            retryable = classify_failure(error).retryable
+            raise KinesisDeliveryError(error.message, error.hint, retryable=retryable) from error.__cause__
 
     def _fits(self, record: Record) -> bool:
         # What is too large to be packed goes alone, under the key of its shard.

@@ -7,7 +7,8 @@ from typing import Any, Literal, NamedTuple
 from botocore.exceptions import ClientError
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import error_code, translate_errors
+from stockctl.backends.aws.error_messages import translate_errors
+from stockctl.backends.aws.errors import error_code
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack.events import OperationResult, StackEvent, events_from_now, in_progress
 from stockctl.backends.aws.stack.polling import PollInterval, wait_for

@@ -9,7 +9,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import error_code, translate_errors
+from stockctl.backends.aws.error_messages import translate_errors
+from stockctl.backends.aws.errors import error_code
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack.events import StackEvent
 from stockctl.backends.aws.stack.polling import PollInterval

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import translate_errors
+from stockctl.backends.aws.error_messages import translate_errors
 from stockctl.backends.aws.stack.polling import PollInterval
 from stockctl.backends.base import Report
 

@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 
 import stockctl
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import error_code, translate_errors
+from stockctl.backends.aws.error_messages import translate_errors
+from stockctl.backends.aws.errors import error_code
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack.events import StackEvent
 from stockctl.backends.aws.stack.polling import PollInterval, wait_for

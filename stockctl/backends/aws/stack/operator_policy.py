@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
-from stockctl.backends.aws.client import Connection, identify, partition_of
+from stockctl.backends.aws.connection import Connection, identify, partition_of
 from stockctl.backends.aws.names import Names, names_of
 from stockctl.config.schema import Settings
 from stockctl.errors import AwsError

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError, WaiterError
 
 from stockctl.backends.aws.client import Client
-from stockctl.backends.aws.errors import translate_errors
+from stockctl.backends.aws.error_messages import translate_errors
 from stockctl.errors import AwsError
 
 _SHORTEST_SECONDS = 0.01

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from stockctl.backends.aws.client import Client, Connection, Identity, identify
-from stockctl.backends.aws.errors import error_code, translate_errors
+from stockctl.backends.aws.client import Client
+from stockctl.backends.aws.connection import Connection, Identity, identify
+from stockctl.backends.aws.error_messages import translate_errors
+from stockctl.backends.aws.errors import error_code
 from stockctl.backends.aws.names import Names, names_of
 from stockctl.backends.aws.stack import retained_data
 from stockctl.backends.aws.stack.cloudformation import STUCK, Stack

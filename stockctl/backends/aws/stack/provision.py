@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack import retained_data
 from stockctl.backends.aws.stack.changes import describe

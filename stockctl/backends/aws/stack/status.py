@@ -5,8 +5,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from stockctl.backends.aws.client import Client, Connection
-from stockctl.backends.aws.errors import error_code, translate_errors
+from stockctl.backends.aws.client import Client
+from stockctl.backends.aws.connection import Connection
+from stockctl.backends.aws.error_messages import translate_errors
+from stockctl.backends.aws.errors import error_code
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack.cloudformation import Description, Stack
 from stockctl.backends.aws.stack.event_sources import trigger_states

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from stockctl.backends.aws.client import Client, Connection
-from stockctl.backends.aws.errors import error_code, translate_errors
+from stockctl.backends.aws.client import Client
+from stockctl.backends.aws.connection import Connection
+from stockctl.backends.aws.error_messages import translate_errors
+from stockctl.backends.aws.errors import error_code
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack.template import logical_id
 from stockctl.config.subscriptions import check_endpoint, filter_policy

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
-from stockctl.backends.aws.client import Connection
-from stockctl.backends.aws.errors import error_code, translate_errors
+from stockctl.backends.aws.connection import Connection
+from stockctl.backends.aws.error_messages import translate_errors
+from stockctl.backends.aws.errors import error_code
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack.cloudformation import Description, Stack, preview_stack_name
 from stockctl.backends.aws.stack.event_sources import set_enabled, wait_until_idle

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.dynamodb.alerts import DynamoAlertLog
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.market.alert import Alert

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from stockctl.backends.aws.client import Connection
-from stockctl.backends.aws.dynamodb.alerts import DynamoAlertReader
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.dynamodb.items import alert_item
+from stockctl.backends.aws.dynamodb.readers import DynamoAlertReader
 from stockctl.errors import AwsError
 from stockctl.market.alert import Alert
 from stockctl.market.timestamp import format_timestamp

@@ -5,9 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.dynamodb.items import UnreadableItem
-from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteReader, DynamoQuoteTable
+from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteTable
+from stockctl.backends.aws.dynamodb.readers import DynamoQuoteReader
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.errors import AwsError
 from stockctl.market.quote import EnrichedQuote

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.dynamodb.items import quote_item
 from stockctl.backends.aws.dynamodb.quotes import DynamoQuoteTable
 from stockctl.backends.aws.parallel import Parallel
@@ -143,7 +143,8 @@ def test_items_that_stay_unprocessed_are_an_error(
     table = DynamoQuoteTable(
         connection.client("dynamodb"), QUOTES, parallel, backoff, ttl=None, clock=lambda: NOW
     )
-    with pytest.raises(AwsError, match=r"left 2 quotes unwritten in stock-market-data in 4 tries") as error:
+    message = r"did not write 2 quotes to stock-market-data \(attempts: 4\)"
+    with pytest.raises(AwsError, match=message) as error:
         table.insert(quotes)
     assert error.value.hint
     assert len(pauses) == 3

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.kinesis.aggregator import MAX_BYTES, Aggregate, Aggregator, OpenShards
 from stockctl.errors import AwsError
 from support.aws.kinesis_model import ModelStream, deaggregated, md5_number

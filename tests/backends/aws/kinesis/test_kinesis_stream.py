@@ -12,7 +12,7 @@ from botocore.exceptions import ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.kinesis.stream import KinesisStream
 from stockctl.backends.aws.parallel import Parallel
 from stockctl.backends.aws.s3 import S3Quarantine, WriteOnceBucket

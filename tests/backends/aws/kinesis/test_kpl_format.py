@@ -9,7 +9,8 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.backends.aws.kinesis.kpl import MAGIC, MAX_MEMBERS, Encoder, decode, is_aggregated
+from stockctl.backends.aws.kinesis.kpl import MAGIC, MAX_MEMBERS, decode, is_aggregated
+from stockctl.backends.aws.kinesis.kpl_encoder import Encoder
 from stockctl.market.validation import InvalidQuote
 from support.aws.kinesis_model import deaggregated
 from support.quote_strategies import examples
@@ -26,7 +27,7 @@ def encoded(records: Records, limit: int = MEGABYTE) -> bytes:
     """Return the records as one, all of which must fit."""
     encoder = Encoder(limit)
     assert all(encoder.add(key, data) for key, data in records)
-    return encoder.encoded()
+    return encoder.encode()
 
 
 def sealed(message: bytes) -> bytes:
@@ -85,9 +86,9 @@ def test_the_limit_is_used_to_the_last_byte_and_never_passed(records: Records, l
         assert encoder.add(key, data) == fits
         if fits:
             taken.append((key, data))
-    assert len(encoder.encoded()) <= limit
+    assert len(encoder.encode()) <= limit
     if taken:
-        assert decode(encoder.encoded()) == taken
+        assert decode(encoder.encode()) == taken
 
 
 SMALL = encoded([("AAPL", b'{"a":1}'), ("MSFT", b""), ("AAPL", b"x" * 130)])
@@ -120,10 +121,10 @@ def test_each_flipped_bit_is_refused():
         (b"\x1a\x05\x08\x00\x1a\x01x", "not in the table"),
         (b"\x0a\x01A\x1a\x05\x08\x01\x1a\x01x", "not in the table"),
         (b"\x0a\x01A\x1a\x07\x08\x00\x10\x00\x1a\x01x", "not in the table"),
-        (b"\x0a\x01A\x1a\x03\x1a\x01x", "lacks its key or its data"),
-        (b"\x0a\x01A\x1a\x02\x08\x00", "lacks its key or its data"),
-        (b"\x0a\x01A\x1a\x08\x08\x00\x1a\x01x\x1a\x01y", "begins with 0x1a"),
-        (b"\x0a\x01A\x1a\x07\x08\x00\x1a\x01x\x08\x00", "begins with 0x08"),
+        (b"\x0a\x01A\x1a\x03\x1a\x01x", "has no key or no data"),
+        (b"\x0a\x01A\x1a\x02\x08\x00", "has no key or no data"),
+        (b"\x0a\x01A\x1a\x08\x08\x00\x1a\x01x\x1a\x01y", "with tag 0x1a"),
+        (b"\x0a\x01A\x1a\x07\x08\x00\x1a\x01x\x08\x00", "with tag 0x08"),
         (b"\x0a\x01A\x1a\x05\x08\x00\x1a\x02x", "cut off"),
         (b"\x0a\x01A\x1a\x05\x08\x00\x1a\x01", "cut off"),
         (b"\x0a\x01A\x1a", "a number is cut off"),
@@ -132,15 +133,15 @@ def test_each_flipped_bit_is_refused():
         (b"\x0a" + b"\x80" * 10 + b"\x00", "more than 64 bits"),
         (b"\x0a" + b"\xff" * 9 + b"\x02", "more than 64 bits"),
         (b"\x0a" + b"\xff" * 9 + b"\x01", "a field is cut off"),
-        (b"\x8a\x00\x01A\x1a\x05\x08\x00\x1a\x01x", "begins with 0x8a"),
+        (b"\x8a\x00\x01A\x1a\x05\x08\x00\x1a\x01x", "with tag 0x8a"),
         (b"\x0a\x01\xff\x1a\x05\x08\x00\x1a\x01x", "not UTF-8"),
         (b"\x0a\x01A\x12\x01\xff\x1a\x05\x08\x00\x1a\x01x", "not UTF-8"),
-        (b"\x0a\x01A\x1a\x05\x08\x00\x1a\x01x\x2a\x01x", "begins with 0x2a"),
-        (b"\x0a\x01A\x1a\x05\x08\x00\x1a\x01x\x08\x01", "begins with 0x08"),
-        (b"\x0a\x01A\x1a\x05\x08\x00\x1a\x01x\x0b\x0c", "begins with 0x0b"),
-        (b"\x0a\x01A\x1a\x07\x08\x00\x1a\x01x\x22\x00", "tag lacks its key"),
-        (b"\x0a\x01A\x1a\x0b\x08\x00\x1a\x01x\x22\x04\x0a\x00\x08\x00", "begins with 0x08"),
-        (b"\x00\x00", "begins with 0x00"),
+        (b"\x0a\x01A\x1a\x05\x08\x00\x1a\x01x\x2a\x01x", "with tag 0x2a"),
+        (b"\x0a\x01A\x1a\x05\x08\x00\x1a\x01x\x08\x01", "with tag 0x08"),
+        (b"\x0a\x01A\x1a\x05\x08\x00\x1a\x01x\x0b\x0c", "with tag 0x0b"),
+        (b"\x0a\x01A\x1a\x07\x08\x00\x1a\x01x\x22\x00", "tag has no key"),
+        (b"\x0a\x01A\x1a\x0b\x08\x00\x1a\x01x\x22\x04\x0a\x00\x08\x00", "with tag 0x08"),
+        (b"\x00\x00", "with tag 0x00"),
     ],
 )  # fmt: skip
 def test_a_wrong_structure_under_a_right_digest_is_refused(message: bytes, reason: str):

@@ -18,6 +18,9 @@ from stockctl.backends.aws.stack import lambda_code
 from stockctl.backends.aws.stack.lambda_code import HANDLERS, MAX_BYTES, Bundle, build, modules_of
 from stockctl.errors import AwsError
 
+MAX_OWN_BYTES = 100_000
+"""Source bytes of stockctl in the zip, at most; about 35 modules. A larger zip starts later.."""
+
 # What Lambda's own Python runtime has.
 _RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "python-dateutil", "six")
 
@@ -108,6 +111,13 @@ def test_it_is_small() -> None:
     assert len(built().data) < MAX_BYTES
 
 
+def test_the_own_modules_stay_few_bytes() -> None:
+    """Every cold start reads them: sentences, readers and regions of the command line are not among them."""
+    own = [content for name, content in built().files if name.startswith("stockctl/")]
+
+    assert sum(map(len, own)) < MAX_OWN_BYTES
+
+
 def test_it_holds_what_the_handlers_import_and_nothing_else() -> None:
     """Of stockctl only what runs in Lambda; of others powertools, typing_extensions and the time zones."""
     tops = {name.split("/")[0] for name in names()}
@@ -157,6 +167,10 @@ def test_modules_are_found_through_all_forms_of_import() -> None:
             "stockctl.config.schema",
             "stockctl.backends.aws.stack.cloudformation",
             "stockctl.cli",
+            "stockctl.backends.aws.connection",
+            "stockctl.backends.aws.dynamodb.readers",
+            "stockctl.backends.aws.error_messages",
+            "stockctl.backends.aws.kinesis.kpl_encoder",
             "stockctl.backends.base",
         }
         & modules

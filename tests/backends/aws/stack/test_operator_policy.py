@@ -19,7 +19,7 @@ from botocore import xform_name
 from botocore.loaders import Loader
 
 import stockctl.backends.aws
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.names import Names, names_of
 from stockctl.backends.aws.stack.operator_policy import (
     OperatorPolicy,

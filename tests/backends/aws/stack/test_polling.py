@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from botocore.stub import Stubber
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.stack.polling import PollInterval, wait_for
 from stockctl.errors import AwsError
 from support.aws.moto_account import CREDENTIALS

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.names import Names, names_of
 from stockctl.backends.aws.stack.operator_policy import policy_of
 from stockctl.backends.aws.stack.preflight import preflight

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from stockctl.backends.aws.client import Connection
+from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.stack.cloudformation import (
     ChangeRequest,
     ChangeSet,
