@@ -32,7 +32,7 @@ def test_the_breaker_and_the_doubts_of_polls_are_told_by_what_stands_around() ->
     assert (before.breaker, before.breaker_until, before.connected) == ("closed", None, None)
     assert before.issues == {issue.value: 0 for issue in QuoteIssue}
     begun = datetime.now(UTC)
-    yahoo.breaker.limited(60.0)
+    yahoo.breaker.record_rate_limit(60.0)
     ended = datetime.now(UTC)
     after = source_status(watched)
     assert after.breaker == "open"
@@ -49,7 +49,7 @@ def test_a_live_source_tells_of_its_connection_and_of_its_breaker() -> None:
         "closed",
     )
     live.counters.connected, live.counters.connections = True, 3
-    live.breaker.limited(60.0)
+    live.breaker.record_rate_limit(60.0)
     assert (source_status(live).connected, source_status(live).reconnects, source_status(live).breaker) == (
         True,
         2,
@@ -60,7 +60,7 @@ def test_a_live_source_tells_of_its_connection_and_of_its_breaker() -> None:
 def test_quotes_that_a_live_source_leaves_out_are_told_by_the_reason() -> None:
     """Nobody finds them in quarantine."""
     live = YahooStreamSource(["AAA"])
-    live.counters.backwards, live.counters.timeless, live.counters.outside = 3, 2, 1
+    live.counters.backwards, live.counters.timeless, live.counters.outside_session = 3, 2, 1
     issues = {reason: count for reason, count in source_status(live).issues.items() if count}
     assert issues == {"backwards": 3, "timeless": 2, "outside_session": 1}
     assert source_status(live).left_out == 6

@@ -20,17 +20,17 @@ from stockctl.sources.yahoo.errors import (
 )
 from stockctl.sources.yahoo.throttle import CircuitBreaker, RateLimiter, parse_retry_after
 
-_LIMITED = 429
+_TOO_MANY_REQUESTS = 429
 
 _log = logging.getLogger(__name__)
-_loading = Lock()
+_load_lock = Lock()
 
 
 class YahooSession:
-    """One session with Yahoo, for one thread.
+    """A session with Yahoo, for one thread.
 
-    yfinance sends a request that got a 4xx or 5xx once more, with another cookie. A 429 is not among
-    these: it ends the call at once.
+    yfinance repeats a request that failed with a 4xx or 5xx once, with another cookie; but a 429 ends the
+    call at once.
 
     Args:
         check: called before each HTTP request; what it raises ends the call.
@@ -41,24 +41,24 @@ class YahooSession:
 
     def __init__(self, check: Callable[[], None]) -> None:
         self._check = check
-        yf_data, self._faults = load()
+        yf_data, self._errors = load()
         self._data: Any = type.__call__(yf_data)
-        self.sent = 0
-        """HTTP requests so far: for quotes, cookies and crumbs, second tries included."""
+        self.requests_sent = 0
+        """HTTP requests so far: for quotes, cookies and crumbs, repeated ones included."""
         if (session := getattr(self._data, "_session", None)) is not None:
-            session.request = self._gated(session.request)
+            session.request = self._guarded(session.request)
 
     def get(self, url: str, params: dict[str, str], timeout: float) -> object:
         """Return the JSON at ``url``.
 
         Raises:
-            YahooError: there is no answer, or none that is JSON.
+            YahooError: there is no answer, or it is not JSON.
         """
         try:
             return self._data.get_raw_json(url, params=params, timeout=timeout)
         except YahooError:
             raise
-        except self._faults as error:
+        except self._errors as error:
             raise classify_error(error, str(getattr(self._data, "_crumb", ""))) from error
 
     def close(self) -> None:
@@ -67,60 +67,59 @@ class YahooSession:
         if (session := getattr(self._data, "_session", None)) is not None:
             session.close()
 
-    def _gated(self, request: Callable[..., Any]) -> Callable[..., Any]:
-        def gated(*args: object, **kwargs: object) -> Any:  # noqa: ANN401 - whatever the library returns
+    def _guarded(self, request: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*args: object, **kwargs: object) -> Any:  # noqa: ANN401 - whatever the library returns
             self._check()
-            self.sent += 1
+            self.requests_sent += 1
             response = request(*args, **kwargs)
-            if response.status_code == _LIMITED:
+            if response.status_code == _TOO_MANY_REQUESTS:
                 raise RateLimited(parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC)))
             return response
 
-        return gated
+        return guarded
 
 
 class _CookieCache(local):
-    """The cookie of each thread's session, in the place of the SQLite file that yfinance keeps it in.
+    """The cookie of each thread's session, instead of the SQLite file that yfinance uses.
 
-    yfinance looks the cookie up for every request, so it must be kept somewhere; in a file, threads that
-    write it at the same time fail.
+    yfinance reads the cookie for every request. Threads that write the file at the same time fail.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[str, object] = {}
+        self._cookies: dict[str, object] = {}
 
     def lookup(self, strategy: str) -> dict[str, object] | None:
-        """Return what was stored, as yfinance expects it."""
-        if strategy not in self._kept:
+        """Return a stored cookie, in the form that yfinance expects."""
+        if strategy not in self._cookies:
             return None
-        return {"cookie": deepcopy(self._kept[strategy]), "age": timedelta()}
+        return {"cookie": deepcopy(self._cookies[strategy]), "age": timedelta()}
 
     def store(self, strategy: str, cookie: object) -> None:
-        """Keep a cookie."""
-        self._kept[strategy] = deepcopy(cookie)
+        """Store a cookie."""
+        self._cookies[strategy] = deepcopy(cookie)
 
     def forget(self) -> None:
-        """Forget what this thread has stored."""
-        self._kept.clear()
+        """Forget the cookies of this thread."""
+        self._cookies.clear()
 
 
 _cookies = _CookieCache()
 
 
 def load() -> tuple[Any, tuple[type[Exception], ...]]:
-    """Import yfinance, made quiet, and return its ``YfData`` and what may be raised through it.
+    """Import yfinance without its log output, and return its ``YfData`` and the exceptions it may raise.
 
     Raises:
         SourceError: yfinance is absent, broken, or too new.
     """
-    with _loading:
+    with _load_lock:
         return _load()
 
 
 @cache
 def _load() -> tuple[Any, tuple[type[Exception], ...]]:
     try:
-        import peewee  # keeps what yfinance keeps in files
+        import peewee  # yfinance stores its files with it
         import yfinance
         from yfinance.data import YfData
         from yfinance.exceptions import YFException
@@ -136,13 +135,13 @@ def _load() -> tuple[Any, tuple[type[Exception], ...]]:
         )
     _redirect_logs()
     yfinance.set_tz_cache_location(_private_folder().name)
-    _keep_cookies()
-    # What yfinance does with an answer that it did not expect is a fault of that answer.
-    stumbles = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-    return YfData, (OSError, YFException, peewee.PeeweeException, *stumbles)
+    _use_memory_cookies()
+    # yfinance raises these for an answer that it did not expect.
+    parsing_errors = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+    return YfData, (OSError, YFException, peewee.PeeweeException, *parsing_errors)
 
 
-def _keep_cookies() -> None:
+def _use_memory_cookies() -> None:
     from yfinance import cache as caches
 
     if hasattr(caches, "_CookieCacheManager"):
@@ -151,9 +150,9 @@ def _keep_cookies() -> None:
 
 @cache
 def _private_folder() -> "TemporaryDirectory[str]":
-    """Make the folder of yfinance's caches, SQLite files that processes must not share.
+    """Create the folder for yfinance's caches, SQLite files that processes must not share.
 
-    It is held here, so that it lasts as long as the process.
+    The cached result keeps it until the process ends.
     """
     try:
         return TemporaryDirectory(prefix="stockctl-yahoo-", ignore_cleanup_errors=True)
@@ -165,7 +164,7 @@ def _private_folder() -> "TemporaryDirectory[str]":
 
 
 class _LogRelay(logging.Handler):
-    """Passes on what yfinance logs as detail, on one line: the warnings that count are ours."""
+    """Logs what yfinance logs on one line at level DEBUG; the warnings that matter are ours."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _log.debug("%s: %s", record.name, escape_line(record.getMessage()))
@@ -174,7 +173,7 @@ class _LogRelay(logging.Handler):
 def _redirect_logs() -> None:
     for name in ("yfinance", "peewee"):
         logger = logging.getLogger(name)
-        # Below WARNING they log cookies and crumbs, which are as good as passwords.
+        # Below WARNING they log cookies and crumbs, which are secrets.
         logger.setLevel(logging.WARNING)
         logger.propagate = False
         logger.handlers = [_LogRelay()]
@@ -182,59 +181,59 @@ def _redirect_logs() -> None:
 
 URL = "https://query1.finance.yahoo.com/v7/finance/quote"
 TIMEOUT = 15.0
-"""Seconds for one request of quotes; yfinance gives the cookie and the crumb before the first 30 each."""
+"""Seconds for one request of quotes; for the cookie and the crumb yfinance allows 30 each."""
 
 
 class YahooClient:
-    """Asks Yahoo through yfinance, which is imported at the first request; any thread may ask.
+    """Sends requests to Yahoo through yfinance, from any thread; the first one imports yfinance.
 
-    Each thread has a session of its own, with a cookie and a crumb. After a 429 it gets a new one.
+    Each thread has its own session, with a cookie and a crumb. After a 429 it gets a new one.
 
     Args:
-        breaker: decides whether Yahoo may be asked; one of its own unless it is shared with others.
-        limiter: decides when; without it nothing is held back.
+        breaker: decides whether requests may be sent; by default one that is not shared.
+        limiter: limits the rate of requests; None means no limit.
     """
 
     def __init__(self, breaker: CircuitBreaker | None = None, limiter: RateLimiter | None = None) -> None:
         self.breaker = CircuitBreaker() if breaker is None else breaker
         self.limiter = limiter
-        self._of_thread = local()
+        self._thread_local = local()
 
     def quotes(self, symbols: Sequence[str], stop: Event | None = None) -> list[object]:
-        """Return what Yahoo says of the symbols, unread and in any order; unknown ones are left out.
+        """Return Yahoo's results for the symbols, unparsed and in any order, without the unknown ones.
 
         Raises:
-            YahooError: there is no answer, or none that holds results; ``CircuitOpen`` when nobody asked.
+            YahooError: there is no answer, or it has no results; ``CircuitOpen`` if no request was sent.
             SourceError: yfinance is absent, broken, or too new.
-            Stopped: ``stop`` was set while the request waited for its turn.
+            SourceStopped: ``stop`` was set while the request waited for the rate limit.
         """
         self.breaker.check()
         if self.limiter is not None:
             self.limiter.wait(Event() if stop is None else stop)
         with self.breaker.request():
-            return self._ask(symbols)
+            return self._request(symbols)
 
-    def _ask(self, symbols: Sequence[str]) -> list[object]:
+    def _request(self, symbols: Sequence[str]) -> list[object]:
         session = self._session()
         params = {"symbols": ",".join(symbols), "formatted": "false", "lang": "en-US", "region": "US"}
-        before = session.sent
+        before = session.requests_sent
         try:
             return _results(session.get(URL, params, TIMEOUT))
         except CircuitOpen:
             raise
         except RateLimited:
-            # Now and then it is the cookie that is limited, and a new one is not.
-            self._of_thread.session = None
+            # Sometimes the limit is on the cookie, and a new one is not limited.
+            self._thread_local.session = None
             session.close()
             raise
         finally:
             if self.limiter is not None:
-                self.limiter.charge(max(0, session.sent - before - 1))
+                self.limiter.charge(max(0, session.requests_sent - before - 1))
 
     def _session(self) -> YahooSession:
-        session: YahooSession | None = getattr(self._of_thread, "session", None)
+        session: YahooSession | None = getattr(self._thread_local, "session", None)
         if session is None:
-            session = self._of_thread.session = YahooSession(self.breaker.check)
+            session = self._thread_local.session = YahooSession(self.breaker.check)
         return session
 
 
@@ -242,7 +241,7 @@ def _results(answer: object) -> list[object]:
     """Return the list of results in a quote answer.
 
     Raises:
-        MalformedResponse: the answer reports an error, or is built in another way.
+        MalformedResponse: the answer reports an error, or has another structure.
     """
     response = answer.get("quoteResponse") if isinstance(answer, dict) else None
     if not isinstance(response, dict):

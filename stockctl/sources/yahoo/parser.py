@@ -16,16 +16,16 @@ from stockctl.market.timestamp import format_timestamp
 from stockctl.market.validation import InvalidQuote, truncate
 from stockctl.pipeline.ports import Rejection
 
-_KEPT_DIGITS = 9
-_SURE_DIGITS = 6
+_EXACT_DIGITS = 9
+_FLOAT32_DIGITS = 6
 _SINGLE = struct.Struct("<f")
 
 
-def price_of(value: object) -> Decimal:
+def parse_price(value: object) -> Decimal:
     """Return a price of at most 6 decimals, free of the noise of 32-bit floats.
 
     Raises:
-        InvalidQuote: it is missing, no number, not finite, or not above zero.
+        InvalidQuote: it is missing, not a number, not finite, or not above zero.
     """
     if value is None:
         raise InvalidQuote("price is missing")
@@ -34,18 +34,18 @@ def price_of(value: object) -> Decimal:
     return parse_positive(value, "price")
 
 
-def known_price(value: object) -> Decimal | None:
-    """Return a price, or None for what is none: Yahoo writes 0, NaN or nothing for unknown."""
+def parse_optional_price(value: object) -> Decimal | None:
+    """Return a price, or None if it is unknown: Yahoo sends 0, NaN or nothing then."""
     try:
-        return price_of(value)
+        return parse_price(value)
     except InvalidQuote:
         return None
 
 
-def volume_of(value: object) -> int | None:
+def parse_volume(value: object) -> int | None:
     """Return a volume above zero, or None.
 
-    Yahoo writes 0 for indices, currencies and a session that has not begun, so 0 means unknown.
+    Yahoo sends 0 for indices, currencies and a session that has not begun, so 0 means unknown.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -53,28 +53,28 @@ def volume_of(value: object) -> int | None:
 
 
 def denoise_float32(value: float) -> Decimal:
-    """Return the decimal that a finite ``value`` was before it passed through a 32-bit float.
+    """Return the decimal number that a finite ``value`` was before it was stored in a 32-bit float.
 
     187.44 comes back as 187.4400024414. A number of more than nine significant digits that agrees with a
-    32-bit float in every digit it shows is taken for such an echo, and becomes the shortest decimal of
-    that float. Nine digits tell any two such floats apart, so what is shorter was written on purpose and
-    stays. ``priceHint`` decides nothing: it is meant for display, and rounding to it would drop digits of
-    shares traded at 16.6298 and currencies at 1.09529, and all of a coin at 0.0000091.
+    32-bit float in every digit becomes the shortest decimal number of that float. Nine digits are enough to
+    distinguish any two such floats, so a shorter number is exact already and stays. ``priceHint`` is not
+    used: it is meant for display, and rounding to it would drop digits of shares traded at 16.6298 and
+    currencies at 1.09529, and all digits of a coin at 0.0000091.
     """
     exact = Decimal(repr(value))
     shown = len(exact.normalize().as_tuple().digits)
     single = _as_float32(value)
-    if shown <= _KEPT_DIGITS or float(f"{single:.{shown}g}") != value:
+    if shown <= _EXACT_DIGITS or float(f"{single:.{shown}g}") != value:
         return exact
     return next(
         Decimal(text)
-        for text in (f"{single:.{digits}g}" for digits in range(_SURE_DIGITS, _KEPT_DIGITS + 1))
+        for text in (f"{single:.{digits}g}" for digits in range(_FLOAT32_DIGITS, _EXACT_DIGITS + 1))
         if _as_float32(float(text)) == single
     )
 
 
 def _as_float32(value: float) -> float:
-    """Return the 32-bit float nearest to ``value``; infinity when it is beyond their range."""
+    """Return the 32-bit float nearest to ``value``; infinity when it is out of their range."""
     try:
         single: float = _SINGLE.unpack(_SINGLE.pack(value))[0]
     except OverflowError:
@@ -84,42 +84,42 @@ def _as_float32(value: float) -> float:
 
 SOURCE = "yahoo"
 MAX_FUTURE = timedelta(days=1)
-"""How far ahead of this machine's clock a market time may be: a wrong clock, but not milliseconds."""
+"""How far ahead of this machine's clock a market time may be: more than a wrong clock explains."""
 MAX_RATIO = 1000
-"""A price this many times its previous close is no move: the close is wrong, as of ^VIX now and then."""
+"""A price this many times its previous close means that the close is wrong, as sometimes for ^VIX."""
 
 _REGULAR_SESSION = "REGULAR"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CALENDAR_END = 253_402_300_800  # year 10000, in seconds since 1970
 
 
-class _Ahead(InvalidQuote):
-    """A time lies further ahead than any clock is wrong."""
+class _FutureTime(InvalidQuote):
+    """A timestamp is too far in the future for a wrong clock to explain it."""
 
 
 class ParsedResult(NamedTuple):
-    """What one result comes to: a quote, a rejection, or neither when its price has no known time."""
+    """One result: a quote, a rejection, or neither when its price has no known time."""
 
     symbol: str | None
     quote: Quote | None = None
     rejection: Rejection | None = None
     time: object = None
-    """The market time as Yahoo gave it."""
-    closed: bool = False
+    """The market time as Yahoo sent it."""
+    market_closed: bool = False
     """The market of the symbol is not in its regular session."""
-    odd_close: bool = False
-    """Yahoo gave a previous close that cannot be right; the quote has none."""
+    has_wrong_close: bool = False
+    """Yahoo sent a previous close that cannot be right; the quote has none."""
     issue: QuoteIssue | None = None
-    """Why it was rejected when it was read; None when that was later."""
+    """Why it was rejected while it was parsed; None if it was rejected later."""
 
     @property
     def is_timeless(self) -> bool:
-        """Whether the price may be old, because nobody says since when it holds."""
+        """Whether the price may be old, because its time is unknown."""
         return self.quote is None and self.rejection is None
 
 
 def parse_result(result: object, now: datetime) -> ParsedResult:
-    """Return what a result, received at ``now``, comes to."""
+    """Parse a result that was received at ``now``."""
     fields: Mapping[str, object] = result if isinstance(result, dict) else {}
     time = fields.get("regularMarketTime")
     closed = fields.get("marketState", _REGULAR_SESSION) != _REGULAR_SESSION
@@ -129,19 +129,19 @@ def parse_result(result: object, now: datetime) -> ParsedResult:
         timestamp = market_time(time, now)
         quote = None if timestamp is None else _quote(symbol, timestamp, fields, format_timestamp(now))
     except InvalidQuote as reason:
-        issue = QuoteIssue.FUTURE if isinstance(reason, _Ahead) else QuoteIssue.UNREADABLE
+        issue = QuoteIssue.FUTURE if isinstance(reason, _FutureTime) else QuoteIssue.UNREADABLE
         return ParsedResult(
-            symbol, None, rejection_of(symbol, result, str(reason)), time, closed, issue=issue
+            symbol, None, make_rejection(symbol, result, str(reason)), time, closed, issue=issue
         )
-    odd_close = quote is not None and quote.previous_close is None and _previous_close(fields) is not None
-    return ParsedResult(symbol, quote, None, time, closed, odd_close)
+    wrong_close = quote is not None and quote.previous_close is None and _previous_close(fields) is not None
+    return ParsedResult(symbol, quote, None, time, closed, wrong_close)
 
 
 def market_time(value: object, now: datetime) -> str | None:
-    """Return the moment that a number of seconds since 1970 means, or None when there is none.
+    """Return a number of seconds since 1970 as a timestamp, or None if it is 0 or None.
 
     Raises:
-        InvalidQuote: it is no such number, or lies more than a day ahead of ``now``.
+        InvalidQuote: it is not such a number, or lies more than a day ahead of ``now``.
     """
     if value is None or value == 0:
         return None
@@ -149,20 +149,20 @@ def market_time(value: object, now: datetime) -> str | None:
         raise InvalidQuote(f"regularMarketTime {truncate(value)} is not a time in seconds since 1970")
     moment = _EPOCH + timedelta(milliseconds=int(value * 1000))
     if moment > now + MAX_FUTURE:
-        raise _Ahead(f"regularMarketTime {truncate(value)} lies in the future")
+        raise _FutureTime(f"regularMarketTime {truncate(value)} lies in the future")
     return format_timestamp(moment)
 
 
 def _symbol(result: object) -> str:
     if not isinstance(result, dict):
-        raise InvalidQuote(f"a result is an object, not {truncate(result)}")
+        raise InvalidQuote(f"a result must be an object, not {truncate(result)}")
     if (symbol := result.get("symbol")) is None:
         raise InvalidQuote("symbol is missing")
     return parse_symbol(symbol)
 
 
 def _quote(symbol: str, timestamp: str, fields: Mapping[str, object], observed_at: str) -> Quote:
-    price = price_of(fields.get("regularMarketPrice"))
+    price = parse_price(fields.get("regularMarketPrice"))
     close = _previous_close(fields)
     return make_quote(
         {
@@ -170,10 +170,10 @@ def _quote(symbol: str, timestamp: str, fields: Mapping[str, object], observed_a
             "timestamp": timestamp,
             "price": price,
             "previous_close": None if close is None or price >= close * MAX_RATIO else close,
-            "open": known_price(fields.get("regularMarketOpen")),
-            "high": known_price(fields.get("regularMarketDayHigh")),
-            "low": known_price(fields.get("regularMarketDayLow")),
-            "volume": volume_of(fields.get("regularMarketVolume")),
+            "open": parse_optional_price(fields.get("regularMarketOpen")),
+            "high": parse_optional_price(fields.get("regularMarketDayHigh")),
+            "low": parse_optional_price(fields.get("regularMarketDayLow")),
+            "volume": parse_volume(fields.get("regularMarketVolume")),
             "source": SOURCE,
             "observed_at": observed_at,
         }
@@ -181,10 +181,10 @@ def _quote(symbol: str, timestamp: str, fields: Mapping[str, object], observed_a
 
 
 def _previous_close(fields: Mapping[str, object]) -> Decimal | None:
-    return known_price(fields.get("regularMarketPreviousClose"))
+    return parse_optional_price(fields.get("regularMarketPreviousClose"))
 
 
-def rejection_of(symbol: str | None, result: object, reason: str) -> Rejection:
-    """Return the rejection of a result, with its bytes."""
+def make_rejection(symbol: str | None, result: object, reason: str) -> Rejection:
+    """Return a rejection that contains the result as JSON."""
     data = json.dumps(result, separators=(",", ":")).encode()
     return Rejection(data, SOURCE if symbol is None else f"{SOURCE}:{symbol}", reason)

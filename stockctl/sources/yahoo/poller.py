@@ -14,7 +14,7 @@ from stockctl.sources.yahoo.throttle import BreakerState
 from stockctl.sources.yahoo.tracker import PollDelta, QuoteTracker
 from stockctl.sources.yahoo.workers import RequestPool
 
-LONGEST_LIST = 6000
+MAX_LIST_LENGTH = 6000
 """Characters of a URL that the symbols may take: servers and proxies accept 8,000 in all."""
 
 _COMMA = len(quote(",", safe=""))
@@ -28,14 +28,14 @@ def split_symbols(symbols: Iterable[str]) -> list[list[str]]:
         length = len(quote(symbol, safe="")) + _COMMA
         if length > room:
             lists.append([])
-            room = LONGEST_LIST
+            room = MAX_LIST_LENGTH
         lists[-1].append(symbol)
         room -= length
     return lists
 
 
-LONGEST_PAUSE_POLLS = 3600.0
-"""Seconds between two requests for an unknown symbol, in the end."""
+MAX_UNKNOWN_INTERVAL = 3600.0
+"""The longest time in seconds between two requests for an unknown symbol."""
 
 
 class Request(NamedTuple):
@@ -46,8 +46,8 @@ class Request(NamedTuple):
     """None of them has ever had a quote: an empty answer is to be expected."""
 
 
-class _Pause(NamedTuple):
-    """How long an unknown symbol is left out, and until when."""
+class _RetryTime(NamedTuple):
+    """How long an unknown symbol is skipped, and until when."""
 
     wait: float
     until: float
@@ -56,14 +56,15 @@ class _Pause(NamedTuple):
 class SymbolSchedule:
     """Divides symbols among requests.
 
-    A symbol that has no result in a sound answer, and never had one, is unknown: it is asked for in
-    requests apart, after two intervals at first and then after twice as long each time, up to ``rarest``.
-    One that had a result before stays with the others whatever happens; an answer may be incomplete.
+    A symbol without a result in a valid answer that never had one is unknown. It is asked for in separate
+    requests: after two intervals at first, and then after twice as long each time, up to
+    ``max_unknown_interval``. A symbol that had a result once stays with the others, because an answer may
+    be incomplete.
 
     Args:
-        symbols: all of them, in canonical form, each once.
+        symbols: all symbols, in canonical form, each once.
         interval: seconds between two polls.
-        rarest: seconds between two requests for a symbol that stays unknown.
+        max_unknown_interval: the longest time in seconds between two requests for an unknown symbol.
         clock: seconds that never go back.
     """
 
@@ -72,162 +73,166 @@ class SymbolSchedule:
         symbols: Sequence[str],
         *,
         interval: float,
-        rarest: float = LONGEST_PAUSE_POLLS,
+        max_unknown_interval: float = MAX_UNKNOWN_INTERVAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._rarest = rarest
-        self._first = min(2 * interval, rarest)
+        self._max_wait = max_unknown_interval
+        self._first_wait = min(2 * interval, max_unknown_interval)
         self._clock = clock
         self._known: set[str] = set()
-        self._unknown: dict[str, _Pause] = {}
-        self.change(symbols)
+        self._unknown: dict[str, _RetryTime] = {}
+        self.set_symbols(symbols)
 
     @property
     def unknown(self) -> tuple[str, ...]:
         """The symbols that Yahoo does not know so far."""
         return tuple(self._unknown)
 
-    def change(self, symbols: Sequence[str]) -> None:
-        """Ask for these symbols, and no others."""
+    def set_symbols(self, symbols: Sequence[str]) -> None:
+        """Ask for these symbols only."""
         self._symbols = tuple(symbols)
         kept = frozenset(symbols)
         self._known &= kept
-        self._unknown = {symbol: rest for symbol, rest in self._unknown.items() if symbol in kept}
-        self._divide()
+        self._unknown = {symbol: retry for symbol, retry in self._unknown.items() if symbol in kept}
+        self._plan_requests()
 
-    def requests(self) -> list[Request]:
-        """Return what to ask for now: each symbol once, unless it is unknown and rests."""
+    def due_requests(self) -> list[Request]:
+        """Return the requests to send now: each symbol once, except unknown ones that have to wait."""
         now = self._clock()
-        due = [symbol for symbol, rest in self._unknown.items() if rest.until <= now]
+        due = [symbol for symbol, retry in self._unknown.items() if retry.until <= now]
         return [*self._regular, *(Request(symbols, unknown=True) for symbols in split_symbols(due))]
 
-    def note(self, asked: Collection[str], missing: Collection[str]) -> None:
-        """Learn from sound answers which of the symbols asked for had no result."""
+    def record(self, requested: Collection[str], missing: Collection[str]) -> None:
+        """Update the unknown symbols from valid answers: which of those requested had no result."""
         before = frozenset(self._unknown)
-        self._known.update(symbol for symbol in asked if symbol not in missing)
-        for symbol in asked:
+        self._known.update(symbol for symbol in requested if symbol not in missing)
+        for symbol in requested:
             if symbol in self._known:
                 self._unknown.pop(symbol, None)
             else:
-                self._let_rest(symbol)
+                self._postpone(symbol)
         if self._unknown.keys() != before:
-            self._divide()
+            self._plan_requests()
 
-    def _let_rest(self, symbol: str) -> None:
-        rest = self._unknown.get(symbol)
-        wait = self._first if rest is None else min(rest.wait * 2, self._rarest)
-        self._unknown[symbol] = _Pause(wait, self._clock() + wait)
+    def _postpone(self, symbol: str) -> None:
+        retry = self._unknown.get(symbol)
+        wait = self._first_wait if retry is None else min(retry.wait * 2, self._max_wait)
+        self._unknown[symbol] = _RetryTime(wait, self._clock() + wait)
 
-    def _divide(self) -> None:
-        asked = [symbol for symbol in self._symbols if symbol not in self._unknown]
-        self._regular = [Request(symbols) for symbols in split_symbols(asked)]
+    def _plan_requests(self) -> None:
+        known = [symbol for symbol in self._symbols if symbol not in self._unknown]
+        self._regular = [Request(symbols) for symbols in split_symbols(known)]
 
 
-MISSING_POLLS = 5.0
-"""Seconds after which answers that are there do not wait for the others of their poll."""
+PARTIAL_RESULTS_AFTER = 5.0
+"""Seconds after which the answers of a poll are used without waiting for the others."""
 
-NOTHING = PollDelta((), (), {})
+NO_DELTA = PollDelta((), (), {})
 
 Results = list[object]
 
 
 class PollResult(NamedTuple):
-    """What a poll, or a part of one, brought, and what it did not."""
+    """The result of a poll, or of a part of one."""
 
-    news: PollDelta = NOTHING
-    fault: YahooError | None = None
-    """What went wrong: the limit if there was one, or else the first of all faults."""
-    unasked: Sequence[str] = ()
+    delta: PollDelta = NO_DELTA
+    error: YahooError | None = None
+    """Why requests failed: the rate limit if there was one, otherwise the first error."""
+    failed_symbols: Sequence[str] = ()
     """The symbols of the requests that failed."""
     is_partial: bool = False
     """Whether some requests failed, and others did not."""
 
     @property
-    def is_limited(self) -> bool:
-        """Whether Yahoo wants to be left alone."""
-        return isinstance(self.fault, RateLimited)
+    def is_rate_limited(self) -> bool:
+        """Whether Yahoo has set a rate limit."""
+        return isinstance(self.error, RateLimited)
 
 
 class Poller:
-    """Polls for what a roster says, and lets a watch judge the answers.
+    """Sends the requests of a schedule, and passes the answers to a tracker.
 
     Args:
-        client: asks Yahoo.
-        roster: says for what.
-        watch: knows what is new.
-        clock: the time of day, for ``observed_at``.
+        client: sends requests to Yahoo.
+        schedule: which requests are due.
+        tracker: finds what is new in the answers.
+        clock: the current time, for ``observed_at``.
     """
 
     def __init__(
-        self, client: YahooClient, roster: SymbolSchedule, watch: QuoteTracker, clock: Callable[[], datetime]
+        self,
+        client: YahooClient,
+        schedule: SymbolSchedule,
+        tracker: QuoteTracker,
+        clock: Callable[[], datetime],
     ) -> None:
         self._client = client
-        self._roster = roster
-        self._watch = watch
+        self._schedule = schedule
+        self._tracker = tracker
         self._clock = clock
 
-    def poll(self, caller: RequestPool[Results], stop: Event) -> Iterator[PollResult]:
-        """Ask once for all that is due, and yield what it brought; what comes late comes in parts.
+    def poll(self, pool: RequestPool[Results], stop: Event) -> Iterator[PollResult]:
+        """Send all due requests once, and yield the results; late answers come in parts.
 
-        Faults and empty answers are in the last part, which there is always.
+        Errors and empty answers are in the last part, which always comes.
 
         Raises:
-            Stopped: ``stop`` was set.
-            SourceError: yfinance is unfit.
+            SourceStopped: ``stop`` was set.
+            SourceError: yfinance cannot be used.
         """
-        requests = self._roster.requests()
+        requests = self._schedule.due_requests()
         rest: list[tuple[Request, Results | YahooError]] = []
         parts = 0
-        for answers in self._ask(requests, caller, stop):
-            full = [(requests[place], answer) for place, answer in answers.items() if _has_results(answer)]
+        for answers in self._send(requests, pool, stop):
+            full = [(requests[index], answer) for index, answer in answers.items() if _has_results(answer)]
             rest += [
-                (requests[place], answer) for place, answer in answers.items() if not _has_results(answer)
+                (requests[index], answer) for index, answer in answers.items() if not _has_results(answer)
             ]
             if full:
                 parts += 1
-                yield PollResult(self._take(full))
-        yield self._conclude(rest, answered=parts > 0)
+                yield PollResult(self._process(full))
+        yield self._last_part(rest, answered=parts > 0)
 
-    def _ask(
-        self, requests: Sequence[Request], caller: RequestPool[Results], stop: Event
+    def _send(
+        self, requests: Sequence[Request], pool: RequestPool[Results], stop: Event
     ) -> Iterator[dict[int, Results | YahooError]]:
-        """Yield answers by place; after a limit the first decides whether the others are sent."""
-        ask = [partial(self._client.quotes, request.symbols, stop) for request in requests]
+        """Yield answers by index; after a rate limit the first answer decides whether others are sent."""
+        calls = [partial(self._client.quotes, request.symbols, stop) for request in requests]
         alone = 0 if self._client.breaker.state is BreakerState.CLOSED else 1
-        for answers in caller.answers(ask[:alone], stop):
+        for answers in pool.call_in_groups(calls[:alone], stop):
             yield answers
             if any(isinstance(answer, RateLimited) for answer in answers.values()):
-                yield dict.fromkeys(range(alone, len(ask)), CircuitOpen())
+                yield dict.fromkeys(range(alone, len(calls)), CircuitOpen())
                 return
-        for answers in caller.answers(ask[alone:], stop, MISSING_POLLS):
-            yield {place + alone: answer for place, answer in answers.items()}
+        for answers in pool.call_in_groups(calls[alone:], stop, PARTIAL_RESULTS_AFTER):
+            yield {index + alone: answer for index, answer in answers.items()}
 
-    def _take(self, answers: Sequence[tuple[Request, Results | YahooError]]) -> PollDelta:
-        """Learn from sound answers, and return what is new in them."""
+    def _process(self, answers: Sequence[tuple[Request, Results | YahooError]]) -> PollDelta:
+        """Update the schedule from valid answers, and return what is new in them."""
         results = [result for _, answer in answers if isinstance(answer, list) for result in answer]
-        asked = [symbol for request, _ in answers for symbol in request.symbols]
-        news = self._watch.take(results, asked, self._clock())
-        self._roster.note(asked, news.missing)
-        return news
+        requested = [symbol for request, _ in answers for symbol in request.symbols]
+        delta = self._tracker.process(results, requested, self._clock())
+        self._schedule.record(requested, delta.missing)
+        return delta
 
-    def _conclude(
+    def _last_part(
         self, rest: Sequence[tuple[Request, Results | YahooError]], *, answered: bool
     ) -> PollResult:
-        """Return what requests without a result mean.
+        """Return the result of the requests that failed or had an empty answer.
 
-        Empty answers are sound beside others that are not, or to what is unknown; otherwise Yahoo has
-        nothing to say just now, and that proves nothing.
+        An empty answer is valid if another answer was not empty, or if all its symbols are unknown.
+        Otherwise Yahoo has no data at the moment, and that says nothing about the symbols.
         """
-        faults = [answer for _, answer in rest if isinstance(answer, YahooError)]
+        errors = [answer for _, answer in rest if isinstance(answer, YahooError)]
         empty = [(request, answer) for request, answer in rest if not isinstance(answer, YahooError)]
-        fault = min(faults, key=_rank, default=None)
-        sound = answered or (fault is None and all(request.unknown for request, _ in empty))
-        if sound:
-            news = self._take(empty) if empty else NOTHING
-            unasked = [request for request, answer in rest if isinstance(answer, YahooError)]
-            return PollResult(news, fault, _symbols(unasked), is_partial=fault is not None)
-        asked = _symbols([request for request, _ in rest])
-        return PollResult(NOTHING, fault or NoQuotes(asked), asked)
+        error = min(errors, key=_rank, default=None)
+        valid = answered or (error is None and all(request.unknown for request, _ in empty))
+        if valid:
+            delta = self._process(empty) if empty else NO_DELTA
+            failed = [request for request, answer in rest if isinstance(answer, YahooError)]
+            return PollResult(delta, error, _symbols(failed), is_partial=error is not None)
+        requested = _symbols([request for request, _ in rest])
+        return PollResult(NO_DELTA, error or NoQuotes(requested), requested)
 
 
 def _symbols(requests: Sequence[Request]) -> list[str]:
@@ -238,8 +243,8 @@ def _has_results(answer: Results | YahooError) -> bool:
     return isinstance(answer, list) and bool(answer)
 
 
-def _rank(fault: YahooError) -> int:
-    """Return 0 for the fault that matters the most."""
-    if isinstance(fault, CircuitOpen):
+def _rank(error: YahooError) -> int:
+    """Return 0 for the most important error."""
+    if isinstance(error, CircuitOpen):
         return 1
-    return 0 if isinstance(fault, RateLimited) else 2
+    return 0 if isinstance(error, RateLimited) else 2

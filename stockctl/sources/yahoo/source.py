@@ -1,4 +1,4 @@
-"""The polling loop as a source."""
+"""The source ``yahoo``: polls Yahoo Finance."""
 
 import logging
 import math
@@ -16,8 +16,8 @@ from stockctl.sources.base import SourceStatus, SourceStopped, Tick, canonical_s
 from stockctl.sources.yahoo.client import YahooClient
 from stockctl.sources.yahoo.errors import RateLimited, YahooError
 from stockctl.sources.yahoo.parser import SOURCE
-from stockctl.sources.yahoo.poller import LONGEST_PAUSE_POLLS, Poller, PollResult, Results, SymbolSchedule
-from stockctl.sources.yahoo.throttle import LONGEST_WAIT, CircuitBreaker, RateLimiter
+from stockctl.sources.yahoo.poller import MAX_UNKNOWN_INTERVAL, Poller, PollResult, Results, SymbolSchedule
+from stockctl.sources.yahoo.throttle import MAX_WAIT, CircuitBreaker, RateLimiter
 from stockctl.sources.yahoo.tracker import PollDelta, QuoteTracker
 from stockctl.sources.yahoo.workers import RequestPool
 
@@ -25,40 +25,44 @@ _log = logging.getLogger(__name__)
 
 
 class PollLog:
-    """Remembers what was said of the polls before."""
+    """Logs failed and successful polls; it remembers the last ones, so that nothing is logged twice."""
 
     def __init__(self) -> None:
-        self.failed = 0
-        """Polls in a row after which Yahoo had to be left alone."""
-        self._partial: str | None = None
+        self.failures = 0
+        """Polls in a row that failed."""
+        self._partial_error: str | None = None
 
-    def waits(self, fault: YahooError, seconds: float) -> None:
-        """Say why the next poll comes ``seconds`` later."""
-        self.failed += 1
+    def log_failure(self, error: YahooError, wait: float) -> None:
+        """Log a failed poll, and that the next one comes after ``wait`` seconds."""
+        self.failures += 1
         _log.warning(
-            "%s. %s. Next try in %.3g s (%d failed in a row).", fault.what, fault.means, seconds, self.failed
+            "%s. %s. Next try in %.3g s (%d failed in a row).",
+            error.summary,
+            error.explanation,
+            wait,
+            self.failures,
         )
 
-    def goes_on(self, outcome: PollResult) -> None:
-        """Say that polls succeed again, or in part."""
-        if self.failed:
-            _log.info("Yahoo answers again after %d failed polls.", self.failed)
-        self.failed = 0
-        before, fault = self._partial, outcome.fault
-        self._partial = None if fault is None else fault.what
-        if fault is not None and fault.what != before:
+    def log_success(self, result: PollResult) -> None:
+        """Log that polls succeed again, for all symbols or for some."""
+        if self.failures:
+            _log.info("Yahoo answers again after %d failed polls.", self.failures)
+        self.failures = 0
+        before, error = self._partial_error, result.error
+        self._partial_error = None if error is None else error.summary
+        if error is not None and error.summary != before:
             _log.warning(
-                "%s. %s. This holds of %s, asked for again at the next poll; the others go on.",
-                fault.what,
-                fault.means,
-                join_symbols(outcome.unasked),
+                "%s. %s. Affected: %s; retrying at the next poll. The other symbols are not affected.",
+                error.summary,
+                error.explanation,
+                join_symbols(result.failed_symbols),
             )
-        if fault is None and before is not None:
+        if error is None and before is not None:
             _log.info("Yahoo answers for all symbols again.")
 
 
 def log_symbol_change(before: list[str], after: list[str]) -> None:
-    """Say which symbols are asked for that were not, and the other way round."""
+    """Log which symbols were added and removed."""
     old, new = frozenset(before), frozenset(after)
     added = [symbol for symbol in after if symbol not in old]
     removed = [symbol for symbol in before if symbol not in new]
@@ -69,42 +73,42 @@ def log_symbol_change(before: list[str], after: list[str]) -> None:
     )
 
 
-PARALLEL = 4
-"""Requests at once, unless said otherwise."""
+DEFAULT_PARALLEL = 4
+"""How many requests run at once."""
 ONCE_TRIES = 3
-ONCE_WAIT = 0.5
-"""Seconds of the first wait when a single poll fails, or the interval if that is less."""
-ONCE_TIMEOUT = 10.0
-"""Seconds that a single poll waits for its next try at most."""
-POLITE_INTERVAL = 5.0
+ONCE_FIRST_WAIT = 0.5
+"""Seconds to wait after a single poll has failed the first time, or the interval if that is less."""
+ONCE_MAX_WAIT = 10.0
+"""The longest time in seconds that a single poll waits for its next try."""
+SHORTEST_SAFE_INTERVAL = 5.0
 
-_UNUSABLE = (
-    "Try again while the market is open, and check the spelling of what is unknown (BRK-B, VOD.L, ^GSPC)."
+_NO_USABLE_PRICE_HINT = (
+    "Try again while the market is open, and check the spelling of unknown symbols (BRK-B, VOD.L, ^GSPC)."
 )
 
 
 class YahooSource:
     """Polls Yahoo for the newest quote of each symbol.
 
-    A quote is yielded when its market time is newer than that of the one before. A fault of one request
-    costs the others nothing; when none is answered the next poll waits, five minutes at most, and no fault
-    ever makes a symbol be forgotten. After a 429 nothing is asked while the breaker is open.
+    A quote is yielded when its market time is newer than that of the one before. A failed request does not
+    affect the others. If all fail, the next poll waits, at most five minutes, and no symbol is given up
+    because of an error. After a 429 no request is sent while the breaker is open.
 
     Args:
-        symbols: what to ask for, in as few requests as fit into a URL each.
+        symbols: the symbols to ask for, in as few requests as their URLs allow.
         interval: seconds from the start of a poll to the start of the next.
-        once: poll once (with two more tries when that fails), and end.
-        parallel: how many requests are under way at once at most.
-        breaker: decides whether Yahoo may be asked; to be shared with all else that asks it.
-        limiter: decides how often; to be shared as well. Without it nothing is held back.
-        plausibility: judges the quotes; to be shared with a source that this one stands in for.
-        rarest: seconds between two requests for a symbol that Yahoo does not know.
-        clock: the time of day, for ``observed_at``.
-        rng: where the jitter of the waits after faults comes from.
+        once: poll once, with two more tries when that fails, and end.
+        parallel: how many requests run at once at most.
+        breaker: decides whether requests may be sent; share it with all other clients of Yahoo.
+        limiter: limits the rate of requests; share it, too. None means no limit.
+        plausibility: checks the quotes; share it with the source that this one replaces for a while.
+        max_unknown_interval: the longest time in seconds between two requests for an unknown symbol.
+        clock: the current time, for ``observed_at``.
+        rng: the source of the jitter in waits after errors.
 
     Raises:
         UsageError: there is no symbol, or a number is not above zero.
-        InvalidQuote: a symbol has characters that no symbol has.
+        InvalidQuote: a symbol has invalid characters.
     """
 
     name = SOURCE
@@ -118,11 +122,11 @@ class YahooSource:
         *,
         interval: float = 30.0,
         once: bool = False,
-        parallel: int = PARALLEL,
+        parallel: int = DEFAULT_PARALLEL,
         breaker: CircuitBreaker | None = None,
         limiter: RateLimiter | None = None,
         plausibility: PlausibilityChecker | None = None,
-        rarest: float = LONGEST_PAUSE_POLLS,
+        max_unknown_interval: float = MAX_UNKNOWN_INTERVAL,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: Random | None = None,
     ) -> None:
@@ -133,60 +137,65 @@ class YahooSource:
         self._once = once
         self._parallel = parallel
         self._rng = Random() if rng is None else rng  # noqa: S311 - jitter is no secret
-        self._first_wait = min(ONCE_WAIT, interval) if once else interval
+        self._first_wait = min(ONCE_FIRST_WAIT, interval) if once else interval
         self.breaker = CircuitBreaker(self._first_wait, rng=self._rng) if breaker is None else breaker
         self._limiter = limiter
-        self._roster = SymbolSchedule(self._symbols, interval=interval, rarest=rarest)
-        self._watch = QuoteTracker(self._symbols, plausibility)
-        self._poller = Poller(YahooClient(self.breaker, limiter), self._roster, self._watch, clock)
-        self._wanted = self._symbols
+        self._schedule = SymbolSchedule(
+            self._symbols, interval=interval, max_unknown_interval=max_unknown_interval
+        )
+        self._tracker = QuoteTracker(self._symbols, plausibility)
+        client = YahooClient(self.breaker, limiter)
+        self._poller = Poller(client, self._schedule, self._tracker, clock)
+        self._new_symbols = self._symbols
         self._quotes = 0
-        self._unread: dict[str, str] = {}
-        self._course = PollLog()
+        self._unusable: dict[str, str] = {}
+        self._poll_log = PollLog()
 
     def status(self) -> SourceStatus:
-        """Return how it stands with the breaker, and the doubts; any thread may ask."""
-        state, until, _ = self.breaker.view()
-        return SourceStatus(breaker=state, breaker_until=until, issues=self._watch.plausibility.counts)
+        """Return the state of the breaker, and the issues of quotes; call it from any thread."""
+        state, until, _ = self.breaker.snapshot()
+        return SourceStatus(breaker=state, breaker_until=until, issues=self._tracker.plausibility.counts)
 
     @property
     def unknown(self) -> Sequence[str]:
-        """The symbols that Yahoo does not know so far; any thread may ask."""
-        return self._roster.unknown
+        """The symbols that Yahoo does not know so far; read it from any thread."""
+        return self._schedule.unknown
 
     def change_symbols(self, symbols: Sequence[str]) -> None:
-        """Ask for these symbols from the next poll on, and for no others; any thread may say so.
+        """Ask for these symbols only, from the next poll on; call it from any thread.
 
         Raises:
-            UsageError: there is none.
-            InvalidQuote: one has characters that no symbol has; nothing is changed.
+            UsageError: there is no symbol.
+            InvalidQuote: a symbol has invalid characters; nothing is changed.
         """
-        self._wanted = canonical_symbols(symbols)
+        self._new_symbols = canonical_symbols(symbols)
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield what is new at each poll.
 
         Raises:
-            SourceError: ``once`` was asked for and no symbol could be read, or yfinance is unfit.
+            SourceError: no symbol could be read with ``once``, or yfinance cannot be used.
         """
-        caller: RequestPool[Results] = RequestPool(self._parallel)
-        self._announce()
+        pool: RequestPool[Results] = RequestPool(self._parallel)
+        self._log_start()
         try:
-            yield from self._single(caller, stop) if self._once else self._endless(caller, stop)
+            yield from self._poll_once(pool, stop) if self._once else self._poll_forever(pool, stop)
         except SourceStopped:
             return
         finally:
-            caller.close()
+            pool.close()
 
-    def _announce(self) -> None:
+    def _log_start(self) -> None:
         how_often = "once" if self._once else f"every {self._interval:g} s"
-        count = len(self._roster.requests())
+        count = len(self._schedule.due_requests())
         requests = "one request" if count == 1 else f"{count} requests a poll"
         _log.info("Asking Yahoo for %s %s, in %s.", join_symbols(self._symbols), how_often, requests)
         if self._once:
             return
-        if self._interval < POLITE_INTERVAL:
-            _log.warning("Yahoo may limit an address that asks more often than every %g s.", POLITE_INTERVAL)
+        if self._interval < SHORTEST_SAFE_INTERVAL:
+            _log.warning(
+                "Yahoo may limit an address that asks more often than every %g s.", SHORTEST_SAFE_INTERVAL
+            )
         if self._limiter is not None and (least := 60.0 * count / self._limiter.per_minute) > self._interval:
             _log.warning(
                 "At %g requests a minute a poll takes %.3g s, longer than the interval of %g s.",
@@ -195,98 +204,102 @@ class YahooSource:
                 self._interval,
             )
 
-    def _endless(self, caller: RequestPool[Results], stop: Event) -> Iterator[Tick]:
-        backoff = Backoff(self._first_wait, LONGEST_WAIT, "half", uniform=self._rng.uniform)
+    def _poll_forever(self, pool: RequestPool[Results], stop: Event) -> Iterator[Tick]:
+        backoff = self._new_backoff()
         due = time.monotonic()
         while not stop.wait(max(0.0, due - time.monotonic())):
-            self._take_change()
-            outcome = yield from self._poll(caller, stop)
-            if outcome.fault is not None and (outcome.is_limited or not outcome.is_partial):
-                due = time.monotonic() + self._rest(outcome.fault, backoff)
+            self._apply_symbol_change()
+            result = yield from self._poll(pool, stop)
+            if result.error is not None and (result.is_rate_limited or not result.is_partial):
+                due = time.monotonic() + self._wait_after(result.error, backoff)
                 continue
             backoff.reset()
-            self._course.goes_on(outcome)
+            self._poll_log.log_success(result)
             due = next_start(due, self._interval, time.monotonic())
 
-    def _single(self, caller: RequestPool[Results], stop: Event) -> Iterator[Tick]:
-        backoff = Backoff(self._first_wait, LONGEST_WAIT, "half", uniform=self._rng.uniform)
+    def _poll_once(self, pool: RequestPool[Results], stop: Event) -> Iterator[Tick]:
+        backoff = self._new_backoff()
         while True:
             before = self._quotes
-            outcome = yield from self._poll(caller, stop)
-            fault = outcome.fault
+            result = yield from self._poll(pool, stop)
+            error = result.error
             if self._quotes > before:
-                _check_usable(fault)
+                _log_incomplete(error)
                 return
-            if fault is None:
-                reasons = [f"{symbol} ({reason})" for symbol, reason in self._unread.items()]
+            if error is None:
+                reasons = [f"{symbol} ({reason})" for symbol, reason in self._unusable.items()]
                 raise SourceError(
-                    f"Yahoo answers, but no price can be used: {join_symbols(reasons)}.", _UNUSABLE
+                    f"Yahoo answers, but no price can be used: {join_symbols(reasons)}.",
+                    _NO_USABLE_PRICE_HINT,
                 )
-            if self._course.failed == ONCE_TRIES - 1:
-                raise _no_answer(fault)
-            if stop.wait(self._rest(fault, backoff)):
+            if self._poll_log.failures == ONCE_TRIES - 1:
+                raise _source_error(error)
+            if stop.wait(self._wait_after(error, backoff)):
                 return
 
-    def _poll(self, caller: RequestPool[Results], stop: Event) -> Generator[Tick, None, PollResult]:
-        """Yield what a poll brings, and return how it ended."""
-        outcome = PollResult()
-        self._unread = {}
-        for outcome in self._poller.poll(caller, stop):
-            self._unread |= outcome.news.unread
-            yield from self._told(outcome.news)
-        return outcome
+    def _new_backoff(self) -> Backoff:
+        return Backoff(self._first_wait, MAX_WAIT, "half", uniform=self._rng.uniform)
 
-    def _take_change(self) -> None:
-        before, self._symbols = self._symbols, self._wanted
+    def _poll(self, pool: RequestPool[Results], stop: Event) -> Generator[Tick, None, PollResult]:
+        """Yield the ticks of a poll, and return its last result."""
+        result = PollResult()
+        self._unusable = {}
+        for result in self._poller.poll(pool, stop):
+            self._unusable |= result.delta.unusable
+            yield from self._tick(result.delta)
+        return result
+
+    def _apply_symbol_change(self) -> None:
+        before, self._symbols = self._symbols, self._new_symbols
         if before == self._symbols:
             return
-        self._roster.change(self._symbols)
-        self._watch.change(self._symbols)
+        self._schedule.set_symbols(self._symbols)
+        self._tracker.set_symbols(self._symbols)
         log_symbol_change(before, self._symbols)
 
-    def _rest(self, fault: YahooError, backoff: Backoff) -> float:
-        """Return the seconds to wait after a fault, having said why.
+    def _wait_after(self, error: YahooError, backoff: Backoff) -> float:
+        """Log a failed poll, and return the seconds to wait before the next one.
 
         Raises:
-            SourceError: a single poll would have to wait for longer than anybody does.
+            SourceError: the wait is too long for a single poll.
         """
-        wait = self._limit_left() if isinstance(fault, RateLimited) else backoff.next_delay()
-        if self._once and wait > ONCE_TIMEOUT:
-            raise _no_answer(fault)
-        self._course.waits(fault, wait)
+        wait = self._rate_limit_wait() if isinstance(error, RateLimited) else backoff.next_delay()
+        if self._once and wait > ONCE_MAX_WAIT:
+            raise _source_error(error)
+        self._poll_log.log_failure(error, wait)
         return wait
 
-    def _limit_left(self) -> float:
-        """Return the seconds until Yahoo may be asked; not 0 while the request of another is to find out."""
-        return self.breaker.left or self._first_wait
+    def _rate_limit_wait(self) -> float:
+        """Return the seconds until requests are allowed; not 0 while another request tests the limit."""
+        return self.breaker.seconds_left or self._first_wait
 
-    def _told(self, news: PollDelta) -> Iterator[Tick]:
-        """Yield news as a tick, if there is any, having mentioned the first."""
-        if news.quotes and not self._quotes:
-            _log.info("First quotes: %s.", join_symbols([quote.symbol for quote in news.quotes]))
-        self._quotes += len(news.quotes)
-        _log.debug("New quotes: %d, and %d in all.", len(news.quotes), self._quotes)
-        if news.quotes or news.rejections:
-            yield [*news.rejections, *news.quotes]
+    def _tick(self, delta: PollDelta) -> Iterator[Tick]:
+        """Yield what is new as a tick, if anything is."""
+        if delta.quotes and not self._quotes:
+            _log.info("First quotes: %s.", join_symbols([quote.symbol for quote in delta.quotes]))
+        self._quotes += len(delta.quotes)
+        _log.debug("New quotes: %d, and %d in all.", len(delta.quotes), self._quotes)
+        if delta.quotes or delta.rejections:
+            yield [*delta.rejections, *delta.quotes]
 
 
 def _check_parallel(requests: int) -> None:
     if requests < 1:
-        raise UsageError(f"There cannot be {requests} requests at once.", f"Try {PARALLEL}.")
+        raise UsageError(f"There cannot be {requests} requests at once.", f"Try {DEFAULT_PARALLEL}.")
 
 
-def _check_usable(fault: YahooError | None) -> None:
-    """Say that a poll which brought quotes lacks some all the same."""
-    if fault is not None:
-        _log.warning("%s. %s. The rest of the symbols was not read.", fault.what, fault.means)
+def _log_incomplete(error: YahooError | None) -> None:
+    """Log that a poll which brought quotes failed for some symbols."""
+    if error is not None:
+        _log.warning("%s. %s. The other symbols could not be read.", error.summary, error.explanation)
 
 
-def _no_answer(fault: YahooError) -> SourceError:
-    error = SourceError(f"{fault.what}. {fault.means}.", fault.hint)
-    error.__cause__ = fault
-    return error
+def _source_error(error: YahooError) -> SourceError:
+    source_error = SourceError(f"{error.summary}. {error.explanation}.", error.hint)
+    source_error.__cause__ = error
+    return source_error
 
 
 def next_start(due: float, interval: float, now: float) -> float:
-    """Return the next moment of the grid that ``due`` is on and that is not over at ``now``."""
+    """Return the first moment after ``due``, in steps of ``interval``, that is not before ``now``."""
     return due + interval * max(1, math.ceil((now - due) / interval))

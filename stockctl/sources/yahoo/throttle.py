@@ -16,107 +16,108 @@ from stockctl.retry import Backoff
 from stockctl.sources.base import SourceStopped
 from stockctl.sources.yahoo.errors import CircuitOpen, RateLimited
 
-LONGEST_WAIT = 300.0
-"""Seconds that Yahoo is left alone at most, unless it asks for more itself."""
-LONGEST_REQUEST = 3600.0
-"""Seconds of a ``Retry-After`` that are granted: no header may silence a program for days."""
-_SPREAD = 1.1
+MAX_WAIT = 300.0
+"""The longest wait in seconds after a failure, unless Yahoo asks for a longer one itself."""
+MAX_RETRY_AFTER = 3600.0
+"""The longest ``Retry-After`` in seconds that is obeyed: no header may silence a program for days."""
+_RETRY_AFTER_SPREAD = 1.1
 
 
 class BreakerState(StrEnum):
-    """What a breaker does with a request: let it go, withhold it, or let one go to see."""
+    """What a breaker does with a request: send it, refuse it, or send one as a test."""
 
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half-open"
 
 
-class BreakerView(NamedTuple):
-    """A breaker at one moment, for whoever shows it."""
+class BreakerSnapshot(NamedTuple):
+    """The state of a breaker at one moment."""
 
     state: BreakerState
     until: datetime | None
-    """When Yahoo may be asked again; None while the breaker is closed."""
-    limits: int
+    """When requests are allowed again; None while the breaker is closed."""
+    rate_limits: int
     """How many times Yahoo has set a limit so far."""
 
 
 class CircuitBreaker:
-    """A circuit breaker on HTTP 429, to be shared by all that ask Yahoo.
+    """A circuit breaker on HTTP 429, shared by all clients of Yahoo.
 
-    It opens at a 429 and withholds every request until a wait is over, which doubles each time, with
-    jitter, and is never shorter than what Yahoo asks for in ``Retry-After``. Then it is half open: one
-    request goes, and closes it with an answer or opens it again with another 429. What was on its way
-    when it opened neither closes it nor makes the wait longer. Every method may be called from any thread.
+    A 429 opens it, and every request is refused until a wait is over. The wait doubles with each 429 in a
+    row, with jitter, and is never shorter than the ``Retry-After`` that Yahoo sends. Then the breaker is half
+    open: one request is sent as a test; an answer closes the breaker, and another 429 opens it again.
+    Requests that were already sent when it opened neither close it nor make the wait longer. All methods
+    are safe to call from any thread.
 
     Args:
-        first: seconds of the shortest wait; see ``Backoff``.
-        cap: seconds of the longest one, unless ``Retry-After`` is longer.
+        first: the shortest wait in seconds; see ``Backoff``.
+        cap: the longest wait in seconds, unless ``Retry-After`` is longer.
         rng: where the jitter comes from.
         clock: seconds that never go back.
-        today: the time of day, for ``until``.
+        wall_clock: the current time, for ``until``.
     """
 
     def __init__(
         self,
         first: float = 30.0,
-        cap: float = LONGEST_WAIT,
+        cap: float = MAX_WAIT,
         *,
         rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
-        today: Callable[[], datetime] = lambda: datetime.now(UTC),
+        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._rng = Random() if rng is None else rng  # noqa: S311 - jitter is no secret
         self._backoff = Backoff(first, cap, "half", uniform=self._rng.uniform)
         self._clock = clock
-        self._today = today
+        self._wall_clock = wall_clock
         self._lock = Lock()
-        self._opens_at: float | None = None
+        self._open_until: float | None = None
         self._until: datetime | None = None
         self._probe: object = None
-        self._limits = 0
+        self._rate_limits = 0
 
     @property
     def state(self) -> BreakerState:
-        """What it does with a request now."""
-        return self.view().state
+        """The current state."""
+        return self.snapshot().state
 
     @property
     def until(self) -> datetime | None:
-        """When Yahoo may be asked again (it may be over); None while the breaker is closed."""
-        return self.view().until
+        """When requests are allowed again (it may be in the past); None while the breaker is closed."""
+        return self.snapshot().until
 
     @property
-    def left(self) -> float:
-        """Seconds until Yahoo may be asked again; 0 when it may be now."""
+    def seconds_left(self) -> float:
+        """Seconds until requests are allowed again; 0 when they are."""
         with self._lock:
-            return self._left()
+            return self._seconds_left()
 
-    def view(self) -> BreakerView:
-        """Return state, time and count of this moment."""
+    def snapshot(self) -> BreakerSnapshot:
+        """Return the current state, time and count."""
         with self._lock:
-            if self._opens_at is None:
+            if self._open_until is None:
                 state = BreakerState.CLOSED
             else:
-                state = BreakerState.OPEN if self._left() > 0 else BreakerState.HALF_OPEN
-            return BreakerView(state, self._until, self._limits)
+                state = BreakerState.OPEN if self._seconds_left() > 0 else BreakerState.HALF_OPEN
+            return BreakerSnapshot(state, self._until, self._rate_limits)
 
     def check(self) -> None:
-        """Refuse while it is open, and count nothing.
+        """Refuse a request while the breaker is open; changes nothing.
 
         Raises:
             CircuitOpen: it is open.
         """
         with self._lock:
-            if self._left() > 0:
+            if self._seconds_left() > 0:
                 raise CircuitOpen
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """Let one request go within the block, and learn from a ``RateLimited`` that leaves it.
+        """Guard one request, sent within the block; a ``RateLimited`` from it opens the breaker.
 
         Raises:
-            CircuitOpen: it is open, or half open with another request on its way.
+            CircuitOpen: it is open, or half open while another request tests the limit.
         """
         probe = self._admit()
         answered = False
@@ -125,63 +126,63 @@ class CircuitBreaker:
             answered = True
         except CircuitOpen:
             raise
-        except RateLimited as fault:
-            self.limited(fault.retry_after)
+        except RateLimited as error:
+            self.record_rate_limit(error.retry_after)
             raise
         finally:
             if probe is not None:
-                self._conclude(probe, answered=answered)
+                self._finish_probe(probe, answered=answered)
 
-    def limited(self, retry_after: float | None = None) -> None:
-        """Open, because Yahoo has answered 429 and asked for ``retry_after`` seconds (None: for none)."""
+    def record_rate_limit(self, retry_after: float | None = None) -> None:
+        """Open the breaker after a 429, with the seconds of its ``Retry-After``, if any."""
         with self._lock:
-            wait = self._left()
+            wait = self._seconds_left()
             if wait <= 0:
                 wait = self._backoff.next_delay()
-                self._limits += 1
+                self._rate_limits += 1
             if retry_after is not None:
-                asked = min(retry_after, LONGEST_REQUEST)
-                wait = max(wait, self._rng.uniform(asked, asked * _SPREAD))
+                requested = min(retry_after, MAX_RETRY_AFTER)
+                wait = max(wait, self._rng.uniform(requested, requested * _RETRY_AFTER_SPREAD))
             self._probe = None
-            self._opens_at = self._clock() + wait
-            self._until = self._today() + timedelta(seconds=wait)
+            self._open_until = self._clock() + wait
+            self._until = self._wall_clock() + timedelta(seconds=wait)
 
     def _admit(self) -> object:
-        """Let a request go; return a token when it is the one that decides, and None otherwise."""
+        """Allow a request; return a token if it is the one that tests the limit, and None otherwise."""
         with self._lock:
-            if self._opens_at is None:
+            if self._open_until is None:
                 return None
-            if self._probe is not None or self._left() > 0:
+            if self._probe is not None or self._seconds_left() > 0:
                 raise CircuitOpen
             self._probe = object()
             return self._probe
 
-    def _conclude(self, probe: object, *, answered: bool) -> None:
+    def _finish_probe(self, probe: object, *, answered: bool) -> None:
         with self._lock:
             if self._probe is not probe:
                 return
             self._probe = None
             if answered:
-                self._opens_at = self._until = None
+                self._open_until = self._until = None
                 self._backoff.reset()
 
-    def _left(self) -> float:
-        return 0.0 if self._opens_at is None else max(0.0, self._opens_at - self._clock())
+    def _seconds_left(self) -> float:
+        return 0.0 if self._open_until is None else max(0.0, self._open_until - self._clock())
 
 
 BURST_SECONDS = 10.0
-"""After a pause, what this many seconds allow may go at once."""
+"""After a pause, the requests of this many seconds may be sent at once."""
 
 
 class RateLimiter:
-    """A token bucket on requests.
+    """A token bucket for requests, safe to use from any thread.
 
-    In any ``t`` seconds no more requests begin than the rate allows in ``t + BURST_SECONDS``, and one
-    more. What a request turned out to cost beyond itself (a cookie, a second try) is charged afterwards,
-    and makes later ones wait. Every method may be called from any thread.
+    In any ``t`` seconds no more requests start than the rate allows in ``t + BURST_SECONDS``, and one more.
+    Requests that one request caused (for a cookie, or a second try) are charged afterwards, and make later
+    ones wait.
 
     Args:
-        per_minute: requests; above zero.
+        per_minute: requests a minute; above zero.
         clock: seconds that never go back.
     """
 
@@ -191,8 +192,8 @@ class RateLimiter:
         self._lock = Lock()
         self._bucket = TokenBucket(per_minute / 60.0, BURST_SECONDS)
 
-    def take(self) -> float:
-        """Take room for a request and return the seconds to wait before it begins."""
+    def reserve(self) -> float:
+        """Reserve one request and return the seconds to wait before it starts."""
         with self._lock:
             now = self._clock()
             wait = self._bucket.wait_time(now)
@@ -200,17 +201,17 @@ class RateLimiter:
             return wait
 
     def charge(self, requests: int) -> None:
-        """Count requests that were made already, in consequence of one that was let through."""
+        """Count requests that were sent already, as a consequence of one that was reserved."""
         with self._lock:
             self._bucket.take(requests, at=self._clock())
 
     def wait(self, stop: Event) -> None:
-        """Wait until one more request may begin.
+        """Wait until one more request may start.
 
         Raises:
-            Stopped: ``stop`` was set first.
+            SourceStopped: ``stop`` was set first.
         """
-        if stop.wait(self.take()):
+        if stop.wait(self.reserve()):
             raise SourceStopped
 
 
@@ -218,18 +219,18 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 def parse_retry_after(header: object, now: datetime) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks to wait at ``now``, or None for none.
+    """Return the seconds that a ``Retry-After`` header asks to wait from ``now``, or None.
 
-    It holds a number of seconds or a date of HTTP; a date that is over, and what is neither, is none.
+    It holds a number of seconds or an HTTP date; a date in the past or an invalid value gives None.
     """
     text = header.strip() if isinstance(header, str) else ""
     if _SECONDS.fullmatch(text):
         return float(text) or None
     try:
-        moment = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    left = (moment - now).total_seconds()
-    return left if left > 0 else None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    seconds = (date - now).total_seconds()
+    return seconds if seconds > 0 else None

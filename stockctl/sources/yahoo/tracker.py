@@ -11,92 +11,94 @@ from stockctl.market.plausibility import Action, PlausibilityChecker, QuoteIssue
 from stockctl.market.quote import Quote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.yahoo.errors import SPELLING
-from stockctl.sources.yahoo.parser import ParsedResult, parse_result, rejection_of
+from stockctl.sources.yahoo.parser import MAX_RATIO, ParsedResult, make_rejection, parse_result
 
 _log = logging.getLogger(__name__)
 
 
 class Notice(NamedTuple):
-    """A sentence about symbols (``%s``), the level to say it at, and what to say when it is over, if any."""
+    """A message about symbols (``%s``), its level, and the message when it no longer applies, if any."""
 
     level: int
-    begins: str
+    starts: str
     ends: str | None = None
 
 
 MISSING = Notice(
     logging.WARNING,
-    f"Yahoo has no quote for %s, and is asked for it again ever more rarely, hourly in the end. {SPELLING}",
+    f"Yahoo has no quote for %s. Retrying less and less often, in the end once an hour. {SPELLING}",
     "Yahoo has a quote for %s now.",
 )
 VANISHED = Notice(
     logging.WARNING,
-    "Yahoo has no quote for %s any more, and is asked for it again at every poll.",
+    "Yahoo has no quote for %s any more. Retrying at every poll.",
     "Yahoo has a quote for %s again.",
 )
 TIMELESS = Notice(
     logging.WARNING,
-    "Yahoo does not say since when %s has its price; it may be old, so it is not sent.",
-    "Yahoo says again since when %s has its price.",
+    "Yahoo gives no market time for %s. The price may be old, so it is not sent.",
+    "Yahoo gives a market time for %s again.",
 )
 BACKWARDS = Notice(
     logging.WARNING,
-    "Yahoo goes back in time with %s: the quote is older than the one sent before, so it is not sent.",
+    "Yahoo's quote of %s is older than the one sent before, so it is not sent.",
 )
-ODD_CLOSE = Notice(
+WRONG_CLOSE = Notice(
     logging.WARNING,
-    "Yahoo's previous close of %s is out of all proportion to the price, and left out.",
+    f"Yahoo's previous close of %s is not used: the price is more than {MAX_RATIO} times higher.",
 )
 CLOSED = Notice(
     logging.INFO,
-    "The market of %s is not in its regular session: prices rest until it opens, polling goes on.",
+    "The market of %s is outside its regular session; its price does not change until it opens. "
+    "Polling continues.",
     "The market of %s is open.",
 )
 
 
 class Notices:
-    """Knows which remarks hold of which symbols."""
+    """Knows which notices apply to which symbols, and logs the changes."""
 
     def __init__(self) -> None:
-        self._holding: defaultdict[Notice, set[str]] = defaultdict(set)
+        self._symbols: defaultdict[Notice, set[str]] = defaultdict(set)
 
-    def note(self, remark: Notice, holds_of: Collection[object], among: Collection[str]) -> None:
-        """Take down that, ``among`` these symbols, the remark holds of those, and say what has changed."""
-        before = self._holding[remark]
-        begun = [symbol for symbol in among if symbol in holds_of and symbol not in before]
-        ended = [symbol for symbol in among if symbol in before and symbol not in holds_of]
-        if begun:
-            _log.log(remark.level, remark.begins, join_symbols(begun))
-        if ended and remark.ends is not None:
-            _log.info(remark.ends, join_symbols(ended))
+    def update(self, notice: Notice, affected: Collection[object], among: Collection[str]) -> None:
+        """Set which of the symbols ``among`` are affected by a notice, and log what has changed."""
+        before = self._symbols[notice]
+        started = [symbol for symbol in among if symbol in affected and symbol not in before]
+        ended = [symbol for symbol in among if symbol in before and symbol not in affected]
+        if started:
+            _log.log(notice.level, notice.starts, join_symbols(started))
+        if ended and notice.ends is not None:
+            _log.info(notice.ends, join_symbols(ended))
         before.difference_update(ended)
-        before.update(begun)
+        before.update(started)
 
-    def forget_all_but(self, symbols: Collection[str]) -> None:
-        """Let no remark hold of other symbols any more, without a word."""
-        for holding in self._holding.values():
-            holding.intersection_update(symbols)
+    def retain(self, symbols: Collection[str]) -> None:
+        """Forget all other symbols, without logging it."""
+        for affected in self._symbols.values():
+            affected.intersection_update(symbols)
 
 
-_SHOWN_REJECTIONS = 3
+_MAX_LOGGED_REJECTIONS = 3
 
 
 class PollDelta(NamedTuple):
-    """What a poll brought that none before it did, and why some symbols gave no quote at all."""
+    """What is new in a poll, and why some symbols have no quote."""
 
     quotes: Sequence[Quote]
     rejections: Sequence[Rejection]
-    unread: dict[str, str]
+    unusable: dict[str, str]
+    """The reason for each symbol without a usable quote."""
     missing: Collection[str] = frozenset()
-    """Symbols that were asked for, and of which the answer has no result."""
+    """Symbols that were requested, but have no result in the answer."""
 
 
 class QuoteTracker:
-    """Remembers what was sent, refused and said of each symbol.
+    """Remembers what was sent, rejected and logged for each symbol.
 
     Args:
-        symbols: all that may be asked for, in canonical form.
-        plausibility: judges the quotes that are not known yet.
+        symbols: all symbols that may be requested, in canonical form.
+        plausibility: checks the quotes that are new.
     """
 
     def __init__(self, symbols: Collection[str], plausibility: PlausibilityChecker | None = None) -> None:
@@ -104,53 +106,53 @@ class QuoteTracker:
         self._symbols = frozenset(symbols)
         self._answered: set[str] = set()
         self._sent: dict[str, str] = {}
-        self._refused: set[tuple[object, str]] = set()
-        self._remarks = Notices()
+        self._rejected: set[tuple[object, str]] = set()
+        self._notices = Notices()
         self.backwards = 0
         """How many quotes were older than one of their symbol that was sent before."""
 
-    def change(self, symbols: Collection[str]) -> None:
-        """Let these symbols, and no others, be asked for; the others are forgotten."""
+    def set_symbols(self, symbols: Collection[str]) -> None:
+        """Accept these symbols only, and forget the others."""
         self._symbols = frozenset(symbols)
         self._answered &= self._symbols
-        self._remarks.forget_all_but(self._symbols)
+        self._notices.retain(self._symbols)
         self._sent = {symbol: time for symbol, time in self._sent.items() if symbol in self._symbols}
-        self._refused = {key for key in self._refused if key[0] is None or key[0] in self._symbols}
+        self._rejected = {key for key in self._rejected if key[0] is None or key[0] in self._symbols}
 
-    def take(self, results: Iterable[object], asked: Collection[str], now: datetime) -> PollDelta:
-        """Return the news in ``results``, the answer that came at ``now`` for the symbols ``asked``."""
+    def process(self, results: Iterable[object], requested: Collection[str], now: datetime) -> PollDelta:
+        """Return what is new in ``results``, the answer received at ``now`` for the symbols ``requested``."""
         older: set[str] = set()
-        findings = []
+        parsed_results = []
         for result in results:
-            finding = parse_result(result, now)
-            if self._is_ours(finding):
-                findings.append(self._judged(finding, result, older, now))
+            parsed = parse_result(result, now)
+            if self._is_requested(parsed):
+                parsed_results.append(self._check(parsed, result, older, now))
         self.backwards += len(older)
-        quotes = [finding.quote for finding in findings if finding.quote is not None]
-        missing = set(asked) - {finding.symbol for finding in findings}
-        unread = _unreadable(findings, asked)
-        self._say(findings, older, asked, missing)
-        return PollDelta(self._newer(quotes, older), self._new_rejections(findings), unread, missing)
+        quotes = [parsed.quote for parsed in parsed_results if parsed.quote is not None]
+        missing = set(requested) - {parsed.symbol for parsed in parsed_results}
+        unusable = _unusable(parsed_results, requested)
+        self._log_notices(parsed_results, older, requested, missing)
+        return PollDelta(self._newer(quotes, older), self._new_rejections(parsed_results), unusable, missing)
 
-    def _judged(self, finding: ParsedResult, result: object, older: set[str], now: datetime) -> ParsedResult:
-        """Return a finding without its quote if that cannot be true; note its symbol in ``older`` if late."""
-        quote = finding.quote
+    def _check(self, parsed: ParsedResult, result: object, older: set[str], now: datetime) -> ParsedResult:
+        """Return a result without its quote if that cannot be true; add its symbol to ``older`` if late."""
+        quote = parsed.quote
         if quote is None or quote.timestamp == self._sent.get(quote.symbol):
-            return finding
+            return parsed
         judgement = self.plausibility.judge(quote, now)
         if judgement.issue is QuoteIssue.RESCALED:
             _log.warning("%s: %s.", quote.symbol, judgement.reason)
         if judgement.action is Action.REJECT:
-            rejection = rejection_of(quote.symbol, result, judgement.reason)
-            return finding._replace(quote=None, rejection=rejection)
+            rejection = make_rejection(quote.symbol, result, judgement.reason)
+            return parsed._replace(quote=None, rejection=rejection)
         if judgement.action is Action.DROP:
             older.add(quote.symbol)
-        return finding
+        return parsed
 
-    def _is_ours(self, finding: ParsedResult) -> bool:
-        if finding.symbol is None or finding.symbol in self._symbols:
+    def _is_requested(self, parsed: ParsedResult) -> bool:
+        if parsed.symbol is None or parsed.symbol in self._symbols:
             return True
-        _log.debug("Yahoo answers for %s, which was not asked for.", finding.symbol)
+        _log.debug("Yahoo answers for %s, which was not requested.", parsed.symbol)
         return False
 
     def _newer(self, quotes: Sequence[Quote], older: Collection[str]) -> list[Quote]:
@@ -161,63 +163,67 @@ class QuoteTracker:
                 newer.append(quote)
         return newer
 
-    def _new_rejections(self, findings: Sequence[ParsedResult]) -> list[Rejection]:
-        """Return the rejections, without what the poll before had wrong in the same way.
+    def _new_rejections(self, parsed_results: Sequence[ParsedResult]) -> list[Rejection]:
+        """Return the rejections that were not in the poll before.
 
         Other fields of a result (bid, ask) change all the time, and are no reason to reject it again.
         """
-        refused: dict[tuple[object, str], ParsedResult] = {}
-        for finding in findings:
-            if (rejection := finding.rejection) is not None:
-                what = rejection.data if finding.symbol is None else (finding.time, rejection.reason)
-                refused[(finding.symbol, repr(what))] = finding
-        fresh = [finding for key, finding in refused.items() if key not in self._refused]
-        read = {None, *(finding.symbol for finding in findings)}
-        self._refused = {key for key in self._refused if key[0] not in read} | set(refused)
-        for finding in fresh:
-            if finding.issue is not None:
-                self.plausibility.count(finding.issue)
-        rejections = [finding.rejection for finding in fresh if finding.rejection is not None]
+        rejected: dict[tuple[object, str], ParsedResult] = {}
+        for parsed in parsed_results:
+            if (rejection := parsed.rejection) is not None:
+                content = rejection.data if parsed.symbol is None else (parsed.time, rejection.reason)
+                rejected[(parsed.symbol, repr(content))] = parsed
+        new = [parsed for key, parsed in rejected.items() if key not in self._rejected]
+        seen = {None, *(parsed.symbol for parsed in parsed_results)}
+        self._rejected = {key for key in self._rejected if key[0] not in seen} | set(rejected)
+        for parsed in new:
+            if parsed.issue is not None:
+                self.plausibility.count(parsed.issue)
+        rejections = [parsed.rejection for parsed in new if parsed.rejection is not None]
         _log_rejections(rejections)
         return rejections
 
-    def _say(
+    def _log_notices(
         self,
-        findings: Sequence[ParsedResult],
+        parsed_results: Sequence[ParsedResult],
         older: Collection[str],
-        asked: Collection[str],
+        requested: Collection[str],
         missing: Collection[str],
     ) -> None:
-        answered = [symbol for symbol in asked if symbol not in missing]
+        answered = [symbol for symbol in requested if symbol not in missing]
         vanished = {symbol for symbol in missing if symbol in self._answered}
-        self._remarks.note(MISSING, set(missing) - vanished, asked)
-        self._remarks.note(VANISHED, vanished, asked)
+        self._notices.update(MISSING, set(missing) - vanished, requested)
+        self._notices.update(VANISHED, vanished, requested)
         self._answered.update(answered)
-        holds: dict[Notice, Collection[object]] = {
-            TIMELESS: {finding.symbol for finding in findings if finding.is_timeless},
+        affected: dict[Notice, Collection[object]] = {
+            TIMELESS: {parsed.symbol for parsed in parsed_results if parsed.is_timeless},
             BACKWARDS: older,
-            ODD_CLOSE: {finding.symbol for finding in findings if finding.odd_close},
-            CLOSED: {finding.symbol for finding in findings if finding.closed},
+            WRONG_CLOSE: {parsed.symbol for parsed in parsed_results if parsed.has_wrong_close},
+            CLOSED: {parsed.symbol for parsed in parsed_results if parsed.market_closed},
         }
-        for remark, symbols in holds.items():
-            self._remarks.note(remark, symbols, answered)
+        for notice, symbols in affected.items():
+            self._notices.update(notice, symbols, answered)
 
 
-def _unreadable(findings: Sequence[ParsedResult], asked: Collection[str]) -> dict[str, str]:
-    reasons = dict.fromkeys(asked, "unknown to Yahoo")
-    for finding in findings:
-        if finding.rejection is not None:
-            reasons[finding.symbol or "a nameless result"] = finding.rejection.reason
-        elif finding.is_timeless:
-            reasons[finding.symbol or ""] = "without a market time"
+def _unusable(parsed_results: Sequence[ParsedResult], requested: Collection[str]) -> dict[str, str]:
+    reasons = dict.fromkeys(requested, "unknown to Yahoo")
+    for parsed in parsed_results:
+        if parsed.rejection is not None:
+            reasons[parsed.symbol or "a result without a symbol"] = parsed.rejection.reason
+        elif parsed.is_timeless:
+            reasons[parsed.symbol or ""] = "without a market time"
         else:
-            reasons.pop(finding.symbol or "", None)
+            reasons.pop(parsed.symbol or "", None)
     return reasons
 
 
 def _log_rejections(rejections: Sequence[Rejection]) -> None:
     if not rejections:
         return
-    shown = "; ".join(f"{one.origin}, {one.reason}" for one in rejections[:_SHOWN_REJECTIONS])
-    more = f"; and {len(rejections) - _SHOWN_REJECTIONS} more" if len(rejections) > _SHOWN_REJECTIONS else ""
-    _log.warning("Answers of Yahoo that cannot be used go to quarantine: %s%s.", shown, more)
+    shown = "; ".join(f"{one.origin}, {one.reason}" for one in rejections[:_MAX_LOGGED_REJECTIONS])
+    hidden = len(rejections) - _MAX_LOGGED_REJECTIONS
+    _log.warning(
+        "Invalid results from Yahoo are quarantined: %s%s.",
+        shown,
+        f"; and {hidden} more" if hidden > 0 else "",
+    )

@@ -1,4 +1,4 @@
-"""Make slow calls where they cannot keep a program from ending."""
+"""A thread pool for requests that must not keep the program from exiting."""
 
 import math
 import time
@@ -13,23 +13,23 @@ from stockctl.errors import SourceError
 from stockctl.sources.base import SourceStopped
 from stockctl.sources.yahoo.errors import YahooError
 
-_LOOK = 0.1
+_STOP_CHECK_SECONDS = 0.1
 
 Answer = TypeVar("Answer")
 
 
 class RequestPool(Generic[Answer]):
-    """A few threads for all calls, so that a session keeps its connection from call to call.
+    """A few threads that make all calls, so that a session keeps its connection from call to call.
 
-    A request may take longer than a person who pressed Ctrl-C is willing to wait; the threads are
-    daemons, so an abandoned request ends with the program.
+    A request may take longer than a user who pressed Ctrl-C wants to wait. The threads are daemons, so an
+    abandoned request ends with the program.
 
     Args:
-        threads: how many calls are made at once at most; a thread is begun when it is needed first.
+        threads: how many calls run at once at most; a thread starts when it is first needed.
     """
 
     def __init__(self, threads: int = 1) -> None:
-        self._most = threads
+        self._max_threads = threads
         self._tasks: SimpleQueue[tuple[Callable[[], Answer], Future[Answer]] | None] = SimpleQueue()
         self._threads: list[Thread] = []
 
@@ -37,7 +37,7 @@ class RequestPool(Generic[Answer]):
         """Return what ``function`` returns, or raise what it raises.
 
         Raises:
-            Stopped: ``stop`` was set first.
+            SourceStopped: ``stop`` was set first.
         """
         [answer] = self.call_all([function], stop)
         if isinstance(answer, YahooError):
@@ -45,47 +45,47 @@ class RequestPool(Generic[Answer]):
         return answer
 
     def call_all(self, functions: Sequence[Callable[[], Answer]], stop: Event) -> list[Answer | YahooError]:
-        """Return what each function returns, or the fault of Yahoo's that it raises; in their order.
+        """Return what each function returns, or the ``YahooError`` that it raises; in their order.
 
         Raises:
-            Stopped: ``stop`` was set first.
+            SourceStopped: ``stop`` was set first.
             SourceError: a function raised it.
         """
         answers = {
-            place: answer for group in self.answers(functions, stop) for place, answer in group.items()
+            index: answer for group in self.call_in_groups(functions, stop) for index, answer in group.items()
         }
-        return [answers[place] for place in range(len(functions))]
+        return [answers[index] for index in range(len(functions))]
 
-    def answers(
-        self, functions: Sequence[Callable[[], Answer]], stop: Event, patience: float = math.inf
+    def call_in_groups(
+        self, functions: Sequence[Callable[[], Answer]], stop: Event, max_wait: float = math.inf
     ) -> Iterator[dict[int, Answer | YahooError]]:
-        """Yield what ``call_all`` returns, by place: all at once, or as it comes after ``patience`` seconds.
+        """Yield the results of ``call_all`` by index: all at once, or, after ``max_wait``, as they come.
 
-        So one that hangs does not hold up the others for longer. Raises what ``call_all`` raises.
+        So a request that hangs does not delay the others for longer. Raises what ``call_all`` raises.
         """
-        self._begin(len(functions))
-        places = {Future[Answer](): place for place in range(len(functions))}
-        for future, place in places.items():
-            self._tasks.put((functions[place], future))
-        begun = time.monotonic()
-        while places:
-            done, waiting = wait(places, timeout=_LOOK)
-            if waiting:
+        self._start_threads(len(functions))
+        indexes = {Future[Answer](): index for index in range(len(functions))}
+        for future, index in indexes.items():
+            self._tasks.put((functions[index], future))
+        started = time.monotonic()
+        while indexes:
+            done, pending = wait(indexes, timeout=_STOP_CHECK_SECONDS)
+            if pending:
                 self._check(stop)
-            if done and (not waiting or time.monotonic() - begun >= patience):
-                group = {places.pop(future): self._outcome(future) for future in done}
-                yield {place: group[place] for place in sorted(group)}
+            if done and (not pending or time.monotonic() - started >= max_wait):
+                group = {indexes.pop(future): self._result(future) for future in done}
+                yield {index: group[index] for index in sorted(group)}
 
     def close(self) -> None:
-        """Let the threads end, each after the call it is in; calls not yet begun are not made."""
+        """Let each thread end after its current call; calls that have not started are dropped."""
         with suppress(Empty):
             while True:
                 self._tasks.get_nowait()
         for _ in self._threads:
             self._tasks.put(None)
 
-    def _begin(self, calls: int) -> None:
-        for _ in range(len(self._threads), min(calls, self._most)):
+    def _start_threads(self, calls: int) -> None:
+        for _ in range(len(self._threads), min(calls, self._max_threads)):
             thread = Thread(target=self._work, name="stockctl-yahoo", daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -95,17 +95,17 @@ class RequestPool(Generic[Answer]):
             function, future = task
             try:
                 future.set_result(function())
-            except (YahooError, SourceError, SourceStopped) as fault:
-                future.set_exception(fault)
+            except (YahooError, SourceError, SourceStopped) as error:
+                future.set_exception(error)
 
     def _check(self, stop: Event) -> None:
         if stop.is_set():
             raise SourceStopped
         if not all(thread.is_alive() for thread in self._threads):
-            raise RuntimeError("the thread that asks Yahoo has died")
+            raise RuntimeError("a thread that sends requests to Yahoo has died")
 
-    def _outcome(self, future: Future[Answer]) -> Answer | YahooError:
+    def _result(self, future: Future[Answer]) -> Answer | YahooError:
         try:
             return future.result()
-        except YahooError as fault:
-            return fault
+        except YahooError as error:
+            return error

@@ -1,4 +1,4 @@
-"""What the parts of the streaming source share: clock, counters, status."""
+"""What the parts of the streaming source share: clock, counters, limits."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,58 +11,62 @@ from stockctl.sources.yahoo.throttle import CircuitBreaker, RateLimiter
 
 @dataclass
 class Counters:
-    """Figures since the source was made; each is written by one thread and may be read by any."""
+    """Counters since the source was created; each is written by one thread and read by any."""
 
     connected: bool = False
-    """Whether the live connection is up now."""
+    """Whether the connection is up now."""
     connections: int = 0
-    """How often it came up."""
+    """How often it was opened."""
     failures: int = 0
-    """How often it broke or could not be made."""
+    """How often it broke or could not be opened."""
     fallback_polls: int = 0
-    """Polls that Yahoo answered: while the connection was down, and one each time it came up."""
-    frames: int = 0
-    """Messages that came over the connection, good and bad."""
-    bad_frames: int = 0
-    """Messages that nobody can decode."""
-    refused: int = 0
-    """Messages whose quote breaks the contract: no price, a time in the future."""
-    unasked: int = 0
-    """Messages about symbols that are not, or no longer, asked for."""
+    """Answered polls: those while the connection was down, and one each time it was opened."""
+    messages: int = 0
+    """Messages received, valid or not."""
+    invalid_messages: int = 0
+    """Messages that cannot be decoded."""
+    rejected: int = 0
+    """Messages whose quote is invalid: no price, a time in the future."""
+    unsubscribed: int = 0
+    """Messages about symbols that are not, or no longer, subscribed to."""
     timeless: int = 0
-    """Quotes left out because nobody says since when their price holds."""
+    """Quotes left out because the time of their price is unknown."""
     duplicates: int = 0
-    """Quotes that had been handed on already."""
+    """Quotes that were yielded before."""
     backwards: int = 0
     """Quotes older than the newest one of their symbol."""
-    outside: int = 0
-    """Quotes from before or after the regular session, which are left out."""
+    outside_session: int = 0
+    """Quotes left out because they are from before or after the regular session."""
     wakeups: int = 0
-    """How often the connection's loop went round: once a message and once a heartbeat."""
+    """Iterations of the connection's loop: one a message and one a heartbeat."""
 
     @property
     def left_out(self) -> Mapping[str, int]:
-        """How many quotes were left out though nothing is wrong with their price, by the reason."""
-        return {"backwards": self.backwards, "timeless": self.timeless, "outside_session": self.outside}
+        """How many quotes were left out though their price is valid, by reason."""
+        return {
+            "backwards": self.backwards,
+            "timeless": self.timeless,
+            "outside_session": self.outside_session,
+        }
 
     @property
     def reconnects(self) -> int:
-        """How often the connection came up again."""
+        """How often the connection was opened again."""
         return max(0, self.connections - 1)
 
 
 @dataclass(frozen=True)
 class SharedContext:
-    """Handed to each part when it is made."""
+    """What each part of the source gets when it is created."""
 
     counters: Counters
     breaker: CircuitBreaker
-    """Decides whether Yahoo may be asked."""
+    """Decides whether requests may be sent to Yahoo."""
     limiter: RateLimiter | None
-    """Decides how often; None holds nothing back."""
+    """Limits the rate of requests; None means no limit."""
     hours: MarketHours
-    """When silence is a fault, and which quotes are of a regular session."""
+    """Whether silence is an error, and which quotes are of a regular session."""
     clock: Callable[[], datetime]
-    """The time of day."""
+    """The current time."""
     rng: Random
-    """Where the jitter of waits comes from."""
+    """The source of the jitter in waits."""

@@ -1,4 +1,4 @@
-"""Poll while the live connection is down, and once more when it is up again."""
+"""Polls while the streaming connection is down, and once after it is back."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -15,90 +15,90 @@ from stockctl.sources.yahoo_stream.context import SharedContext
 _log = logging.getLogger(__name__)
 
 
-class _PollOrder(NamedTuple):
-    """What to poll, and what ends it."""
+class _PollJob(NamedTuple):
+    """Symbols to poll, and the event that ends it."""
 
     symbols: Sequence[str]
     once: bool
-    end: Event
+    stop: Event
 
 
 class FallbackPoller:
-    """Runs the polling source in ``work``, which is to run in a thread of its own.
+    """Runs the polling source in ``run``, which needs a thread of its own.
 
-    A new order ends the one before.
+    A new job ends the one before.
 
     Args:
-        deliver: takes what a poll brought.
-        kit: what it shares with the other parts.
+        deliver: takes the ticks.
+        context: what the parts of the source share.
         interval: seconds between polls while the connection is down.
     """
 
-    def __init__(self, deliver: Callable[[Tick], None], kit: SharedContext, interval: float) -> None:
+    def __init__(self, deliver: Callable[[Tick], None], context: SharedContext, interval: float) -> None:
         self._deliver = deliver
-        self._kit = kit
+        self._context = context
         self._interval = interval
-        self._orders: SimpleQueue[_PollOrder | None] = SimpleQueue()
-        self._current: _PollOrder | None = None
-        self._steady: tuple[Sequence[str], YahooSource] | None = None
+        self._jobs: SimpleQueue[_PollJob | None] = SimpleQueue()
+        self._current: _PollJob | None = None
+        self._outage_source: tuple[Sequence[str], YahooSource] | None = None
 
-    def begin(self, symbols: Sequence[str]) -> None:
-        """Poll from now on, for the connection is down; does nothing when that is done already."""
+    def start(self, symbols: Sequence[str]) -> None:
+        """Poll from now on, because the connection is down; does nothing if it polls them already."""
         current = self._current
         if current is None or current.once or current.symbols != symbols:
-            self._order(symbols, once=False)
+            self._submit(symbols, once=False)
 
-    def catch_up(self, symbols: Sequence[str]) -> None:
-        """Poll once more, for what happened while there was no connection."""
-        self._order(symbols, once=True)
+    def poll_once(self, symbols: Sequence[str]) -> None:
+        """Poll once, for what was missed while there was no connection."""
+        self._submit(symbols, once=True)
 
     def close(self) -> None:
-        """Let ``work`` end."""
+        """Make ``run`` return."""
         if self._current is not None:
-            self._current.end.set()
-        self._orders.put(None)
+            self._current.stop.set()
+        self._jobs.put(None)
 
-    def work(self) -> None:
-        """Carry orders out until closed.
+    def run(self) -> None:
+        """Run jobs until closed.
 
         Raises:
-            SourceError: yfinance is unfit.
+            SourceError: yfinance cannot be used.
         """
-        while (order := self._orders.get()) is not None:
+        while (job := self._jobs.get()) is not None:
             try:
-                for tick in self._source(order).ticks(order.end):
+                for tick in self._source(job).ticks(job.stop):
                     self._deliver(tick)
             except SourceError as error:
-                if not order.once:
+                if not job.once:
                     raise
-                _log.warning("%s The live connection goes on.", error.message)
+                _log.warning("%s The live connection continues.", error.message)
 
-    def _order(self, symbols: Sequence[str], *, once: bool) -> None:
+    def _submit(self, symbols: Sequence[str], *, once: bool) -> None:
         if self._current is not None:
-            self._current.end.set()
-        self._current = _PollOrder(symbols, once, Event())
-        self._orders.put(self._current)
+            self._current.stop.set()
+        self._current = _PollJob(symbols, once, Event())
+        self._jobs.put(self._current)
 
-    def _source(self, order: _PollOrder) -> YahooSource:
-        """Return a source; the one for an outage is kept, so that it does not say the same every time."""
-        if order.once:
-            return self._make(order)
-        if self._steady is None or self._steady[0] != order.symbols:
-            self._steady = order.symbols, self._make(order)
-        return self._steady[1]
+    def _source(self, job: _PollJob) -> YahooSource:
+        """Return a source; the one for outages is kept, so that it does not log the same each time."""
+        if job.once:
+            return self._new_source(job)
+        if self._outage_source is None or self._outage_source[0] != job.symbols:
+            self._outage_source = job.symbols, self._new_source(job)
+        return self._outage_source[1]
 
-    def _make(self, order: _PollOrder) -> YahooSource:
+    def _new_source(self, job: _PollJob) -> YahooSource:
         return YahooSource(
-            order.symbols,
+            job.symbols,
             interval=self._interval,
-            once=order.once,
-            breaker=self._kit.breaker,
-            limiter=self._kit.limiter,
-            clock=self._look,
-            rng=self._kit.rng,
+            once=job.once,
+            breaker=self._context.breaker,
+            limiter=self._context.limiter,
+            clock=self._count_poll,
+            rng=self._context.rng,
         )
 
-    def _look(self) -> datetime:
-        """Return the time; the polling source asks for it at each answer."""
-        self._kit.counters.fallback_polls += 1
-        return self._kit.clock()
+    def _count_poll(self) -> datetime:
+        """Return the current time; the polling source asks for it at each answer."""
+        self._context.counters.fallback_polls += 1
+        return self._context.clock()

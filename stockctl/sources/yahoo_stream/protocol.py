@@ -15,17 +15,24 @@ from stockctl.market.quote import Quote, make_quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import format_timestamp
 from stockctl.market.validation import InvalidQuote, truncate
-from stockctl.sources.yahoo.parser import MAX_FUTURE, MAX_RATIO, SOURCE, known_price, price_of, volume_of
+from stockctl.sources.yahoo.parser import (
+    MAX_FUTURE,
+    MAX_RATIO,
+    SOURCE,
+    parse_optional_price,
+    parse_price,
+    parse_volume,
+)
 
 _REGULAR_SESSION = 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CALENDAR_END = 253_402_300_800_000  # year 10000, in milliseconds since 1970
-_MOST_DIGITS = 9
-_SINGLE_BITS = 24
+_MAX_DIGITS = 9
+_FLOAT32_BITS = 24
 
 
 class Pricing(Protocol):
-    """The fields of Yahoo's ``PricingData`` that matter; what was not sent is zero or empty."""
+    """The fields of Yahoo's ``PricingData`` that are used; a field that was not sent is zero or empty."""
 
     id: str
     price: float
@@ -42,26 +49,26 @@ class Pricing(Protocol):
 
 
 class ParsedMessage(NamedTuple):
-    """What a message comes to; there is no quote when nobody says since when the price holds."""
+    """A parsed message; without a quote if the time of its price is unknown."""
 
     symbol: str
     quote: Quote | None
-    regular: bool
-    """Whether Yahoo says that the price is of the regular session."""
+    is_regular: bool
+    """Whether Yahoo marks the price as of the regular session."""
 
 
 def parse_pricing(pricing: Pricing, now: datetime) -> ParsedMessage:
-    """Return what a message that came at ``now`` says.
+    """Parse a message that was received at ``now``.
 
     Raises:
-        InvalidQuote: its symbol, its time or its price is none.
+        InvalidQuote: its symbol, time or price is invalid.
     """
     symbol = parse_symbol(pricing.id)
     timestamp = _timestamp(pricing.time, now)
-    regular = pricing.market_hours == _REGULAR_SESSION
-    price = price_of(pricing.price)
+    is_regular = pricing.market_hours == _REGULAR_SESSION
+    price = parse_price(pricing.price)
     if timestamp is None:
-        return ParsedMessage(symbol, None, regular)
+        return ParsedMessage(symbol, None, is_regular)
     close = _previous_close(pricing)
     quote = make_quote(
         {
@@ -69,21 +76,21 @@ def parse_pricing(pricing: Pricing, now: datetime) -> ParsedMessage:
             "timestamp": timestamp,
             "price": price,
             "previous_close": None if close is None or price >= close * MAX_RATIO else close,
-            "open": _figure(pricing.open_price),
-            "high": _figure(pricing.day_high),
-            "low": _figure(pricing.day_low),
-            "volume": volume_of(pricing.day_volume),
+            "open": _optional_price(pricing.open_price),
+            "high": _optional_price(pricing.day_high),
+            "low": _optional_price(pricing.day_low),
+            "volume": parse_volume(pricing.day_volume),
             "source": SOURCE,
             "observed_at": format_timestamp(now),
         }
     )
-    return ParsedMessage(symbol, quote, regular)
+    return ParsedMessage(symbol, quote, is_regular)
 
 
 @lru_cache(maxsize=1 << 16)
-def _figure(value: float) -> Decimal | None:
-    """Return a figure of the session, which most messages of a symbol repeat."""
-    return known_price(value) if value else None
+def _optional_price(value: float) -> Decimal | None:
+    """Return a price of the session; it is cached, because most messages of a symbol repeat it."""
+    return parse_optional_price(value) if value else None
 
 
 def _timestamp(value: int, now: datetime) -> str | None:
@@ -98,36 +105,36 @@ def _timestamp(value: int, now: datetime) -> str | None:
 
 
 def _previous_close(pricing: Pricing) -> Decimal | None:
-    """Return the previous close, which Yahoo often leaves out for the change since then.
+    """Return the previous close; Yahoo often sends the change since then instead.
 
-    Without either there is none: a change of zero and one that was not sent look alike.
+    Without both it is unknown: a change of zero looks like one that was not sent.
     """
     if pricing.previous_close:
-        return _figure(pricing.previous_close)
+        return _optional_price(pricing.previous_close)
     if pricing.change and math.isfinite(pricing.change) and math.isfinite(pricing.price):
-        return known_price(close_before(pricing.price, pricing.change))
+        return parse_optional_price(close_before(pricing.price, pricing.change))
     return None
 
 
 def close_before(price: float, change: float) -> Decimal:
-    """Return the close of which ``price`` is ``change`` away; both are 32-bit floats.
+    """Return the close before a ``change`` to ``price``; both are 32-bit floats.
 
-    All three are as uncertain as the last bit of the largest. The close is the shortest decimal within
-    that: 187.44000244140625 less 2.4400000572 is 185.
+    All three are exact to the last bit of the largest. The result is the shortest decimal number within
+    that range: 187.44000244140625 less 2.4400000572 is 185.
     """
     difference = price - change
-    bit = math.ldexp(1.0, max(math.frexp(value)[1] for value in (price, change, difference)) - _SINGLE_BITS)
-    shown = (f"{difference:.{digits}g}" for digits in range(1, _MOST_DIGITS + 1))
+    bit = math.ldexp(1.0, max(math.frexp(value)[1] for value in (price, change, difference)) - _FLOAT32_BITS)
+    shown = (f"{difference:.{digits}g}" for digits in range(1, _MAX_DIGITS + 1))
     return Decimal(next((text for text in shown if abs(float(text) - difference) <= bit), repr(difference)))
 
 
-_SYMBOLS_A_MESSAGE = 1000
-"""At most; yfinance sends all in one message, which servers refuse beyond 64 KiB."""
-_UNSUITABLE_VERSION = "Install a release that stockctl was made for: pip install 'yfinance>=1.0,<2'."
+_SYMBOLS_PER_MESSAGE = 1000
+"""At most; yfinance sends all in one message, which servers refuse above 64 KiB."""
+_VERSION_HINT = "Install a release that stockctl was made for: pip install 'yfinance>=1.0,<2'."
 
 
 class StreamProtocol(NamedTuple):
-    """What yfinance knows of Yahoo's streaming server."""
+    """What yfinance knows about Yahoo's streaming server."""
 
     url: str
     decode: Callable[[bytes], Pricing]
@@ -135,7 +142,7 @@ class StreamProtocol(NamedTuple):
 
 @cache
 def load() -> StreamProtocol:
-    """Return what yfinance knows; the first call imports it, which takes a second.
+    """Import yfinance at the first call, which takes a second, and return what it knows.
 
     Raises:
         SourceError: yfinance is absent, broken, or too new.
@@ -146,12 +153,12 @@ def load() -> StreamProtocol:
         from yfinance.pricing_pb2 import PricingData
     except ImportError as error:
         raise SourceError(
-            f"yfinance cannot be loaded, or does not stream: {error}.", _UNSUITABLE_VERSION
+            f"yfinance cannot be loaded, or does not stream: {error}.", _VERSION_HINT
         ) from error
     url = getattr(AsyncWebSocket(verbose=False), "url", None)
     missing = Pricing.__annotations__.keys() - PricingData.DESCRIPTOR.fields_by_name.keys()
     if not isinstance(url, str) or missing:
-        raise SourceError("This release of yfinance streams in another way.", _UNSUITABLE_VERSION)
+        raise SourceError("This release of yfinance uses another streaming protocol.", _VERSION_HINT)
 
     def decode(data: bytes) -> Pricing:
         try:
@@ -167,7 +174,7 @@ def parse_message(message: str | bytes, decode: Callable[[bytes], Pricing]) -> P
     """Return the pricing data in a message: base64 of a protobuf, in a JSON object.
 
     Raises:
-        InvalidQuote: it is none.
+        InvalidQuote: it is not such a message.
     """
     try:
         value = json.loads(message)
@@ -177,7 +184,7 @@ def parse_message(message: str | bytes, decode: Callable[[bytes], Pricing]) -> P
         raise InvalidQuote("not a message: nested too deeply") from None
     packed = value.get("message") if isinstance(value, dict) else None
     if not isinstance(packed, str) or not packed:
-        raise InvalidQuote(f"a message is an object with a text in it, not {truncate(value)}")
+        raise InvalidQuote(f"a message must be an object that contains a text, not {truncate(value)}")
     try:
         return decode(base64.b64decode(packed, validate=True))
     except (binascii.Error, ValueError) as error:
@@ -189,5 +196,5 @@ def parse_message(message: str | bytes, decode: Callable[[bytes], Pricing]) -> P
 def subscribe_messages(verb: str, symbols: Collection[str]) -> Iterator[str]:
     """Yield the messages that ``subscribe`` or ``unsubscribe`` symbols."""
     listed = list(symbols)
-    for start in range(0, len(listed), _SYMBOLS_A_MESSAGE):
-        yield json.dumps({verb: listed[start : start + _SYMBOLS_A_MESSAGE]})
+    for start in range(0, len(listed), _SYMBOLS_PER_MESSAGE):
+        yield json.dumps({verb: listed[start : start + _SYMBOLS_PER_MESSAGE]})

@@ -14,29 +14,31 @@ from stockctl.sources.yahoo_stream.context import Counters, SharedContext
 from stockctl.sources.yahoo_stream.protocol import Pricing, parse_message, parse_pricing
 
 ORIGIN = "yahoo-live"
-"""Where rejections of the live source come from."""
+"""The origin of rejections from this source."""
 
-_SECOND = len("2008-10-06T20:00:00")
+_LENGTH_TO_SECONDS = len("2008-10-06T20:00:00")
 
 _log = logging.getLogger(__name__)
 
 
-class Arrival(NamedTuple):
-    """A quote, and whether it was polled."""
+class ReceivedQuote(NamedTuple):
+    """A quote, and whether it was polled or streamed."""
 
     quote: Quote
     polled: bool
 
 
 class QuoteMerger:
-    """Remembers the newest quote of each symbol that was handed on, and judges what is new.
+    """Merges streamed and polled quotes: remembers the newest one of each symbol, and checks new ones.
 
-    Polled times are cut to the second. So a quote of the connection with the price and the second of one
-    polled before is the same trade, told with more digits; and a polled one is older than any of the
-    connection in its second.
+    The times of polled quotes are truncated to seconds. So a streamed quote with the price and the second
+    of an earlier polled one is the same trade with a more exact time, and a polled quote is older than any
+    streamed one within its second.
 
     Args:
-        plausibility: judges the quotes of both sides together.
+        counters: updated for each quote that is left out.
+        plausibility: checks the quotes of both kinds together.
+        clock: the current time.
     """
 
     def __init__(
@@ -45,149 +47,156 @@ class QuoteMerger:
         self._counters = counters
         self._plausibility = plausibility
         self._clock = clock
-        self._newest: dict[str, Arrival] = {}
-        self._refusals: dict[str, str] = {}
+        self._newest: dict[str, ReceivedQuote] = {}
+        self._last_rejections: dict[str, str] = {}
 
-    def take(self, arrival: Arrival) -> Quote | Rejection | None:
-        """Return what to hand on: the quote, a rejection of it, or nothing."""
-        before = self._newest.get(arrival.quote.symbol)
-        if before is not None and not self._is_new(before, arrival):
+    def merge(self, received: ReceivedQuote) -> Quote | Rejection | None:
+        """Return what to yield: the quote, a rejection of it, or nothing."""
+        before = self._newest.get(received.quote.symbol)
+        if before is not None and not self._is_new(before, received):
             return None
-        judgement = self._plausibility.judge(arrival.quote, self._clock())
+        judgement = self._plausibility.judge(received.quote, self._clock())
         if judgement.action is Action.REJECT:
-            return self._refuse(arrival.quote, judgement.reason)
+            return self._reject(received.quote, judgement.reason)
         if judgement.action is Action.DROP:
-            self._leave_out(arrival.quote)
+            self._drop_older(received.quote)
             return None
         if judgement.issue is QuoteIssue.RESCALED:
-            _log.warning("%s: %s.", arrival.quote.symbol, judgement.reason)
-        self._refusals.pop(arrival.quote.symbol, None)
-        self._newest[arrival.quote.symbol] = arrival
-        return arrival.quote
+            _log.warning("%s: %s.", received.quote.symbol, judgement.reason)
+        self._last_rejections.pop(received.quote.symbol, None)
+        self._newest[received.quote.symbol] = received
+        return received.quote
 
-    def _is_new(self, before: Arrival, arrival: Arrival) -> bool:
-        earlier, later = before.quote.timestamp, arrival.quote.timestamp
-        if earlier == later or _same_trade(before, arrival):
+    def _is_new(self, before: ReceivedQuote, received: ReceivedQuote) -> bool:
+        earlier, later = before.quote.timestamp, received.quote.timestamp
+        if earlier == later or _same_trade(before, received):
             self._counters.duplicates += 1
             if later > earlier:
-                self._newest[arrival.quote.symbol] = arrival
+                self._newest[received.quote.symbol] = received
             return False
         if later < earlier:
-            self._leave_out(arrival.quote)
+            self._drop_older(received.quote)
             return False
         return True
 
-    def _leave_out(self, quote: Quote) -> None:
+    def _drop_older(self, quote: Quote) -> None:
         self._counters.backwards += 1
         if self._counters.backwards == 1:
             _log.info(
-                "Quotes older than the last of their symbol are left out and counted; %s has one.",
+                "Quotes older than the last of their symbol are left out and counted; the first is of %s.",
                 quote.symbol,
             )
 
-    def _refuse(self, quote: Quote, reason: str) -> Rejection | None:
+    def _reject(self, quote: Quote, reason: str) -> Rejection | None:
         """Return a rejection, unless the quote of the symbol before was rejected for the same reason."""
-        self._counters.refused += 1
-        if self._refusals.get(quote.symbol) == reason:
+        self._counters.rejected += 1
+        if self._last_rejections.get(quote.symbol) == reason:
             return None
-        self._refusals[quote.symbol] = reason
-        _log.warning("A quote of %s goes to quarantine: %s.", quote.symbol, reason)
+        self._last_rejections[quote.symbol] = reason
+        _log.warning("A quote of %s is quarantined: %s.", quote.symbol, reason)
         return Rejection(encode_quote(quote), ORIGIN, reason)
 
 
-def _same_trade(before: Arrival, arrival: Arrival) -> bool:
+def _same_trade(before: ReceivedQuote, received: ReceivedQuote) -> bool:
     return (
-        before.polled != arrival.polled
-        and before.quote.price == arrival.quote.price
-        and before.quote.timestamp[:_SECOND] == arrival.quote.timestamp[:_SECOND]
+        before.polled != received.polled
+        and before.quote.price == received.quote.price
+        and before.quote.timestamp[:_LENGTH_TO_SECONDS] == received.quote.timestamp[:_LENGTH_TO_SECONDS]
     )
 
 
-MAX_BAD_FRAMES = 100
-"""Bad messages in a row after which the connection is given up: polling may fare better."""
+MAX_INVALID_MESSAGES = 100
+"""Invalid messages in a row after which the connection is closed: polling may still work."""
 
 
 class ProtocolError(Exception):
-    """The connection stands, and is of no use; the text is why."""
+    """The connection is up but useless; the text is the reason."""
 
 
 class MessageReader:
-    """Understands message by message.
+    """Turns messages into quotes and rejections.
 
     Args:
-        deliver: takes quotes and rejections; it may wait.
-        kit: what it shares with the other parts; its hours tell whether a quote that Yahoo does not call a
-            regular one is one all the same.
+        deliver: takes quotes and rejections; it may block.
+        context: what the parts of the source share; its hours decide on quotes that Yahoo does not mark as
+            of the regular session.
     """
 
-    def __init__(self, deliver: Callable[[Sequence[Quote | Rejection]], None], kit: SharedContext) -> None:
+    def __init__(
+        self, deliver: Callable[[Sequence[Quote | Rejection]], None], context: SharedContext
+    ) -> None:
         self._deliver = deliver
-        self._kit = kit
-        self._counters = kit.counters
-        self._bad_in_a_row = 0
-        self._refusals: dict[str, str] = {}
-        self._told_outside = False
+        self._context = context
+        self._counters = context.counters
+        self._invalid_in_a_row = 0
+        self._last_rejections: dict[str, str] = {}
+        self._logged_outside_session = False
 
-    def read(self, message: str | bytes, decode: Callable[[bytes], Pricing], wanted: Collection[str]) -> bool:
-        """Take one message, of whatever content; return whether it could be decoded.
+    def read(
+        self, message: str | bytes, decode: Callable[[bytes], Pricing], subscribed: Collection[str]
+    ) -> bool:
+        """Process one message, and return whether it could be decoded.
 
         Raises:
-            ProtocolError: there were so many bad messages in a row that no good one is likely to come.
+            ProtocolError: there were too many invalid messages in a row.
         """
-        self._counters.frames += 1
+        self._counters.messages += 1
         try:
             pricing = parse_message(message, decode)
         except InvalidQuote as reason:
-            self._reject_frame(message, str(reason))
+            self._reject_message(message, str(reason))
             return False
-        self._bad_in_a_row = 0
-        if pricing.id and pricing.id.upper() not in wanted:
-            self._counters.unasked += 1
+        self._invalid_in_a_row = 0
+        if pricing.id and pricing.id.upper() not in subscribed:
+            self._counters.unsubscribed += 1
             return True
         try:
-            self._take(pricing)
+            self._process(pricing)
         except InvalidQuote as reason:
             self._reject_quote(pricing.id, message, str(reason))
         return True
 
-    def _take(self, pricing: Pricing) -> None:
-        heard = parse_pricing(pricing, self._kit.clock())
-        self._refusals.pop(pricing.id, None)
-        if heard.quote is None:
+    def _process(self, pricing: Pricing) -> None:
+        parsed = parse_pricing(pricing, self._context.clock())
+        self._last_rejections.pop(pricing.id, None)
+        if parsed.quote is None:
             self._counters.timeless += 1
             if self._counters.timeless == 1:
-                _log.info("Live quotes without a time are left out and counted; %s has some.", heard.symbol)
-        elif heard.regular or self._in_session(heard.quote):
-            self._deliver([heard.quote])
+                _log.info(
+                    "Live quotes without a time are left out and counted; the first is of %s.", parsed.symbol
+                )
+        elif parsed.is_regular or self._in_session(parsed.quote):
+            self._deliver([parsed.quote])
 
     def _in_session(self, quote: Quote) -> bool:
-        if self._kit.hours.is_open(quote.symbol, to_datetime(quote.timestamp)):
+        if self._context.hours.is_open(quote.symbol, to_datetime(quote.timestamp)):
             return True
-        self._counters.outside += 1
-        if not self._told_outside:
-            self._told_outside = True
+        self._counters.outside_session += 1
+        if not self._logged_outside_session:
+            self._logged_outside_session = True
             _log.info(
-                "Quotes from outside the regular session are left out and counted; %s has some.", quote.symbol
+                "Quotes outside the regular session are left out and counted; the first is of %s.",
+                quote.symbol,
             )
         return False
 
-    def _reject_frame(self, message: str | bytes, reason: str) -> None:
-        self._counters.bad_frames += 1
-        self._bad_in_a_row += 1
-        if self._bad_in_a_row == 1:
-            _log.warning("A live message of Yahoo goes to quarantine: %s.", reason)
+    def _reject_message(self, message: str | bytes, reason: str) -> None:
+        self._counters.invalid_messages += 1
+        self._invalid_in_a_row += 1
+        if self._invalid_in_a_row == 1:
+            _log.warning("An invalid live message from Yahoo is quarantined: %s.", reason)
         self._deliver([_rejection(message, reason)])
-        if self._bad_in_a_row >= MAX_BAD_FRAMES:
-            self._bad_in_a_row = 0
+        if self._invalid_in_a_row >= MAX_INVALID_MESSAGES:
+            self._invalid_in_a_row = 0
             raise ProtocolError(f"Yahoo's live messages cannot be understood: {reason}")
 
     def _reject_quote(self, symbol: str, message: str | bytes, reason: str) -> None:
         """Reject a quote, unless the one of its symbol before was rejected for the same reason."""
-        self._counters.refused += 1
-        if self._refusals.get(symbol) == reason:
+        self._counters.rejected += 1
+        if self._last_rejections.get(symbol) == reason:
             return
-        self._refusals[symbol] = reason
-        _log.warning("A live quote of Yahoo goes to quarantine: %s, %s.", truncate(symbol), reason)
+        self._last_rejections[symbol] = reason
+        _log.warning("An invalid live quote from Yahoo is quarantined: %s, %s.", truncate(symbol), reason)
         self._deliver([_rejection(message, reason)])
 
 

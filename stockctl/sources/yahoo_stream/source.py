@@ -1,4 +1,4 @@
-"""Yahoo's stream as a source, with the bounded queue between its threads."""
+"""The source ``yahoo-live``: quotes from Yahoo's stream as they happen."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -17,19 +17,19 @@ from stockctl.sources.yahoo.throttle import CircuitBreaker, RateLimiter
 from stockctl.sources.yahoo_stream.connection import ConnectionManager, ConnectionTimeouts
 from stockctl.sources.yahoo_stream.context import Counters, SharedContext
 from stockctl.sources.yahoo_stream.fallback import FallbackPoller
-from stockctl.sources.yahoo_stream.reader import Arrival, MessageReader, QuoteMerger
+from stockctl.sources.yahoo_stream.reader import MessageReader, QuoteMerger, ReceivedQuote
 
 ItemT = TypeVar("ItemT")
 
 
 class QueueClosed(Exception):
-    """Nobody reads any more."""
+    """The other side of the queue has closed it."""
 
 
 class BoundedQueue(Generic[ItemT]):
-    """A bounded queue that is emptied at one go.
+    """A bounded queue from which all items are taken at once.
 
-    A writer waits while ``limit`` items or more are there, which slows the connection down in turn.
+    A writer waits while ``limit`` items or more are in the queue, which slows the connection down in turn.
     """
 
     def __init__(self, limit: int) -> None:
@@ -40,10 +40,10 @@ class BoundedQueue(Generic[ItemT]):
         self._error: StockctlError | None = None
 
     def put(self, items: Sequence[ItemT]) -> None:
-        """Add the items, as soon as there is room.
+        """Add the items as soon as there is room.
 
         Raises:
-            QueueClosed: the inbox was closed before.
+            QueueClosed: the queue is closed.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._items) < self._limit)
@@ -52,12 +52,12 @@ class BoundedQueue(Generic[ItemT]):
             self._items.extend(items)
             self._changed.notify_all()
 
-    def take(self, timeout: float) -> list[ItemT]:
-        """Return all items, waiting at most ``timeout`` seconds for the first one.
+    def get_all(self, timeout: float) -> list[ItemT]:
+        """Return all items; wait at most ``timeout`` seconds for the first one.
 
         Raises:
-            StockctlError: what a writer gave to ``close``, once the items before it were taken.
-            QueueClosed: a writer closed the inbox without a reason.
+            StockctlError: the error that was passed to ``close``, once all items were taken.
+            QueueClosed: a writer closed the queue without an error.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or bool(self._items), timeout)
@@ -67,15 +67,15 @@ class BoundedQueue(Generic[ItemT]):
                 return items
             raise self._error or QueueClosed
 
-    def rest(self) -> list[ItemT]:
-        """Close it, and return what is left."""
+    def close_and_get_all(self) -> list[ItemT]:
+        """Close the queue, and return the remaining items."""
         with self._changed:
             self.close()
             items, self._items = self._items, []
             return items
 
     def close(self, error: StockctlError | None = None) -> None:
-        """Let nobody wait any more, for the reason ``error``; the first one counts."""
+        """Wake up everyone who waits, with ``error`` as the reason; only the first call counts."""
         with self._changed:
             if not self._closed:
                 self._closed, self._error = True, error
@@ -85,32 +85,32 @@ class BoundedQueue(Generic[ItemT]):
 QUEUE_LIMIT = 50_000
 """Quotes that may wait for the reader before the connection is slowed down."""
 POLL_SECONDS = 0.5
-"""Seconds between two looks at ``stop`` while nothing arrives."""
-_CLOSE_SECONDS = 0.5
-"""Seconds to wait for a thread that is to end; one that is held up by the network is left alone."""
+"""Seconds between two checks of ``stop`` while nothing arrives."""
+_JOIN_SECONDS = 0.5
+"""Seconds to wait for a thread to end; one that hangs on the network is abandoned."""
 
-Item = Arrival | Rejection
+Item = ReceivedQuote | Rejection
 
 
 class YahooStreamSource:
-    """Quotes of Yahoo's live connection, and of polls as long as it is down.
+    """Quotes from Yahoo's stream, and from polls while its connection is down.
 
-    ``ticks`` may run again after it ended, and goes on where it left off.
+    ``ticks`` may run again after it has ended, and continues where it stopped.
 
     Args:
         symbols: what to subscribe to.
         interval: seconds between polls while the connection is down.
-        hours: when silence is a fault, and which quotes are of a regular session.
-        breaker: decides whether Yahoo may be asked; to be shared with all else that asks it.
-        limiter: decides how often it is polled; to be shared as well. Without it nothing is held back.
-        plausibility: judges the quotes.
-        pace: times of the connection.
-        clock: the time of day.
-        rng: where the jitter of waits comes from.
+        hours: whether silence is an error, and which quotes are of a regular session.
+        breaker: decides whether requests may be sent; share it with all other clients of Yahoo.
+        limiter: limits the rate of polls; share it, too. None means no limit.
+        plausibility: checks the quotes.
+        timeouts: times of the connection.
+        clock: the current time.
+        rng: the source of the jitter in waits.
 
     Raises:
         UsageError: there is no symbol, or the interval is not above zero.
-        InvalidQuote: a symbol has characters that no symbol has.
+        InvalidQuote: a symbol has invalid characters.
     """
 
     name = SOURCE
@@ -127,7 +127,7 @@ class YahooStreamSource:
         breaker: CircuitBreaker | None = None,
         limiter: RateLimiter | None = None,
         plausibility: PlausibilityChecker | None = None,
-        pace: ConnectionTimeouts | None = None,
+        timeouts: ConnectionTimeouts | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: Random | None = None,
     ) -> None:
@@ -135,17 +135,17 @@ class YahooStreamSource:
         rng = Random() if rng is None else rng  # noqa: S311 - jitter is no secret
         self._symbols = tuple(canonical_symbols(symbols))
         self._interval = interval
-        self._pace = ConnectionTimeouts() if pace is None else pace
+        self._timeouts = ConnectionTimeouts() if timeouts is None else timeouts
         self.counters = Counters()
         self.breaker = CircuitBreaker(interval, rng=rng) if breaker is None else breaker
         hours = MarketHours() if hours is None else hours
-        self._kit = SharedContext(self.counters, self.breaker, limiter, hours, clock, rng)
+        self._context = SharedContext(self.counters, self.breaker, limiter, hours, clock, rng)
         self._plausibility = PlausibilityChecker() if plausibility is None else plausibility
-        self._newest = QuoteMerger(self.counters, self._plausibility, clock)
+        self._merger = QuoteMerger(self.counters, self._plausibility, clock)
 
     def status(self) -> SourceStatus:
-        """Return how it stands with breaker and connection, and the doubts; any thread may ask."""
-        state, until, _ = self.breaker.view()
+        """Return the state of breaker and connection, and the issues of quotes; call it from any thread."""
+        state, until, _ = self.breaker.snapshot()
         return SourceStatus(
             breaker=state,
             breaker_until=until,
@@ -155,77 +155,77 @@ class YahooStreamSource:
         )
 
     def change_symbols(self, symbols: Sequence[str]) -> None:
-        """Take these symbols from now on, and no others; from any thread, or a signal's handler.
+        """Subscribe to these symbols only; call it from any thread or a signal handler.
 
-        The connection learns of it at its next message, a heartbeat later at most.
+        The connection notices it at its next message, or at the next heartbeat.
 
         Raises:
             UsageError: there is no symbol.
-            InvalidQuote: one has characters that no symbol has; nothing is changed.
+            InvalidQuote: a symbol has invalid characters; nothing is changed.
         """
         self._symbols = tuple(canonical_symbols(symbols))
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield what is new, as it comes; after ``stop`` what has come already, once.
+        """Yield new quotes as they arrive; after ``stop``, once more what was already received.
 
         Raises:
-            SourceError: yfinance is unfit, or market hours cannot be read.
+            SourceError: yfinance cannot be used, or market hours cannot be read.
         """
         if stop.is_set():
             return
-        inbox: BoundedQueue[Item] = BoundedQueue(QUEUE_LIMIT)
+        queue: BoundedQueue[Item] = BoundedQueue(QUEUE_LIMIT)
         fallback = FallbackPoller(
-            lambda tick: inbox.put(_arrivals(tick, polled=True)), self._kit, self._interval
+            lambda tick: queue.put(_received(tick, polled=True)), self._context, self._interval
         )
-        reader = MessageReader(lambda tick: inbox.put(_arrivals(tick, polled=False)), self._kit)
-        supervisor = ConnectionManager(lambda: self._symbols, reader, fallback, self._kit, self._pace)
+        reader = MessageReader(lambda tick: queue.put(_received(tick, polled=False)), self._context)
+        manager = ConnectionManager(lambda: self._symbols, reader, fallback, self._context, self._timeouts)
         threads = [
-            Thread(target=_run, args=(work, inbox), name=f"stockctl-yahoo-{name}", daemon=True)
-            for name, work in (("polls", fallback.work), ("live", supervisor.work))
+            Thread(target=_run, args=(run, queue), name=f"stockctl-yahoo-{name}", daemon=True)
+            for name, run in (("polls", fallback.run), ("live", manager.run))
         ]
         for thread in threads:
             thread.start()
         try:
-            yield from self._read(inbox, stop)
+            yield from self._read(queue, stop)
         finally:
-            inbox.close()
+            queue.close()
             fallback.close()
-            supervisor.close()
+            manager.close()
             for thread in threads:
-                thread.join(_CLOSE_SECONDS)
+                thread.join(_JOIN_SECONDS)
 
-    def _read(self, inbox: BoundedQueue[Item], stop: Event) -> Iterator[Tick]:
+    def _read(self, queue: BoundedQueue[Item], stop: Event) -> Iterator[Tick]:
         while not stop.is_set():
             try:
-                items = inbox.take(POLL_SECONDS)
+                items = queue.get_all(POLL_SECONDS)
             except QueueClosed:
                 raise RuntimeError("a thread of the live source has died") from None
             yield from self._tick(items)
-        # What has been received is not there to be asked for again.
-        yield from self._tick(inbox.rest())
+        # What was received cannot be requested again.
+        yield from self._tick(queue.close_and_get_all())
 
     def _tick(self, items: Sequence[Item]) -> Iterator[Tick]:
-        if tick := [one for item in items if (one := self._fresh(item)) is not None]:
+        if tick := [result for item in items if (result := self._process(item)) is not None]:
             yield tick
 
-    def _fresh(self, item: Item) -> Quote | Rejection | None:
+    def _process(self, item: Item) -> Quote | Rejection | None:
         if isinstance(item, Rejection):
             self._plausibility.count(QuoteIssue.UNREADABLE)
             return item
-        return self._newest.take(item)
+        return self._merger.merge(item)
 
 
-def _arrivals(tick: Tick, *, polled: bool) -> list[Item]:
-    return [item if isinstance(item, Rejection) else Arrival(item, polled) for item in tick]
+def _received(tick: Tick, *, polled: bool) -> list[Item]:
+    return [item if isinstance(item, Rejection) else ReceivedQuote(item, polled) for item in tick]
 
 
-def _run(work: Callable[[], None], inbox: BoundedQueue[Item]) -> None:
-    """Do a thread's work; what it fails with, the reader of the inbox learns."""
+def _run(run: Callable[[], None], queue: BoundedQueue[Item]) -> None:
+    """Run a thread; its error reaches the reader of the queue."""
     try:
-        work()
+        run()
     except SourceError as error:
-        inbox.close(error)
+        queue.close(error)
     except QueueClosed:
         return
     finally:
-        inbox.close()
+        queue.close()

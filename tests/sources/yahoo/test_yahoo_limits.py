@@ -115,7 +115,9 @@ def test_nothing_at_all_is_sent_while_a_breaker_is_open(polling: Run) -> None:
     outcome = polling.outcomes["open"]
     assert outcome.polls == []
     assert outcome.error is not None
-    assert outcome.error[0].startswith("Yahoo is left alone after too many requests (HTTP 429). No quotes")
+    assert outcome.error[0].startswith(
+        "No request is sent while Yahoo's rate limit is in force (HTTP 429). No quotes"
+    )
     place = next(n for n, one in enumerate(polling.requests) if one.query.get("symbols") == "D,E")
     before = [one.query.get("symbols") for one in polling.requests[: place - 2]]
     assert before[-1] == "B"  # not even a cookie was asked for in between
@@ -138,7 +140,7 @@ session = YahooSession(check)
 try:
     session.get(URL, {"symbols": "A"}, 5)
 except CircuitOpen as fault:
-    print(fault, session.sent, len(steps))
+    print(fault, session.requests_sent, len(steps))
 """
 
 
@@ -155,7 +157,7 @@ def test_a_session_on_its_way_stops_when_another_meets_the_limit(
         timeout=60,
         check=True,
     )
-    assert child.stdout == "Yahoo is left alone after too many requests (HTTP 429) 1 2\n"
+    assert child.stdout == "No request is sent while Yahoo's rate limit is in force (HTTP 429) 1 2\n"
     assert [one.path for one in yahoo.requests] == SESSION[:1]
 
 
@@ -182,7 +184,7 @@ def test_unknown_symbols_rest_while_the_others_go_on(polling: Run) -> None:
     assert (counts["H,NOPE,I,NADA"], counts["H,I"]) == (1, 21)
     assert 2 <= counts["NOPE,NADA"] <= 10
     [told] = [text for text in outcome.said("WARNING") if "no quote for" in text]
-    assert told.startswith("Yahoo has no quote for NOPE, NADA, and is asked for it again ever more rarely")
+    assert told.startswith("Yahoo has no quote for NOPE, NADA. Retrying less and less often")
     assert outcome.unknown == ["NOPE", "NADA"]
 
 
@@ -221,4 +223,4 @@ def test_a_split_is_believed_when_it_lasts_and_that_is_said(polling: Run) -> Non
     assert [each["price"] for each in flat if isinstance(each, dict)] == [7200, 72.5]
     assert sum(not isinstance(each, dict) for each in flat) == 3
     [told] = [text for text in outcome.said("WARNING") if text.startswith("N: ")]
-    assert told.startswith("N: price 72.5 is off by a factor of 99.3 from the last, 7200, and taken, because")
+    assert told.startswith("N: price 72.5 is off by a factor of 99.3 from the last, 7200; accepted because")

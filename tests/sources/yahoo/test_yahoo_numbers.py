@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stockctl.market.validation import InvalidQuote
-from stockctl.sources.yahoo.parser import denoise_float32, known_price, price_of, volume_of
+from stockctl.sources.yahoo.parser import denoise_float32, parse_optional_price, parse_price, parse_volume
 from support.quote_strategies import examples
 
 
@@ -39,7 +39,7 @@ def through_single(value: float) -> float:
 )
 def test_a_price_is_what_was_meant(written: float, meant: str) -> None:
     """Noise of 32-bit floats goes, digits that were written on purpose stay."""
-    assert price_of(written) == Decimal(meant)
+    assert parse_price(written) == Decimal(meant)
 
 
 @examples(200)
@@ -90,8 +90,8 @@ def test_any_number_stays_the_same_to_seven_digits(value: float) -> None:
 def test_what_is_no_price_is_refused_with_its_reason(value: object, reason: str) -> None:
     """A price that decides nothing sane is refused, and a figure of that kind is unknown."""
     with pytest.raises(InvalidQuote, match=reason):
-        price_of(value)
-    assert known_price(value) is None
+        parse_price(value)
+    assert parse_optional_price(value) is None
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,4 @@ def test_what_is_no_price_is_refused_with_its_reason(value: object, reason: str)
 )
 def test_a_volume_is_a_count_or_unknown(value: object, volume: int | None) -> None:
     """Nothing, nonsense and Yahoo's 0 all mean that nobody knows."""
-    assert volume_of(value) == volume
+    assert parse_volume(value) == volume

@@ -66,7 +66,7 @@ def test_once_takes_what_there_is_and_admits_what_is_not(polling: Run) -> None:
     [[rejection, quote]] = outcome.ticks
     assert (rejection[0], quote["symbol"]) == ("yahoo:ONE1", "ONE0")
     assert outcome.said("WARNING")[-1].startswith("Yahoo's server failed (HTTP 502).")
-    assert outcome.said("WARNING")[-1].endswith("The rest of the symbols was not read.")
+    assert outcome.said("WARNING")[-1].endswith("The other symbols could not be read.")
 
 
 @pytest.mark.parametrize(

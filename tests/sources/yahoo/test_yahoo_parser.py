@@ -28,7 +28,7 @@ def test_a_sound_result_becomes_a_quote_with_the_markets_time() -> None:
         "yahoo",
         "2025-10-09T09:00:00.250Z",
     )
-    assert (finding.rejection, finding.closed, finding.odd_close) == (None, False, False)
+    assert (finding.rejection, finding.market_closed, finding.has_wrong_close) == (None, False, False)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_previous_close_out_of_all_proportion_is_left_out(close: float, kept: 
     finding = parse_result(good("^VIX", 187.44, regularMarketPreviousClose=close), NOW)
     assert finding.quote is not None
     assert (finding.quote.previous_close is not None) is kept
-    assert finding.odd_close is not kept
+    assert finding.has_wrong_close is not kept
 
 
 @pytest.mark.parametrize("time", [None, 0, 0.0])
@@ -107,8 +107,8 @@ def test_a_market_time_a_little_ahead_is_taken() -> None:
         (good("aapl", 0), "yahoo:AAPL", "price 0 is not above zero"),
         (good("A/../B"), "yahoo", "symbol 'A/../B' is not"),
         ({"regularMarketPrice": 1}, "yahoo", "symbol is missing"),
-        (None, "yahoo", "a result is an object, not None"),
-        ([1, "\x1b[31m"], "yahoo", r"a result is an object, not [1, '\x1b[31m']"),
+        (None, "yahoo", "a result must be an object, not None"),
+        ([1, "\x1b[31m"], "yahoo", r"a result must be an object, not [1, '\x1b[31m']"),
     ],
 )
 def test_a_result_that_cannot_be_read_keeps_its_bytes(result: object, origin: str, reason: str) -> None:
@@ -126,4 +126,4 @@ def test_a_result_that_cannot_be_read_keeps_its_bytes(result: object, origin: st
 )
 def test_only_the_regular_session_is_open(state: str | None, closed: bool) -> None:
     """The regular price rests before and after hours; without a state nothing is claimed."""
-    assert parse_result(good("AAPL", marketState=state), NOW).closed is closed
+    assert parse_result(good("AAPL", marketState=state), NOW).market_closed is closed

@@ -60,7 +60,7 @@ SCENARIOS = {
         ],
     ),
     "timeless": Scenario("H", [quotes(good("H", regularMarketTime=None))] * 2 + [last("H")]),
-    "missing": Scenario("I,NOPE", [quotes(good("I"))], {"until": LAST, "rarest": 0.01}),
+    "missing": Scenario("I,NOPE", [quotes(good("I"))], {"until": LAST, "max_unknown_interval": 0.01}),
     "malformed": Scenario(
         "J",
         [
@@ -176,7 +176,7 @@ def test_an_error_page_is_a_fault_of_the_server(polling: Run) -> None:
     outcome = polling.outcomes["server"]
     assert outcome.times == ["08:53:20", "08:55:20"]
     *_, first, second = outcome.said("WARNING")
-    assert first.startswith("Yahoo's server failed (HTTP 502). Such faults of Yahoo pass by themselves")
+    assert first.startswith("Yahoo's server failed (HTTP 502). Such errors usually go away by themselves")
     assert second.startswith("Yahoo's server failed (HTTP 503).")
 
 
@@ -201,7 +201,7 @@ def test_a_quote_older_than_one_sent_is_not_sent(polling: Run) -> None:
     outcome = polling.outcomes["stale"]
     assert outcome.times == ["08:54:20", "08:55:20"]
     assert len(outcome.polls) == 4
-    assert [text[:37] for text in outcome.said("WARNING")[1:]] == ["Yahoo goes back in time with G: the q"]
+    assert [text[:38] for text in outcome.said("WARNING")[1:]] == ["Yahoo's quote of G is older than the o"]
 
 
 def test_prices_that_are_none_are_rejected_once_with_their_bytes(polling: Run) -> None:
@@ -223,7 +223,7 @@ def test_a_price_of_unknown_time_is_not_sent(polling: Run) -> None:
     """It may be a price of yesterday; told once."""
     outcome = polling.outcomes["timeless"]
     assert outcome.times == ["08:55:20"]
-    assert sum("does not say since when H has its price" in text for text in outcome.said("WARNING")) == 1
+    assert sum("gives no market time for H" in text for text in outcome.said("WARNING")) == 1
 
 
 def test_a_missing_symbol_is_told_once_and_asked_for_apart(polling: Run) -> None:
@@ -252,13 +252,13 @@ def test_answers_nobody_can_understand_are_waited_out(polling: Run) -> None:
         "it has no quoteResponse",
         r"it reports no \x1b[31mway.",
         "it has no list of results",
-        "yfinance stumbles over it (UnicodeDecodeError",
+        "yfinance fails to process it (UnicodeDecodeError",
     ]
     assert [reason[: len(start)] for reason, start in zip(reasons, expected, strict=True)] == expected
     [[*rejections, quote]] = outcome.ticks
     assert [reason for _, reason, _ in rejections] == [
-        "a result is an object, not 7",
-        "a result is an object, not None",
+        "a result must be an object, not 7",
+        "a result must be an object, not None",
         "symbol is missing",
     ]
     assert quote["symbol"] == "J"
@@ -290,7 +290,7 @@ def test_very_many_symbols_take_few_requests_and_one_fault_does_not_undo_the_res
     assert "in 2 requests a poll" in outcome.said()[0]
     assert not any("no quote for" in text for text in outcome.said())
     [fault] = [text for text in outcome.said("WARNING") if "HTTP 502" in text]
-    assert "This holds of SYM678, SYM679, SYM680, SYM681, SYM682 and 317 more, asked for again" in fault
+    assert "Affected: SYM678, SYM679, SYM680, SYM681, SYM682 and 317 more; retrying" in fault
     assert outcome.said()[-1] == "Yahoo answers for all symbols again."
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from stockctl.sources.yahoo.client import TIMEOUT
-from stockctl.sources.yahoo.poller import MISSING_POLLS, split_symbols
+from stockctl.sources.yahoo.poller import PARTIAL_RESULTS_AFTER, split_symbols
 from support.yahoo.polling_run import LAST, Outcome, Run, Scenario, last, run
 from support.yahoo.server import EMPTY, HANG, MARKET_TIME, YahooStandIn, good, quotes, raw, status
 
@@ -88,7 +88,7 @@ def test_a_request_that_hangs_does_not_keep_the_quotes_of_the_others(
     yahoo.script(PARTS[0], HANG)
     yahoo.script(PARTS[1], answers(PARTS[1], regularMarketTime=LAST))
     symbols = [symbol for part in PARTS[:2] for symbol in part.split(",")]
-    outcome, _ = polled(yahoo, yahoo_environment, tmp_path, symbols, patience=MISSING_POLLS)
+    outcome, _ = polled(yahoo, yahoo_environment, tmp_path, symbols, patience=PARTIAL_RESULTS_AFTER)
     assert [len(tick) for tick in outcome.ticks] == [len(PARTS[1].split(","))]
     assert outcome.seconds < TIMEOUT
 
@@ -108,7 +108,7 @@ def test_what_fails_in_one_request_is_told_once_and_costs_the_others_nothing(
     assert {sent[symbol] for symbol in PARTS[0].split(",")} == {6}
     assert {sent[symbol] for symbol in PARTS[2].split(",")} == {7}
     assert {sent[symbol] for symbol in PARTS[1].split(",")} == {1}
-    warnings = [text for text in outcome.said("WARNING") if "asked for again at the next poll" in text]
+    warnings = [text for text in outcome.said("WARNING") if "retrying at the next poll" in text]
     assert [text.partition(".")[0] for text in warnings] == [
         "Yahoo's server failed (HTTP 502)",
         "Yahoo's answer cannot be understood: it is not JSON (Expecting value at character 0)",
@@ -129,4 +129,4 @@ def test_an_empty_answer_to_one_request_does_not_make_its_symbols_unknown(
     assert asked(ran) == dict.fromkeys(PARTS[:2], 3)
     assert [len(tick) for tick in outcome.ticks] == [len(symbols)] * 2
     assert outcome.unknown == []
-    assert sum("and is asked for it again at every poll" in text for text in outcome.said("WARNING")) == 1
+    assert sum("Retrying at every poll" in text for text in outcome.said("WARNING")) == 1

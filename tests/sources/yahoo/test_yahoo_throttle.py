@@ -1,4 +1,4 @@
-"""How long Yahoo is left alone, how many symbols a request takes, and who waits for it."""
+"""When polls start, how many symbols a request takes, and who waits for it."""
 
 from collections.abc import Iterator
 from threading import Event
@@ -49,14 +49,14 @@ def test_five_hundred_symbols_are_one_request() -> None:
 
 
 @pytest.fixture
-def caller() -> Iterator[RequestPool[object]]:
+def pool() -> Iterator[RequestPool[object]]:
     """A thread that makes calls."""
     made: RequestPool[object] = RequestPool()
     yield made
     made.close()
 
 
-def test_a_call_gives_back_what_it_returns_or_raises(caller: RequestPool[object]) -> None:
+def test_a_call_gives_back_what_it_returns_or_raises(pool: RequestPool[object]) -> None:
     """A fault in the thread is a fault of the one who asked."""
 
     def limited() -> object:
@@ -65,15 +65,15 @@ def test_a_call_gives_back_what_it_returns_or_raises(caller: RequestPool[object]
     def unfit() -> object:
         raise SourceError("unfit")
 
-    assert caller.call(lambda: 42, Event()) == 42
+    assert pool.call(lambda: 42, Event()) == 42
     with pytest.raises(YahooError, match="HTTP 429"):
-        caller.call(limited, Event())
+        pool.call(limited, Event())
     with pytest.raises(SourceError, match="unfit"):
-        caller.call(unfit, Event())
-    assert caller.call(lambda: 43, Event()) == 43
+        pool.call(unfit, Event())
+    assert pool.call(lambda: 43, Event()) == 43
 
 
-def test_a_call_that_hangs_is_left_alone_when_the_program_stops(caller: RequestPool[object]) -> None:
+def test_a_call_that_hangs_is_left_alone_when_the_program_stops(pool: RequestPool[object]) -> None:
     """A request that takes half a minute does not keep Ctrl-C waiting."""
     stop, release, over = Event(), Event(), Event()
 
@@ -83,16 +83,16 @@ def test_a_call_that_hangs_is_left_alone_when_the_program_stops(caller: RequestP
         over.set()
 
     with pytest.raises(SourceStopped):
-        caller.call(hang, stop)
+        pool.call(hang, stop)
     assert not over.is_set()
     release.set()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_bug_in_the_thread_does_not_hang_the_program(caller: RequestPool[object]) -> None:
+def test_a_bug_in_the_thread_does_not_hang_the_program(pool: RequestPool[object]) -> None:
     """What nobody foresaw ends the thread, and whoever waits for it learns so."""
-    with pytest.raises(RuntimeError, match="thread that asks Yahoo has died"):
-        caller.call(lambda: 1 // 0, Event())
+    with pytest.raises(RuntimeError, match="thread that sends requests to Yahoo has died"):
+        pool.call(lambda: 1 // 0, Event())
 
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf")])

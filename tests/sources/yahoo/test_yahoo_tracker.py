@@ -13,8 +13,8 @@ NOW = datetime(2025, 10, 9, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def watch(caplog: pytest.LogCaptureFixture) -> QuoteTracker:
-    """A watch over three symbols, all of whose words are kept."""
+def tracker(caplog: pytest.LogCaptureFixture) -> QuoteTracker:
+    """A tracker over three symbols, all of whose words are kept."""
     caplog.set_level(logging.INFO, "stockctl.sources.yahoo")
     return QuoteTracker(ASKED)
 
@@ -24,36 +24,36 @@ def everything(**changes: object) -> list[dict[str, object]]:
     return [good(symbol, **changes) for symbol in ASKED]
 
 
-def symbols(news: PollDelta) -> list[str]:
+def symbols(delta: PollDelta) -> list[str]:
     """Return whose quotes are new."""
-    return [quote.symbol for quote in news.quotes]
+    return [quote.symbol for quote in delta.quotes]
 
 
-def test_a_quote_of_the_same_market_time_is_sent_once(watch: QuoteTracker) -> None:
+def test_a_quote_of_the_same_market_time_is_sent_once(tracker: QuoteTracker) -> None:
     """Looking again later makes no new quote of an old price."""
-    assert symbols(watch.take(everything(), ASKED, NOW)) == ASKED
-    assert symbols(watch.take(everything(), ASKED, NOW + timedelta(seconds=30))) == []
+    assert symbols(tracker.process(everything(), ASKED, NOW)) == ASKED
+    assert symbols(tracker.process(everything(), ASKED, NOW + timedelta(seconds=30))) == []
     newer = [good("AAPL"), good("MSFT", regularMarketTime=MARKET_TIME + 1), good("IBM")]
-    assert symbols(watch.take(newer, ASKED, NOW + timedelta(seconds=60))) == ["MSFT"]
+    assert symbols(tracker.process(newer, ASKED, NOW + timedelta(seconds=60))) == ["MSFT"]
 
 
 def test_a_quote_that_goes_back_in_time_is_counted_and_said_once(
-    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
+    tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Yahoo's servers disagree at times; what is older than the newest one sent stays out."""
-    watch.take(everything(), ASKED, NOW)
+    tracker.process(everything(), ASKED, NOW)
     caplog.clear()
     for _ in range(3):
         back = [good("AAPL", regularMarketTime=MARKET_TIME - 60), good("MSFT"), good("IBM")]
-        assert symbols(watch.take(back, ASKED, NOW)) == []
-    assert watch.backwards == 3
+        assert symbols(tracker.process(back, ASKED, NOW)) == []
+    assert tracker.backwards == 3
     assert [record.getMessage() for record in caplog.records] == [
-        "Yahoo goes back in time with AAPL: the quote is older than the one sent before, so it is not sent."
+        "Yahoo's quote of AAPL is older than the one sent before, so it is not sent."
     ]
-    assert symbols(watch.take(everything(regularMarketTime=MARKET_TIME + 1), ASKED, NOW)) == ASKED
+    assert symbols(tracker.process(everything(regularMarketTime=MARKET_TIME + 1), ASKED, NOW)) == ASKED
 
 
-def test_a_bad_answer_is_rejected_when_it_changes_and_not_at_every_poll(watch: QuoteTracker) -> None:
+def test_a_bad_answer_is_rejected_when_it_changes_and_not_at_every_poll(tracker: QuoteTracker) -> None:
     """The bid moves all the time; what counts is the fault, and the market time it has."""
     nan = float("nan")
     polls = [
@@ -65,41 +65,41 @@ def test_a_bad_answer_is_rejected_when_it_changes_and_not_at_every_poll(watch: Q
         [good("AAPL", regularMarketTime=MARKET_TIME + 60)],
         [good("AAPL", 0, regularMarketTime=MARKET_TIME + 60)],
     ]
-    found = [len(watch.take(results, ["AAPL"], NOW).rejections) for results in polls]
+    found = [len(tracker.process(results, ["AAPL"], NOW).rejections) for results in polls]
     assert found == [1, 0, 1, 1, 0, 0, 1]
 
 
-def test_a_bad_answer_is_remembered_while_its_symbol_is_not_answered_for(watch: QuoteTracker) -> None:
+def test_a_bad_answer_is_remembered_while_its_symbol_is_not_answered_for(tracker: QuoteTracker) -> None:
     """A request that failed, or came late, is no reason to reject the same again."""
     polls = [("AAPL", 0), ("MSFT", 12), ("AAPL", 0)]
-    found = [len(watch.take([good(symbol, price)], [symbol], NOW).rejections) for symbol, price in polls]
+    found = [len(tracker.process([good(symbol, price)], [symbol], NOW).rejections) for symbol, price in polls]
     assert found == [1, 0, 0]
 
 
-def test_nameless_answers_are_told_apart_by_their_bytes(watch: QuoteTracker) -> None:
+def test_nameless_answers_are_told_apart_by_their_bytes(tracker: QuoteTracker) -> None:
     """Two different ones in a poll are two rejections, and none again when they come again."""
-    assert len(watch.take([1, 2, 2], ASKED, NOW).rejections) == 2
-    assert len(watch.take([2, 1], ASKED, NOW).rejections) == 0
-    assert len(watch.take([3], ASKED, NOW).rejections) == 1
+    assert len(tracker.process([1, 2, 2], ASKED, NOW).rejections) == 2
+    assert len(tracker.process([2, 1], ASKED, NOW).rejections) == 0
+    assert len(tracker.process([3], ASKED, NOW).rejections) == 1
 
 
-def test_an_answer_nobody_asked_for_is_ignored(watch: QuoteTracker) -> None:
+def test_an_answer_nobody_asked_for_is_ignored(tracker: QuoteTracker) -> None:
     """A symbol that was not asked for is neither sent nor rejected."""
-    news = watch.take([*everything(), good("META"), good("FB", 0)], ASKED, NOW)
-    assert symbols(news) == ASKED
-    assert news.rejections == []
+    delta = tracker.process([*everything(), good("META"), good("FB", 0)], ASKED, NOW)
+    assert symbols(delta) == ASKED
+    assert delta.rejections == []
 
 
 def test_missing_symbols_are_named_once_and_when_they_come_back(
-    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
+    tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One sentence for all that are newly missing, with how Yahoo spells; one when a symbol is there."""
     for results in ([good("IBM")], [good("IBM")], [good("IBM"), good("MSFT")], everything()):
-        watch.take(results, ASKED, NOW)
+        tracker.process(results, ASKED, NOW)
     said = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert [level for level, _ in said] == ["WARNING", "INFO", "INFO"]
     assert said[0][1].startswith(
-        "Yahoo has no quote for AAPL, MSFT, and is asked for it again ever more rarely, hourly in the end."
+        "Yahoo has no quote for AAPL, MSFT. Retrying less and less often, in the end once an hour."
     )
     assert "BRK-B" in said[0][1]
     assert [text for _, text in said[1:]] == [
@@ -109,62 +109,62 @@ def test_missing_symbols_are_named_once_and_when_they_come_back(
 
 
 def test_a_symbol_that_was_not_asked_for_this_time_is_not_missing(
-    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
+    tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """When a poll breaks off, nothing is said of the symbols behind the break."""
-    watch.take([good("AAPL")], ["AAPL"], NOW)
+    tracker.process([good("AAPL")], ["AAPL"], NOW)
     assert caplog.records == []
-    watch.take([good("AAPL")], ["AAPL", "MSFT"], NOW)
-    watch.take([good("AAPL")], ["AAPL"], NOW)
-    watch.take([good("AAPL")], ["AAPL", "MSFT"], NOW)
+    tracker.process([good("AAPL")], ["AAPL", "MSFT"], NOW)
+    tracker.process([good("AAPL")], ["AAPL"], NOW)
+    tracker.process([good("AAPL")], ["AAPL", "MSFT"], NOW)
     assert len(caplog.records) == 1
 
 
 def test_prices_without_a_market_time_are_not_sent_and_said_once(
-    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
+    tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A price of unknown age is stale."""
     for _ in range(2):
-        assert symbols(watch.take([good("AAPL", regularMarketTime=None)], ["AAPL"], NOW)) == []
-    assert symbols(watch.take([good("AAPL")], ["AAPL"], NOW)) == ["AAPL"]
+        assert symbols(tracker.process([good("AAPL", regularMarketTime=None)], ["AAPL"], NOW)) == []
+    assert symbols(tracker.process([good("AAPL")], ["AAPL"], NOW)) == ["AAPL"]
     assert [record.getMessage() for record in caplog.records] == [
-        "Yahoo does not say since when AAPL has its price; it may be old, so it is not sent.",
-        "Yahoo says again since when AAPL has its price.",
+        "Yahoo gives no market time for AAPL. The price may be old, so it is not sent.",
+        "Yahoo gives a market time for AAPL again.",
     ]
 
 
 def test_the_end_and_the_beginning_of_a_session_are_said_once(
-    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
+    tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A market that closes is no fault, and a person should not wonder why nothing moves."""
     for state in ("REGULAR", "REGULAR", "POST", "CLOSED", "PRE", "REGULAR"):
-        watch.take(everything(marketState=state), ASKED, NOW)
+        tracker.process(everything(marketState=state), ASKED, NOW)
     assert [record.getMessage() for record in caplog.records] == [
-        "The market of AAPL, MSFT, IBM is not in its regular session: prices rest until it opens, polling "
-        "goes on.",
+        "The market of AAPL, MSFT, IBM is outside its regular session; its price does not change until it "
+        "opens. Polling continues.",
         "The market of AAPL, MSFT, IBM is open.",
     ]
 
 
 def test_a_closed_market_does_not_open_because_an_answer_is_bad_or_absent(
-    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
+    tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Only an answer that says so opens it."""
-    watch.take([good("AAPL", marketState="CLOSED")], ["AAPL"], NOW)
-    watch.take([good("AAPL", 0, marketState="CLOSED")], ["AAPL"], NOW)
-    watch.take([good("IBM")], ["AAPL", "IBM"], NOW)
+    tracker.process([good("AAPL", marketState="CLOSED")], ["AAPL"], NOW)
+    tracker.process([good("AAPL", 0, marketState="CLOSED")], ["AAPL"], NOW)
+    tracker.process([good("IBM")], ["AAPL", "IBM"], NOW)
     assert not any("is open" in record.getMessage() for record in caplog.records)
-    watch.take([good("AAPL"), good("IBM")], ["AAPL", "IBM"], NOW)
+    tracker.process([good("AAPL"), good("IBM")], ["AAPL", "IBM"], NOW)
     assert caplog.records[-1].getMessage() == "The market of AAPL is open."
 
 
-def test_an_odd_previous_close_is_said_once(watch: QuoteTracker, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_odd_previous_close_is_said_once(tracker: QuoteTracker, caplog: pytest.LogCaptureFixture) -> None:
     """Leaving a figure out in silence would look like a fault of ours."""
     for second in range(2):
         changes = {"regularMarketPreviousClose": 0.0001, "regularMarketTime": MARKET_TIME + second}
-        assert symbols(watch.take([good("AAPL", **changes)], ["AAPL"], NOW)) == ["AAPL"]
+        assert symbols(tracker.process([good("AAPL", **changes)], ["AAPL"], NOW)) == ["AAPL"]
     assert [record.getMessage() for record in caplog.records] == [
-        "Yahoo's previous close of AAPL is out of all proportion to the price, and left out."
+        "Yahoo's previous close of AAPL is not used: the price is more than 1000 times higher."
     ]
 
 
@@ -172,41 +172,41 @@ def test_many_symbols_make_one_short_sentence(caplog: pytest.LogCaptureFixture) 
     """Five hundred symbols whose market closes are one line, not five hundred."""
     many = [f"S{number}" for number in range(500)]
     caplog.set_level(logging.INFO, "stockctl.sources.yahoo")
-    QuoteTracker(many).take([good(symbol, 0, marketState="CLOSED") for symbol in many], many, NOW)
+    QuoteTracker(many).process([good(symbol, 0, marketState="CLOSED") for symbol in many], many, NOW)
     closed, rejected = [record.getMessage() for record in caplog.records]
     assert "S0, S1, S2, S3, S4 and 495 more" in closed
     assert rejected.endswith("; and 497 more.")
 
 
 def test_symbols_that_are_asked_for_no_more_are_forgotten(
-    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
+    tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Back again, a symbol begins anew; one that stays is not sent twice."""
-    watch.take([good("AAPL"), good("IBM")], ASKED, NOW)
-    watch.change(["IBM"])
-    assert symbols(watch.take([good("AAPL"), good("IBM")], ["IBM"], NOW)) == []
-    watch.change(["AAPL", "IBM", "MSFT"])
+    tracker.process([good("AAPL"), good("IBM")], ASKED, NOW)
+    tracker.set_symbols(["IBM"])
+    assert symbols(tracker.process([good("AAPL"), good("IBM")], ["IBM"], NOW)) == []
+    tracker.set_symbols(["AAPL", "IBM", "MSFT"])
     caplog.clear()
-    assert symbols(watch.take([good("AAPL"), good("IBM")], ASKED, NOW)) == ["AAPL"]
+    assert symbols(tracker.process([good("AAPL"), good("IBM")], ASKED, NOW)) == ["AAPL"]
     assert [record.getMessage()[:27] for record in caplog.records] == ["Yahoo has no quote for MSFT"]
 
 
 def test_what_was_known_and_is_missing_is_told_apart_from_the_unknown(
-    watch: QuoteTracker, caplog: pytest.LogCaptureFixture
+    tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The one may be back at the next poll, the other is misspelt."""
     for results in (everything(), [good("AAPL")], everything()):
-        watch.take(results, ASKED, NOW)
+        tracker.process(results, ASKED, NOW)
     assert [record.getMessage() for record in caplog.records] == [
-        "Yahoo has no quote for MSFT, IBM any more, and is asked for it again at every poll.",
+        "Yahoo has no quote for MSFT, IBM any more. Retrying at every poll.",
         "Yahoo has a quote for MSFT, IBM again.",
     ]
 
 
-def test_why_a_symbol_gave_no_quote_is_known(watch: QuoteTracker) -> None:
+def test_why_a_symbol_gave_no_quote_is_known(tracker: QuoteTracker) -> None:
     """What a single poll needs to explain itself."""
     results = [good("AAPL", 0), good("MSFT", regularMarketTime=0)]
-    assert watch.take(results, ASKED, NOW).unread == {
+    assert tracker.process(results, ASKED, NOW).unusable == {
         "AAPL": "price 0 is not above zero (6 decimals count)",
         "MSFT": "without a market time",
         "IBM": "unknown to Yahoo",

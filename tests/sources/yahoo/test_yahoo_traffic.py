@@ -14,7 +14,7 @@ from stockctl.sources.yahoo.errors import CircuitOpen, RateLimited, ServerError
 from stockctl.sources.yahoo.poller import Poller, SymbolSchedule, split_symbols
 from stockctl.sources.yahoo.throttle import (
     BURST_SECONDS,
-    LONGEST_REQUEST,
+    MAX_RETRY_AFTER,
     BreakerState,
     CircuitBreaker,
     RateLimiter,
@@ -48,7 +48,7 @@ def clock() -> Clock:
 def breaker(clock: Clock) -> CircuitBreaker:
     """A closed breaker whose first wait is 30 to 60 s."""
     return CircuitBreaker(
-        30, rng=Random(1), clock=clock, today=lambda: TODAY + timedelta(seconds=clock.now - 1000)
+        30, rng=Random(1), clock=clock, wall_clock=lambda: TODAY + timedelta(seconds=clock.now - 1000)
     )
 
 
@@ -73,7 +73,7 @@ def test_a_closed_breaker_lets_all_through_and_no_other_fault_opens_it(breaker: 
     ask(breaker)
     with pytest.raises(ServerError):
         ask(breaker, failed)
-    assert breaker.view() == (BreakerState.CLOSED, None, 0)
+    assert breaker.snapshot() == (BreakerState.CLOSED, None, 0)
     breaker.check()
 
 
@@ -82,27 +82,27 @@ def test_a_limit_withholds_all_until_its_time_is_over(breaker: CircuitBreaker, c
     with pytest.raises(RateLimited, match="HTTP 429"):
         ask(breaker, limited)
     assert breaker.state is BreakerState.OPEN
-    assert 30 <= breaker.left <= 60
-    assert breaker.until == TODAY + timedelta(seconds=breaker.left)
+    assert 30 <= breaker.seconds_left <= 60
+    assert breaker.until == TODAY + timedelta(seconds=breaker.seconds_left)
     for refused in (breaker.check, lambda: ask(breaker)):
         with pytest.raises(CircuitOpen):
             refused()
-    assert breaker.view().limits == 1
-    clock.now += breaker.left
+    assert breaker.snapshot().rate_limits == 1
+    clock.now += breaker.seconds_left
     assert breaker.state is BreakerState.HALF_OPEN
     breaker.check()
 
 
 def test_half_open_one_request_decides_and_an_answer_closes(breaker: CircuitBreaker, clock: Clock) -> None:
     """A second request at the same time is withheld; after the answer all go, and waits are short again."""
-    breaker.limited()
-    clock.now += breaker.left
+    breaker.record_rate_limit()
+    clock.now += breaker.seconds_left
     with breaker.request(), pytest.raises(CircuitOpen):
         ask(breaker)
-    assert breaker.view() == (BreakerState.CLOSED, None, 1)
+    assert breaker.snapshot() == (BreakerState.CLOSED, None, 1)
     ask(breaker)
-    breaker.limited()
-    assert breaker.left <= 60
+    breaker.record_rate_limit()
+    assert breaker.seconds_left <= 60
 
 
 def test_another_limit_doubles_the_wait(breaker: CircuitBreaker, clock: Clock) -> None:
@@ -111,18 +111,18 @@ def test_another_limit_doubles_the_wait(breaker: CircuitBreaker, clock: Clock) -
     for _ in range(6):
         with pytest.raises(RateLimited):
             ask(breaker, limited)
-        waits.append(breaker.left)
-        clock.now += breaker.left
+        waits.append(breaker.seconds_left)
+        clock.now += breaker.seconds_left
     for wait, longest in zip(waits, (60, 120, 240, 300, 300, 300), strict=True):
         assert longest / 2 <= wait <= longest
     assert len(set(waits)) == len(waits)
-    assert breaker.view().limits == 6
+    assert breaker.snapshot().rate_limits == 6
 
 
 def test_half_open_another_fault_decides_nothing(breaker: CircuitBreaker, clock: Clock) -> None:
     """A 502 says nothing about the limit: the next request is the one to see."""
-    breaker.limited()
-    clock.now += breaker.left
+    breaker.record_rate_limit()
+    clock.now += breaker.seconds_left
     with pytest.raises(ServerError):
         ask(breaker, failed)
     assert breaker.state is BreakerState.HALF_OPEN
@@ -133,24 +133,24 @@ def test_half_open_another_fault_decides_nothing(breaker: CircuitBreaker, clock:
 def test_what_was_under_way_neither_closes_nor_prolongs(breaker: CircuitBreaker) -> None:
     """Four requests of one poll meet one limit, not four; an answer sent before it proves nothing."""
     with breaker.request():
-        breaker.limited()
-        left = breaker.left
-    assert (breaker.state, breaker.left) == (BreakerState.OPEN, left)
+        breaker.record_rate_limit()
+        left = breaker.seconds_left
+    assert (breaker.state, breaker.seconds_left) == (BreakerState.OPEN, left)
     for _ in range(3):
-        breaker.limited()
-    assert breaker.left == pytest.approx(left)
-    assert breaker.view().limits == 1
+        breaker.record_rate_limit()
+    assert breaker.seconds_left == pytest.approx(left)
+    assert breaker.snapshot().rate_limits == 1
 
 
 def test_an_answer_that_is_late_does_not_close_what_has_opened_since(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
     """Half open twice: the first request's answer comes when the second has been limited already."""
-    breaker.limited()
-    clock.now += breaker.left
+    breaker.record_rate_limit()
+    clock.now += breaker.seconds_left
     with breaker.request():
-        breaker.limited()
-        clock.now += breaker.left
+        breaker.record_rate_limit()
+        clock.now += breaker.seconds_left
         with pytest.raises(RateLimited), breaker.request():
             limited()
     assert breaker.state is BreakerState.OPEN
@@ -158,7 +158,7 @@ def test_an_answer_that_is_late_does_not_close_what_has_opened_since(
 
 @pytest.mark.parametrize(
     ("asked", "least", "most"),
-    [(1, 30, 60), (200, 200, 220), (10**9, LONGEST_REQUEST, LONGEST_REQUEST * 1.1)],
+    [(1, 30, 60), (200, 200, 220), (10**9, MAX_RETRY_AFTER, MAX_RETRY_AFTER * 1.1)],
 )
 def test_retry_after_is_honoured_within_reason(
     breaker: CircuitBreaker, asked: int, least: int, most: float
@@ -166,22 +166,22 @@ def test_retry_after_is_honoured_within_reason(
     """Never less than Yahoo asks for, a little more so that programs do not come as one, an hour at most."""
     with pytest.raises(RateLimited):
         ask(breaker, lambda: limited(asked))
-    assert least <= breaker.left <= most
+    assert least <= breaker.seconds_left <= most
 
 
 def test_a_longer_wish_prolongs_an_open_breaker(breaker: CircuitBreaker) -> None:
     """The second of two parallel answers may know better."""
-    breaker.limited()
-    breaker.limited(500)
-    assert breaker.left >= 500
-    breaker.limited(1)
-    assert breaker.left >= 500
+    breaker.record_rate_limit()
+    breaker.record_rate_limit(500)
+    assert breaker.seconds_left >= 500
+    breaker.record_rate_limit(1)
+    assert breaker.seconds_left >= 500
 
 
 def test_a_stopped_request_leaves_the_breaker_as_it_was(breaker: CircuitBreaker, clock: Clock) -> None:
     """Whoever comes next may be the one to see."""
-    breaker.limited()
-    clock.now += breaker.left
+    breaker.record_rate_limit()
+    clock.now += breaker.seconds_left
     with pytest.raises(SourceStopped), breaker.request():
         raise SourceStopped
     ask(breaker)
@@ -203,7 +203,7 @@ events = st.lists(
 def test_while_it_is_open_nothing_is_sent(steps: list[tuple[str, object]], seed: int) -> None:
     """Whatever happens: after each limit, no request before the time it said, and one decides then."""
     clock = Clock()
-    breaker = CircuitBreaker(30, rng=Random(seed), clock=clock, today=lambda: TODAY)
+    breaker = CircuitBreaker(30, rng=Random(seed), clock=clock, wall_clock=lambda: TODAY)
     silent_until = 0.0
     for kind, value in steps:
         if kind == "pass":
@@ -218,9 +218,9 @@ def test_while_it_is_open_nothing_is_sent(steps: list[tuple[str, object]], seed:
                     failed()
             assert breaker.state is BreakerState.CLOSED
         except CircuitOpen:
-            assert breaker.left > 0
+            assert breaker.seconds_left > 0
         except RateLimited as fault:
-            silent_until = clock.now + max(30.0, min(fault.retry_after or 0, LONGEST_REQUEST))
+            silent_until = clock.now + max(30.0, min(fault.retry_after or 0, MAX_RETRY_AFTER))
             assert breaker.state is BreakerState.OPEN
         except ServerError:
             assert breaker.state is not BreakerState.OPEN
@@ -272,7 +272,7 @@ def test_no_span_of_time_holds_more_requests_than_allowed(
     begun: list[float] = []
     for pause, extra in steps:
         clock.now += pause
-        clock.now += limiter.take()
+        clock.now += limiter.reserve()
         limiter.charge(extra)
         begun += [clock.now] * (1 + extra)
     for first in range(len(begun)):
@@ -287,16 +287,16 @@ def test_a_limiter_paces_threads_together_and_lets_a_pause_burst(clock: Clock) -
     """At 60 a minute ten go at once, then one a second, whoever asks."""
     limiter = RateLimiter(60, clock)
     waits: list[float] = []
-    threads = [Thread(target=lambda: waits.append(limiter.take())) for _ in range(15)]
+    threads = [Thread(target=lambda: waits.append(limiter.reserve())) for _ in range(15)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert sorted(waits) == [0.0] * 11 + [1.0, 2.0, 3.0, 4.0]
     clock.now += 1000
-    assert limiter.take() == 0
+    assert limiter.reserve() == 0
     limiter.charge(30)
-    assert limiter.take() == pytest.approx(21)
+    assert limiter.reserve() == pytest.approx(21)
 
 
 def test_waiting_for_a_turn_ends_when_the_program_stops() -> None:
@@ -306,15 +306,15 @@ def test_waiting_for_a_turn_ends_when_the_program_stops() -> None:
     stop.set()
     with pytest.raises(SourceStopped):
         limiter.wait(stop)
-    caller: RequestPool[None] = RequestPool()
+    pool: RequestPool[None] = RequestPool()
     with pytest.raises(SourceStopped):
-        caller.call(lambda: limiter.wait(stop), stop)
-    caller.close()
+        pool.call(lambda: limiter.wait(stop), stop)
+    pool.close()
 
 
 def test_calls_run_at_once_up_to_the_bound_and_keep_their_order() -> None:
     """Three at a time of twelve; a fault of one is its own answer, and the others have theirs."""
-    caller: RequestPool[int] = RequestPool(3)
+    pool: RequestPool[int] = RequestPool(3)
     both, running, most = Event(), [], []
 
     def call(number: int) -> int:
@@ -328,8 +328,8 @@ def test_calls_run_at_once_up_to_the_bound_and_keep_their_order() -> None:
             raise ServerError(502)
         return number
 
-    found = caller.call_all([lambda number=number: call(number) for number in range(12)], Event())
-    caller.close()
+    found = pool.call_all([lambda number=number: call(number) for number in range(12)], Event())
+    pool.close()
     assert [str(each) for each in found[5:6]] == ["Yahoo's server failed (HTTP 502)"]
     assert [each for each in found if isinstance(each, int)] == [n for n in range(12) if n != 5]
     assert max(most) == 3
@@ -337,14 +337,14 @@ def test_calls_run_at_once_up_to_the_bound_and_keep_their_order() -> None:
 
 def test_a_call_that_hangs_holds_up_the_others_for_no_longer_than_patience() -> None:
     """What is there comes in its order, then each of the rest as it comes; nothing is lost or twice."""
-    caller: RequestPool[int] = RequestPool(3)
+    pool: RequestPool[int] = RequestPool(3)
     hanging = Event()
 
     def hang() -> int:
         assert hanging.wait(60)
         return 0
 
-    groups = caller.answers([hang, lambda: 1, lambda: 2], Event(), patience=0.05)
+    groups = pool.call_in_groups([hang, lambda: 1, lambda: 2], Event(), max_wait=0.05)
     early = [next(groups)]
     while sum(map(len, early)) < 2:  # one of the two may be late as well
         early.append(next(groups))
@@ -352,70 +352,70 @@ def test_a_call_that_hangs_holds_up_the_others_for_no_longer_than_patience() -> 
     assert {place: answer for group in early for place, answer in group.items()} == {1: 1, 2: 2}
     hanging.set()
     assert list(groups) == [{0: 0}]
-    patient = caller.answers([lambda: 1, lambda: 2], Event())
+    patient = pool.call_in_groups([lambda: 1, lambda: 2], Event())
     assert list(patient) == [{0: 1, 1: 2}]
-    assert list(caller.answers([], Event())) == []
-    caller.close()
+    assert list(pool.call_in_groups([], Event())) == []
+    pool.close()
 
 
 @pytest.fixture
-def roster(clock: Clock) -> SymbolSchedule:
+def schedule(clock: Clock) -> SymbolSchedule:
     """Three symbols, polled every 30 s."""
-    return SymbolSchedule(["AAPL", "NOPE", "IBM"], interval=30, rarest=3600, clock=clock)
+    return SymbolSchedule(["AAPL", "NOPE", "IBM"], interval=30, max_unknown_interval=3600, clock=clock)
 
 
-def asked(roster: SymbolSchedule) -> list[tuple[list[str], bool]]:
+def asked(schedule: SymbolSchedule) -> list[tuple[list[str], bool]]:
     """Return what is to be asked for now."""
-    return [(list(symbols), unknown) for symbols, unknown in roster.requests()]
+    return [(list(symbols), unknown) for symbols, unknown in schedule.due_requests()]
 
 
 def test_an_unknown_symbol_is_asked_for_apart_and_ever_more_rarely(
-    roster: SymbolSchedule, clock: Clock
+    schedule: SymbolSchedule, clock: Clock
 ) -> None:
     """After a minute, two, four, up to an hour; the others at every poll, in a request without it."""
-    assert asked(roster) == [(["AAPL", "NOPE", "IBM"], False)]
-    roster.note(["AAPL", "NOPE", "IBM"], {"NOPE"})
-    assert roster.unknown == ("NOPE",)
+    assert asked(schedule) == [(["AAPL", "NOPE", "IBM"], False)]
+    schedule.record(["AAPL", "NOPE", "IBM"], {"NOPE"})
+    assert schedule.unknown == ("NOPE",)
     gaps, since = [], clock.now
     for _ in range(2000):
         clock.now += 30
-        requests = asked(roster)
+        requests = asked(schedule)
         assert requests[0] == (["AAPL", "IBM"], False)
         if requests[1:]:
             assert requests[1:] == [(["NOPE"], True)]
             gaps.append(clock.now - since)
             since = clock.now
-            roster.note(["AAPL", "IBM", "NOPE"], {"NOPE"})
+            schedule.record(["AAPL", "IBM", "NOPE"], {"NOPE"})
     assert gaps[:8] == [60, 120, 240, 480, 960, 1920, 3600, 3600]
     assert set(gaps[8:]) == {3600}
 
 
-def test_a_symbol_that_is_known_again_is_back_with_the_others(roster: SymbolSchedule, clock: Clock) -> None:
+def test_a_symbol_that_is_known_again_is_back_with_the_others(schedule: SymbolSchedule, clock: Clock) -> None:
     """And stays there whatever later answers lack: one failure never means that a symbol is gone."""
-    roster.note(["AAPL", "NOPE", "IBM"], {"NOPE"})
+    schedule.record(["AAPL", "NOPE", "IBM"], {"NOPE"})
     clock.now += 60
-    roster.note(["NOPE"], set())
-    assert asked(roster) == [(["AAPL", "NOPE", "IBM"], False)]
-    roster.note(["AAPL", "NOPE", "IBM"], {"NOPE", "IBM"})
-    assert asked(roster) == [(["AAPL", "NOPE", "IBM"], False)]
-    assert roster.unknown == ()
+    schedule.record(["NOPE"], set())
+    assert asked(schedule) == [(["AAPL", "NOPE", "IBM"], False)]
+    schedule.record(["AAPL", "NOPE", "IBM"], {"NOPE", "IBM"})
+    assert asked(schedule) == [(["AAPL", "NOPE", "IBM"], False)]
+    assert schedule.unknown == ()
 
 
 def test_nothing_is_asked_while_all_unknown_symbols_rest(clock: Clock) -> None:
     """No request is no fault."""
-    roster = SymbolSchedule(["NOPE"], interval=30, clock=clock)
-    roster.note(["NOPE"], {"NOPE"})
-    assert asked(roster) == []
+    schedule = SymbolSchedule(["NOPE"], interval=30, clock=clock)
+    schedule.record(["NOPE"], {"NOPE"})
+    assert asked(schedule) == []
 
 
-def test_symbols_may_change_while_running(roster: SymbolSchedule, clock: Clock) -> None:
+def test_symbols_may_change_while_running(schedule: SymbolSchedule, clock: Clock) -> None:
     """What stays keeps what is known of it, what goes is forgotten, what comes is asked for at once."""
-    roster.note(["AAPL", "NOPE", "IBM"], {"NOPE"})
-    roster.change(["IBM", "NOPE", "MSFT"])
-    assert asked(roster) == [(["IBM", "MSFT"], False)]
-    roster.change(["MSFT"])
-    roster.change(["MSFT", "NOPE"])
-    assert asked(roster) == [(["MSFT", "NOPE"], False)]
+    schedule.record(["AAPL", "NOPE", "IBM"], {"NOPE"})
+    schedule.set_symbols(["IBM", "NOPE", "MSFT"])
+    assert asked(schedule) == [(["IBM", "MSFT"], False)]
+    schedule.set_symbols(["MSFT"])
+    schedule.set_symbols(["MSFT", "NOPE"])
+    assert asked(schedule) == [(["MSFT", "NOPE"], False)]
 
 
 class Limited:
@@ -435,17 +435,17 @@ def test_after_a_limit_one_request_decides_whether_the_others_are_sent(
 ) -> None:
     """Limited again, the others stay, even when the new wait is over before they would go."""
     symbols = [f"SYM{number}" for number in range(1000)]
-    breaker.limited()
-    clock.now += breaker.left
-    client, caller = Limited(breaker), RequestPool(4)
+    breaker.record_rate_limit()
+    clock.now += breaker.seconds_left
+    client, pool = Limited(breaker), RequestPool(4)
     poller = Poller(
         client, SymbolSchedule(symbols, interval=30, clock=clock), QuoteTracker(symbols), lambda: TODAY
     )
-    [outcome] = poller.poll(caller, Event())
-    caller.close()
+    [outcome] = poller.poll(pool, Event())
+    pool.close()
     assert client.asked == split_symbols(symbols)[:1]
-    assert outcome.is_limited
-    assert list(outcome.unasked) == symbols
+    assert outcome.is_rate_limited
+    assert list(outcome.failed_symbols) == symbols
 
 
 names = st.integers(1, 40).map(lambda count: [f"S{number}" for number in range(count)])
@@ -456,15 +456,15 @@ names = st.integers(1, 40).map(lambda count: [f"S{number}" for number in range(c
 def test_every_symbol_is_in_one_request_unless_it_rests(symbols: list[str], data: st.DataObject) -> None:
     """Through any answers and pauses: no symbol twice, none forgotten, none at rest for over an hour."""
     clock = Clock()
-    roster = SymbolSchedule(symbols, interval=30, clock=clock)
+    schedule = SymbolSchedule(symbols, interval=30, clock=clock)
     last = dict.fromkeys(symbols, clock.now)
     for _ in range(data.draw(st.integers(1, 12))):
-        requests = roster.requests()
+        requests = schedule.due_requests()
         asked_for = [symbol for request in requests for symbol in request.symbols]
         assert len(asked_for) == len(set(asked_for))
-        assert set(symbols) - set(asked_for) <= set(roster.unknown)
+        assert set(symbols) - set(asked_for) <= set(schedule.unknown)
         last.update(dict.fromkeys(asked_for, clock.now))
         assert all(clock.now - moment <= 3600 + 1800 for moment in last.values())
         if asked_for:
-            roster.note(asked_for, set(data.draw(st.lists(st.sampled_from(asked_for)))))
+            schedule.record(asked_for, set(data.draw(st.lists(st.sampled_from(asked_for)))))
         clock.now += data.draw(st.floats(0, 1800))

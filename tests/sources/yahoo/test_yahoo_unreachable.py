@@ -109,7 +109,7 @@ try:
     requests.get(address, timeout=timeout)
 except OSError as error:
     fault = classify_error(error)
-    print(type(fault).__name__, fault.what, sep="|")
+    print(type(fault).__name__, fault.summary, sep="|")
 """
 
 

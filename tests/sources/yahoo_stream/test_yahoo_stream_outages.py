@@ -78,7 +78,7 @@ def test_a_connection_that_never_comes_leaves_plain_polling(tmp_path: Path) -> N
     """The same quotes, and the same failure is told ever more seldom."""
     told = [Told("C", 187.44, second) for second in range(3)]
     answers = [poll(told[0])] * 10 + [poll(told[1])] * 10 + [poll(told[2])]
-    scenario = Scenario("C", answers, [[CLOSE]], told[2].at, {"pace": {"longest_wait": 0.02}})
+    scenario = Scenario("C", answers, [[CLOSE]], told[2].at, {"timeouts": {"longest_wait": 0.02}})
     outcome = one(tmp_path, [403] * 10_000, scenario)
     assert times(outcome) == ["00.000", "01.000", "02.000"]
     levels = [level for level, _, text in outcome.log if "refuses a live connection (HTTP 403)" in text]
@@ -91,7 +91,7 @@ def test_a_connection_that_never_comes_leaves_plain_polling(tmp_path: Path) -> N
 def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
     """TLS stands and nobody speaks: polling begins when the time is over, and the next connection counts."""
     told = [Told("H", 187.44, second) for second in range(2)]
-    scenario = Scenario("H", [poll(told[0])], [[told[1].live]], told[1].at, {"pace": {"opening": 0.3}})
+    scenario = Scenario("H", [poll(told[0])], [[told[1].live]], told[1].at, {"timeouts": {"opening": 0.3}})
     outcome = one(tmp_path, [("H", 1_000_000), *[("H", 2)] * 1000], scenario)
     assert times(outcome) == ["00.000", "01.000"]
     assert any("do not answer in time. Polling until it is back" in text for text in outcome.said("WARNING"))
@@ -107,7 +107,7 @@ def test_quiet_connections_are_left_alone_ever_longer(tmp_path: Path) -> None:
         [poll(told[0])],
         [[IDLE], [IDLE], [told[1].live]],
         told[1].at,
-        {"pace": {"silence": 0.02, "heartbeat": 0.01}},
+        {"timeouts": {"silence": 0.02, "heartbeat": 0.01}},
     )
     # Up to three polls may be left alone when a connection ends or comes; of two more the first was heard.
     outcome = one(tmp_path, [("D", 0), ("D", 0), ("D", 5)], scenario)
@@ -129,13 +129,18 @@ def test_an_idle_connection_costs_next_to_nothing(tmp_path: Path) -> None:
         [poll(told[0])],
         [[CLOSE], [Heartbeats(5), told[1].live]],
         told[1].at,
-        {"pace": {"heartbeat": 0.25}, "interval": 60, "profile": True, "now": "2025-10-11T15:05:00+00:00"},
+        {
+            "timeouts": {"heartbeat": 0.25},
+            "interval": 60,
+            "profile": True,
+            "now": "2025-10-11T15:05:00+00:00",
+        },
     )
     with YahooStandIn() as yahoo:
         outcome = run(yahoo, tmp_path, {"idle": scenario}).outcomes["idle"]
     heard = sum(len(said) for _, said in yahoo.streamer.seen)
     assert outcome.connections == 2
-    assert outcome.counters["wakeups"] <= heard + outcome.counters["frames"] + 2
+    assert outcome.counters["wakeups"] <= heard + outcome.counters["messages"] + 2
     assert 100 < outcome.calls < 10_000
 
 
@@ -151,7 +156,7 @@ def test_a_limit_on_connections_is_one_on_polls(tmp_path: Path) -> None:
     ("environment", "words"),
     [
         ({"HTTPS_PROXY": "http://127.0.0.1:9"}, "cannot be reached: "),
-        ({"SSL_CERT_FILE": ""}, "Somebody else answers for Yahoo's live quotes (TLS): "),
+        ({"SSL_CERT_FILE": ""}, "The certificate of Yahoo's live quotes is not valid (TLS): "),
     ],
 )
 def test_what_is_in_the_way_is_named(tmp_path: Path, environment: dict[str, str], words: str) -> None:

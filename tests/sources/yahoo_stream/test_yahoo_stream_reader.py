@@ -18,7 +18,7 @@ from stockctl.pipeline.ports import Rejection
 from stockctl.sources.yahoo_stream.connection import Watchdog
 from stockctl.sources.yahoo_stream.context import Counters
 from stockctl.sources.yahoo_stream.protocol import close_before, parse_pricing, subscribe_messages
-from stockctl.sources.yahoo_stream.reader import Arrival, QuoteMerger
+from stockctl.sources.yahoo_stream.reader import QuoteMerger, ReceivedQuote
 from stockctl.sources.yahoo_stream.source import BoundedQueue, QueueClosed, YahooStreamSource
 from support.quote_strategies import examples
 
@@ -141,10 +141,10 @@ def test_what_decides_must_be_right(fields: dict[str, object], reason: str) -> N
         parse_pricing(Message(**fields), NOW)
 
 
-def arrival(second: str, price: str = "10", *, polled: bool = False) -> Arrival:
+def arrival(second: str, price: str = "10", *, polled: bool = False) -> ReceivedQuote:
     """Return a quote of this second of a minute."""
     quote = Quote("A", f"2025-10-09T15:00:{second}Z", Decimal(price), *[None] * 5, "yahoo", None)
-    return Arrival(quote, polled)
+    return ReceivedQuote(quote, polled)
 
 
 @pytest.mark.parametrize(
@@ -161,11 +161,11 @@ def arrival(second: str, price: str = "10", *, polled: bool = False) -> Arrival:
         ([arrival("01.000", polled=True), arrival("02.000", polled=True)], [1, 1]),
     ],
 )
-def test_only_what_is_new_is_handed_on(arrivals: list[Arrival], new: list[int]) -> None:
+def test_only_what_is_new_is_handed_on(arrivals: list[ReceivedQuote], new: list[int]) -> None:
     """Time never goes back for a symbol, and what is left out is counted."""
     counters = Counters()
-    newest = QuoteMerger(counters, PlausibilityChecker(), lambda: NOW)
-    assert [newest.take(one) for one in arrivals] == [
+    merger = QuoteMerger(counters, PlausibilityChecker(), lambda: NOW)
+    assert [merger.merge(one) for one in arrivals] == [
         one.quote if is_new else None for one, is_new in zip(arrivals, new, strict=True)
     ]
     assert counters.duplicates + counters.backwards == new.count(0)
@@ -174,29 +174,29 @@ def test_only_what_is_new_is_handed_on(arrivals: list[Arrival], new: list[int]) 
 def test_a_quote_that_cannot_be_true_blocks_none_after_it() -> None:
     """A time of tomorrow and a price in pence are rejected once each, and the next good one is new."""
     counters = Counters()
-    newest = QuoteMerger(counters, PlausibilityChecker(), lambda: NOW)
+    merger = QuoteMerger(counters, PlausibilityChecker(), lambda: NOW)
     tomorrow = arrival("02.000")._replace(
         quote=arrival("02.000").quote._replace(timestamp="2025-10-10T15:00:00.000Z")
     )
     arrivals = [arrival("01.000"), tomorrow, tomorrow, arrival("03.000", "1000"), arrival("04.000")]
-    found = [newest.take(one) for one in arrivals]
+    found = [merger.merge(one) for one in arrivals]
     assert [getattr(one, "timestamp", None) for one in found] == [
         arrivals[0].quote.timestamp, None, None, None, arrivals[4].quote.timestamp
     ]  # fmt: skip
     assert [one.reason.partition(" is ")[2][:25] for one in found if isinstance(one, Rejection)] == [
         "more than 5 minutes ahead", "off by a factor of 100 fr"
     ]  # fmt: skip
-    assert counters.refused == 3
+    assert counters.rejected == 3
 
 
 def test_silence_counts_only_while_a_market_is_open() -> None:
     """The night before the open is no silence."""
     watchdog = Watchdog(60)
-    watchdog.begin(0)
-    assert watchdog.alarm(59, market_open=True) is None
-    assert watchdog.alarm(40_000, market_open=False) is None
-    assert watchdog.alarm(40_059, market_open=True) is None
-    assert watchdog.alarm(40_060, market_open=True) == 60
+    watchdog.start(0)
+    assert watchdog.check(59, market_open=True) is None
+    assert watchdog.check(40_000, market_open=False) is None
+    assert watchdog.check(40_059, market_open=True) is None
+    assert watchdog.check(40_060, market_open=True) == 60
 
 
 def test_patience_doubles_until_something_is_heard() -> None:
@@ -204,26 +204,26 @@ def test_patience_doubles_until_something_is_heard() -> None:
     watchdog = Watchdog(60)
     found = []
     for _ in range(6):
-        watchdog.begin(0)
-        found.append(next(now for now in range(0, 2000, 10) if watchdog.alarm(now, market_open=True)))
+        watchdog.start(0)
+        found.append(next(now for now in range(0, 2000, 10) if watchdog.check(now, market_open=True)))
     assert found == [60, 120, 240, 480, 960, 960]
-    watchdog.heard(5000)
-    assert watchdog.alarm(5060, market_open=True) == 60
+    watchdog.message_received(5000)
+    assert watchdog.check(5060, market_open=True) == 60
 
 
 def test_a_full_inbox_makes_the_writer_wait() -> None:
     """Nothing is dropped, and the order stays."""
-    inbox: BoundedQueue[int] = BoundedQueue(2)
+    queue: BoundedQueue[int] = BoundedQueue(2)
 
     def write() -> None:
         for number in range(100):
-            inbox.put([number])
+            queue.put([number])
 
     writer = Thread(target=write)
     writer.start()
     found: list[int] = []
     while len(found) < 100:
-        taken = inbox.take(60)
+        taken = queue.get_all(60)
         assert 0 < len(taken) <= 2
         found += taken
     writer.join()
@@ -232,28 +232,28 @@ def test_a_full_inbox_makes_the_writer_wait() -> None:
 
 def test_a_closed_inbox_gives_what_it_has_and_then_its_reason() -> None:
     """A writer that waits is let go, and the first reason counts."""
-    inbox: BoundedQueue[int] = BoundedQueue(1)
-    inbox.put([1])
-    inbox.close(SourceError("unfit"))
-    inbox.close()
+    queue: BoundedQueue[int] = BoundedQueue(1)
+    queue.put([1])
+    queue.close(SourceError("unfit"))
+    queue.close()
     with pytest.raises(QueueClosed):
-        inbox.put([2])
-    assert inbox.take(0) == [1]
+        queue.put([2])
+    assert queue.get_all(0) == [1]
     with pytest.raises(SourceError, match="unfit"):
-        inbox.take(0)
+        queue.get_all(0)
 
 
 def test_what_has_come_is_handed_on_after_a_wish_to_stop() -> None:
     """Once, judged like the rest; whoever brings more is told that nobody reads."""
-    inbox: BoundedQueue[Arrival | Rejection] = BoundedQueue(10)
-    inbox.put([Arrival(read(), polled=False), Arrival(read(), polled=False)])
+    queue: BoundedQueue[ReceivedQuote | Rejection] = BoundedQueue(10)
+    queue.put([ReceivedQuote(read(), polled=False), ReceivedQuote(read(), polled=False)])
     stop = Event()
     stop.set()
     source = YahooStreamSource(["AAPL"], clock=lambda: NOW)
-    assert list(source._read(inbox, stop)) == [[read()]]
-    assert list(source._read(inbox, stop)) == []
+    assert list(source._read(queue, stop)) == [[read()]]
+    assert list(source._read(queue, stop)) == []
     with pytest.raises(QueueClosed):
-        inbox.put([Arrival(read(), polled=False)])
+        queue.put([ReceivedQuote(read(), polled=False)])
 
 
 def test_many_symbols_are_subscribed_to_in_several_messages() -> None:
@@ -282,12 +282,12 @@ def test_the_first_late_quote_is_named(caplog: pytest.LogCaptureFixture) -> None
     """A poll knows whole seconds; what the connection tells of an earlier one afterwards is out of order."""
     caplog.set_level("INFO", "stockctl")
     counters = Counters()
-    newest = QuoteMerger(counters, PlausibilityChecker(), lambda: NOW)
+    merger = QuoteMerger(counters, PlausibilityChecker(), lambda: NOW)
     quote = read()
-    assert newest.take(Arrival(quote._replace(timestamp="2025-10-09T15:00:05.000Z"), polled=True))
+    assert merger.merge(ReceivedQuote(quote._replace(timestamp="2025-10-09T15:00:05.000Z"), polled=True))
     for _ in range(3):
-        assert newest.take(Arrival(quote, polled=False)) is None
+        assert merger.merge(ReceivedQuote(quote, polled=False)) is None
     assert counters.left_out["backwards"] == 3
     assert [record.getMessage() for record in caplog.records] == [
-        "Quotes older than the last of their symbol are left out and counted; AAPL has one."
+        "Quotes older than the last of their symbol are left out and counted; the first is of AAPL."
     ]

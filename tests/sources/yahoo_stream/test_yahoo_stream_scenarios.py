@@ -46,9 +46,9 @@ PRE, POST = 0, 2
 MIDNIGHT = -7 * 3600  # 04:00 in New York
 GARBLED = [
     ("{", "not JSON"),
-    ("7", "a message is an object with a text in it, not 7"),
-    ('{"type": "pricing"}', "a message is an object with a text in it"),
-    ('{"message": 7}', "a message is an object with a text in it"),
+    ("7", "a message must be an object that contains a text, not 7"),
+    ('{"type": "pricing"}', "a message must be an object that contains a text"),
+    ('{"message": 7}', "a message must be an object that contains a text"),
     ('{"message": "%%%"}', "not base64"),
     (json.dumps({"message": base64.b64encode(b"\x0a\xff\xff").decode()}), "not a PricingData message"),
     (b"\xff\xfe", "not JSON"),
@@ -82,7 +82,11 @@ SCENARIOS = {
         "C", [poll(C[0])], [[C[0].live, C[1].live, DROP], [DROP], [C[1].live, C[2].live]], C[2].at
     ),
     "silence": Scenario(
-        "D", [poll(D[0])], [[D[0].live, IDLE], [D[0].live, D[1].live]], D[1].at, {"pace": {"silence": 0.1}}
+        "D",
+        [poll(D[0])],
+        [[D[0].live, IDLE], [D[0].live, D[1].live]],
+        D[1].at,
+        {"timeouts": {"silence": 0.1}},
     ),
     "refused": Scenario("E", [poll(E[0])], [[E[0].live, *(sent for sent, _ in REFUSED), E[1].live]], E[1].at),
     "garbled": Scenario("F", [poll(F[0])], [[F[0].live, *(sent for sent, _ in GARBLED), F[1].live]], F[1].at),
@@ -122,14 +126,14 @@ SCENARIOS = {
         [poll(COIN[0])],
         [[COIN[0].live, IDLE], [COIN[0].live, COIN[1].live_with(market_hours=PRE)]],
         COIN[1].at,
-        {"now": SATURDAY, "pace": {"silence": 0.1}},
+        {"now": SATURDAY, "timeouts": {"silence": 0.1}},
     ),
     "weekend": Scenario(
         "P",
         [poll(P[0])],
         [[P[0].live, Polls(1), Heartbeats(8), P[1].live]],
         P[1].at,
-        {"now": SATURDAY, "pace": {"silence": 0.05, "heartbeat": 0.03}},
+        {"now": SATURDAY, "timeouts": {"silence": 0.05, "heartbeat": 0.03}},
     ),
     "unpolled": Scenario("Q", [status(429)], [[Q[0].live, Polls(1), Q[1].live]], Q[1].at),
     # The market closes: twenty minutes past four the source is stopped by the time of day alone.
@@ -145,7 +149,7 @@ SCENARIOS = {
         },
     ),
     "closed": Scenario("S", [EMPTY], [[IDLE]], None, {"when_closed": "exit", "now": SATURDAY}),
-    "stopped": Scenario("T", [EMPTY], [[IDLE]], None, {"stop_after": 0.3, "pace": {"heartbeat": 60}}),
+    "stopped": Scenario("T", [EMPTY], [[IDLE]], None, {"stop_after": 0.3, "timeouts": {"heartbeat": 60}}),
 }
 
 
@@ -226,7 +230,7 @@ def test_nothing_is_done_while_nothing_comes(live: Run) -> None:
     """The loop goes round once a message and once a heartbeat, and once more for the end."""
     outcome = live.outcomes["weekend"]
     said = next(said for symbols, said in live.yahoo.streamer.seen if symbols == "P")
-    assert outcome.counters["wakeups"] <= len(said) + outcome.counters["frames"] + 1
+    assert outcome.counters["wakeups"] <= len(said) + outcome.counters["messages"] + 1
 
 
 def test_each_connection_is_followed_by_one_poll(live: Run) -> None:
@@ -249,15 +253,15 @@ def test_messages_nobody_can_read_are_quarantined_and_change_nothing_else(live: 
     for (sent, reason), (_, found, data) in zip(GARBLED, outcome.rejections, strict=True):
         assert found.startswith(reason)
         assert data == (sent if isinstance(sent, str) else sent.decode("latin-1"))
-    assert (outcome.connections, outcome.counters["bad_frames"]) == (1, len(GARBLED))
-    assert sum("goes to quarantine" in text for text in outcome.said("WARNING")) == 1
+    assert (outcome.connections, outcome.counters["invalid_messages"]) == (1, len(GARBLED))
+    assert sum("is quarantined" in text for text in outcome.said("WARNING")) == 1
 
 
 def test_a_connection_without_a_readable_message_is_given_up(live: Run) -> None:
     """After a hundred in a row polling takes over, until a new connection makes sense."""
     outcome = live.outcomes["unreadable"]
     assert pairs(outcome.quotes) == script(*G)
-    assert (outcome.connections, outcome.counters["bad_frames"]) == (2, 100)
+    assert (outcome.connections, outcome.counters["invalid_messages"]) == (2, 100)
     assert any(text.startswith("Yahoo's live messages cannot be underst") for text in outcome.said("WARNING"))
 
 
@@ -269,7 +273,7 @@ def test_prices_and_times_that_are_none_are_rejected_with_their_reason(live: Run
     for (sent, reason), (_, found, data) in zip(expected, outcome.rejections, strict=True):
         assert reason in found
         assert data == sent
-    assert outcome.counters["refused"] == len(REFUSED)
+    assert outcome.counters["rejected"] == len(REFUSED)
 
 
 def test_repetitions_and_steps_back_in_time_stay_out(live: Run) -> None:
@@ -285,14 +289,14 @@ def test_symbols_nobody_asked_for_stay_out(live: Run) -> None:
     outcome = live.outcomes["stray"]
     assert {quote["symbol"] for quote in outcome.quotes} == {"I", "J"}
     assert pairs([quote for quote in outcome.quotes if quote["symbol"] == "I"]) == script(*I1)
-    assert outcome.counters["unasked"] == 1
+    assert outcome.counters["unsubscribed"] == 1
 
 
 def test_quotes_from_outside_the_session_stay_out(live: Run) -> None:
     """Those of four in the morning and nine at night; not one of eleven that Yahoo calls early."""
     outcome = live.outcomes["extended"]
     assert pairs(outcome.quotes) == script(*K)
-    assert outcome.counters["outside"] == 2
+    assert outcome.counters["outside_session"] == 2
     assert sum("outside the regular session" in text for text in outcome.said("INFO")) == 1
 
 

@@ -6,7 +6,7 @@ from threading import Event, Thread
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from stockctl.sources.yahoo_stream.websocket import FAULTS, describe_error, open_connection
+from stockctl.sources.yahoo_stream.websocket import CONNECTION_ERRORS, describe_error, open_connection
 
 SECONDS = 20
 
@@ -47,7 +47,7 @@ def test_a_message_that_cannot_be_sent_costs_none_that_came(farewell: Farewell) 
         assert connection.receive(SECONDS) == "one"
         connection.send("heartbeat")
         assert connection.receive(SECONDS) == "two"
-        with pytest.raises(FAULTS):
+        with pytest.raises(CONNECTION_ERRORS):
             connection.receive(SECONDS)
 
 
@@ -63,9 +63,9 @@ def test_a_message_that_cannot_be_sent_costs_none_that_came(farewell: Farewell) 
 def test_a_proxy_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str, reason: str) -> None:
     """What is set is a fault like any other, with what to do about it, and no password in it."""
     monkeypatch.setenv("WSS_PROXY", proxy)
-    with pytest.raises(FAULTS) as failed, open_connection("wss://yahoo.invalid", SECONDS):
+    with pytest.raises(CONNECTION_ERRORS) as failed, open_connection("wss://yahoo.invalid", SECONDS):
         pass
-    assert "by the proxy that is set (HTTPS_PROXY" in describe_error(failed.value)
+    assert "through the configured proxy (HTTPS_PROXY" in describe_error(failed.value)
     assert reason in describe_error(failed.value)
     assert describe_error(failed.value).endswith("Correct or unset it, and start again")
     assert "secret" not in describe_error(failed.value)

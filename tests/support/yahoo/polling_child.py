@@ -3,10 +3,10 @@
 Standard input holds a JSON list of scenarios: ``name``, ``symbols``, and optionally ``once``,
 ``interval`` (seconds, 0.002 if absent) and ``until``, the market time at whose first quote to stop, or
 ``until_said`` (words of a warning), or ``until_asked`` (true: as soon as the stand-in was asked for quotes);
-``parallel``, ``rarest`` and ``requests_per_minute`` as the source has them; ``patience``, the seconds after
-which the answers of a poll do not wait for the others (a minute if absent: ticks are whole, however slow a
-machine is); ``limited``, the seconds for which the breaker is open at first; ``change_to``, the symbols from
-the first tick on.
+``parallel``, ``max_unknown_interval`` and ``requests_per_minute`` as the source has them; ``patience``, the
+seconds after which the answers of a poll do not wait for the others (a minute if absent: ticks are whole,
+however slow a machine is); ``limited``, the seconds for which the breaker is open at first; ``change_to``,
+the symbols from the first tick on.
 Standard output gets one JSON object: for each name its ``ticks`` (encoded quotes, and rejections as
 ``[origin, reason, data]``), its ``log`` (``[level, logger, text]``), its ``error`` (``[message, hint]``,
 or null), the ``seconds`` it took, the ``issues`` it counted, the ``unknown`` symbols, the ``breaker``
@@ -74,7 +74,7 @@ def run(scenario: dict) -> dict:
     root, words = logging.getLogger(), _StopAtWords(scenario, stop)
     root.addHandler(log)
     root.addHandler(words)
-    poller.MISSING_POLLS = scenario.get("patience", 60.0)
+    poller.PARTIAL_RESULTS_AFTER = scenario.get("patience", 60.0)
     per_minute = scenario.get("requests_per_minute")
     limiter = RateLimiter(per_minute) if per_minute else None
     source = YahooSource(
@@ -83,10 +83,10 @@ def run(scenario: dict) -> dict:
         once=scenario.get("once", False),
         rng=Random(1),
         limiter=limiter,
-        **{name: scenario[name] for name in ("parallel", "rarest") if name in scenario},
+        **{name: scenario[name] for name in ("parallel", "max_unknown_interval") if name in scenario},
     )
     if "limited" in scenario:
-        source.breaker.limited(scenario["limited"])
+        source.breaker.record_rate_limit(scenario["limited"])
     try:
         for tick in source.ticks(stop):
             ticks.append([_shown(item) for item in tick])
@@ -108,7 +108,7 @@ def run(scenario: dict) -> dict:
         "issues": source.status().issues,
         "unknown": source.unknown,
         "breaker": source.breaker.state,
-        "next_turn": limiter.take() if limiter else 0.0,
+        "next_turn": limiter.reserve() if limiter else 0.0,
     }
 
 

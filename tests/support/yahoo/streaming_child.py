@@ -1,9 +1,10 @@
 """Run scenarios with the real live source; a program of its own, because yfinance reads its environment.
 
 Standard input holds a JSON list of scenarios: ``name``, ``symbols``, ``until`` (the timestamp of the quote
-at which to stop), and optionally ``pace`` and ``interval`` (seconds), ``now`` (the time of day, which rests),
-``at`` (for the timestamp of a quote, what to do when it comes: ``symbols`` to change to, or the ``now`` from
-then on), ``when_closed``, ``stop_after`` (seconds) and ``until_said`` (words of a warning to stop at).
+at which to stop), and optionally ``timeouts`` and ``interval`` (seconds), ``now`` (the time of day, which
+does not advance), ``at`` (for the timestamp of a quote, what to do when it comes: ``symbols`` to change to,
+or the ``now`` from then on), ``when_closed``, ``stop_after`` (seconds) and ``until_said`` (words of a warning
+to stop at).
 Standard output gets one JSON object: for each name its ``ticks`` (encoded quotes, and rejections as
 ``[origin, reason, data]``), its ``log``, its ``counters``, its ``error``, the ``seconds`` it took and the
 ``calls`` of our own functions, and those that wait, in its threads, if ``profile`` was asked for.
@@ -43,7 +44,7 @@ class _Run:
         self.live = YahooStreamSource(
             scenario["symbols"].split(","),
             interval=scenario.get("interval", 0.02),
-            pace=ConnectionTimeouts(**{**FAST, **scenario.get("pace", {})}),
+            timeouts=ConnectionTimeouts(**{**FAST, **scenario.get("timeouts", {})}),
             clock=lambda: self.now,
             rng=Random(1),
         )
@@ -83,7 +84,7 @@ class _Run:
             "counters": {
                 **asdict(self.live.counters),
                 "reconnects": self.live.counters.reconnects,
-                "limits": self.live.breaker.view().limits,
+                "limits": self.live.breaker.snapshot().rate_limits,
             },
             "error": self.error,
             "seconds": monotonic() - begun,

@@ -19,5 +19,5 @@ class TestYahooLive(SourceContract):
         """Return a source whose connection tells a quote at each heartbeat."""
         now = datetime.fromisoformat(NOW)
         return YahooStreamSource(
-            ["AAPL", "MSFT"], pace=ConnectionTimeouts(**FAST), clock=lambda: now, rng=Random(1)
+            ["AAPL", "MSFT"], timeouts=ConnectionTimeouts(**FAST), clock=lambda: now, rng=Random(1)
         )
