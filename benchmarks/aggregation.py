@@ -79,7 +79,7 @@ def ours(quotes: Sequence[Quote], tick: int, shards: int) -> Packed:
     def pack() -> list[bytes]:
         aggregator = Aggregator(OpenShards(Listing(shards), "benchmark"))
         ticks = (quotes[start : start + tick] for start in range(0, len(quotes), tick))
-        return [aggregate.data for each in ticks for aggregate in aggregator.entries(each)]
+        return [aggregate.data for each in ticks for aggregate in aggregator.aggregate(each)]
 
     def unpack() -> int:
         return sum(len(decode(record)) for record in records)

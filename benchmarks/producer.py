@@ -248,7 +248,7 @@ def stream(url: str, *, aggregate: bool = False) -> Any:
         STREAM,
         Nowhere(),
         Backoff(),
-        pace=StreamRateLimiter(kinesis, STREAM),
+        rate_limit=StreamRateLimiter(kinesis, STREAM),
         aggregator=Aggregator(OpenShards(kinesis, STREAM)) if aggregate else None,
     )
 

@@ -297,7 +297,7 @@ def test_through_a_stream_of_moto_it_is_the_same(functions: Functions):
         entries = [
             {"Data": each.data, "PartitionKey": each.key, "ExplicitHashKey": each.hash_key}
             for start in range(0, len(records), 50)
-            for each in Aggregator(OpenShards(client, STREAM), 2000).entries(records[start : start + 50])
+            for each in Aggregator(OpenShards(client, STREAM), 2000).aggregate(records[start : start + 50])
         ]
         client.put_records(StreamName=STREAM, Records=entries)
         for number, shard in enumerate(client.list_shards(StreamName=STREAM)["Shards"]):

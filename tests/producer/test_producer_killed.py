@@ -12,7 +12,8 @@ from random import Random
 
 import pytest
 
-from stockctl.backends.aws.kinesis.stream import AGGREGATED_RECORDS, CALL_RECORDS
+from stockctl.backends.aws.kinesis.send import CALL_RECORDS
+from stockctl.backends.aws.kinesis.stream import AGGREGATED_RECORDS
 from stockctl.market.quote import encode_quote
 from support.aws.kinesis_server import Script, journal, kinesis_null, unpacked
 from support.local_home import stored_rows

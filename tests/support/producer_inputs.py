@@ -125,7 +125,7 @@ def kinesis_stream(
         STREAM,
         quarantine or Kept(),
         Backoff(first=0.02, cap=0.2, attempts=attempts),
-        pace=StreamRateLimiter(client, STREAM),
+        rate_limit=StreamRateLimiter(client, STREAM),
         aggregator=Aggregator(OpenShards(client, STREAM)) if aggregate else None,
     )
 

@@ -201,7 +201,7 @@ class AwsBackend:
             names.stream,
             S3Quarantine(bucket),
             backoff,
-            pace=StreamRateLimiter(kinesis, names.stream),
+            rate_limit=StreamRateLimiter(kinesis, names.stream),
             aggregator=Aggregator(OpenShards(kinesis, names.stream)) if aggregate else None,
         )
 

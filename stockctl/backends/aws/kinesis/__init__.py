@@ -1,1 +1,1 @@
-"""The Kinesis stream: ordered puts, rate limits, aggregation."""
+"""The Kinesis stream: ordered sending, rate limit, aggregation."""

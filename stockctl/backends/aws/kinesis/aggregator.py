@@ -1,29 +1,30 @@
-"""Packs records into aggregates by shard."""
+"""Packs records into aggregated records, by shard."""
 
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple
 
 from stockctl.backends.aws.client import Client
 from stockctl.backends.aws.error_messages import translate_errors
 from stockctl.backends.aws.kinesis.kpl_encoder import Encoder
+from stockctl.backends.aws.kinesis.pending import E
 from stockctl.errors import AwsError
 
-_REMEMBERED_KEYS = 100_000
+_CACHED_KEYS = 100_000
 
 
 class Shard(NamedTuple):
-    """An open shard, and the lowest hash key that leads to it."""
+    """An open shard, and the lowest hash key of its range."""
 
     shard_id: str
-    first: int
+    starting_hash_key: int
 
 
 class OpenShards:
-    """Which shard Kinesis puts a record into: the one in whose range the MD5 of its partition key lies.
+    """Finds the shard of a record: the one whose range holds the MD5 of the partition key.
 
-    They are listed when they are first asked for; a reshard is seen at the next ``refresh``.
+    The shards are listed at the first use; a reshard is seen after the next ``refresh``.
 
     Args:
         client: of Kinesis.
@@ -34,10 +35,10 @@ class OpenShards:
         self._client = client
         self._stream = stream
         self._shards: list[Shard] = []
-        self._firsts: list[int] = []
+        self._starts: list[int] = []
         self._by_key: dict[str, Shard] = {}
 
-    def of(self, key: str) -> Shard:
+    def shard_of(self, key: str) -> Shard:
         """Return the shard of a partition key.
 
         Raises:
@@ -45,42 +46,42 @@ class OpenShards:
         """
         shard = self._by_key.get(key)
         if shard is None:
-            shard = self._listed()[max(0, bisect_right(self._firsts, hash_key(key)) - 1)]
-            if len(self._by_key) >= _REMEMBERED_KEYS:
+            shard = self._listed()[max(0, bisect_right(self._starts, hash_key(key)) - 1)]
+            if len(self._by_key) >= _CACHED_KEYS:
                 self._by_key.clear()
             self._by_key[key] = shard
         return shard
 
-    def has(self, shard_id: str) -> bool:
-        """Tell whether a shard was among the open ones when they were listed last."""
+    def is_open(self, shard_id: str) -> bool:
+        """Return whether a shard was open when the shards were last listed."""
         return any(shard.shard_id == shard_id for shard in self._listed())
 
     @translate_errors()
     def refresh(self) -> None:
-        """List the open shards again; when that fails, whoever asks for them next tries it anew.
+        """List the open shards again; after a failure, the next use lists them.
 
         Raises:
             AwsError: they cannot be listed, or there is none.
         """
         self._shards = []
         self._by_key = {}
-        # A stand-in for Kinesis may not know the filter.
-        found = [
+        # Services that are compatible with Kinesis may not know the filter.
+        shards = [
             Shard(shard["ShardId"], int(shard["HashKeyRange"]["StartingHashKey"]))
             for page in self._pages()
             for shard in page["Shards"]
             if "EndingSequenceNumber" not in shard["SequenceNumberRange"]
         ]
-        if not found:
+        if not shards:
             raise AwsError(
                 f"The stream {self._stream} has no open shard.",
-                "It is being made or deleted: 'stockctl status' tells when it is there.",
+                "It is being created or deleted: run 'stockctl status' to see when it is ready.",
             )
-        self._shards = sorted(found, key=lambda shard: shard.first)
-        self._firsts = [shard.first for shard in self._shards]
+        self._shards = sorted(shards, key=lambda shard: shard.starting_hash_key)
+        self._starts = [shard.starting_hash_key for shard in self._shards]
 
     def _pages(self) -> Iterator[Mapping[str, Any]]:
-        # botocore's paginator names the stream on every page, which Kinesis refuses (boto/botocore#2009).
+        # botocore's paginator sends the name with every page, which Kinesis rejects (boto/botocore#2009).
         page = self._client.list_shards(StreamName=self._stream, ShardFilter={"Type": "AT_LATEST"})
         yield page
         while token := page.get("NextToken"):
@@ -94,52 +95,37 @@ class OpenShards:
 
 
 def hash_key(key: str) -> int:
-    """Return where a partition key lies among the 2**128 hash keys."""
+    """Return the hash key of a partition key, from 0 to 2**128 - 1."""
     return int.from_bytes(hashlib.md5(key.encode(), usedforsecurity=False).digest(), "big")
 
 
 MAX_BYTES = 100_000
-"""Bytes of an aggregate and its key, at most.
+"""Maximum bytes of an aggregate and its key.
 
-Four of the units of 25 KB that are billed; a tenth of what a shard takes in a second, as an aggregate that
-is throttled is sent again whole; some 500 quotes, as many as the largest call could hold singly; and, as
-an event of one record cannot be cut in two, few enough for the smallest Lambda function to store in time.
+This is four billing units of 25 KB, and about 500 quotes. It is a tenth of what a shard takes in a second,
+because an aggregate that is throttled is sent again as a whole. And it is small enough for the smallest
+Lambda function to store in time, because an event with a single record cannot be split.
 """
 
 
-class Keyed(Protocol):
-    """What can be packed: bytes, and the partition key whose records stay in order."""
+class Aggregate(NamedTuple, Generic[E]):
+    """An aggregated record, and the records in it.
 
-    @property
-    def key(self) -> str:
-        """The partition key."""
-
-    @property
-    def data(self) -> bytes:
-        """The bytes."""
-
-
-K = TypeVar("K", bound=Keyed)
-
-
-class Aggregate(NamedTuple, Generic[K]):
-    """A record as Kinesis gets it, and what is in it.
-
-    Kinesis takes it whole or not at all. Of those with one ``key`` a later one is not to be sent before
-    the earlier one is taken.
+    Kinesis accepts it as a whole or not at all. Of aggregates with the same ``key``, a later one must not be
+    sent before Kinesis has accepted the earlier one.
     """
 
     data: bytes
     key: str
-    """Its partition key: the ID of the shard, so that Lambda hands a shard's aggregates over in order."""
+    """Its partition key: the shard id, so that Lambda delivers the aggregates of a shard in order."""
     hash_key: str
-    """Its ExplicitHashKey, which leads to that shard whatever the key."""
-    members: Sequence[K]
-    """The records in it, in order; a single one may be there as it is, not packed."""
+    """Its ExplicitHashKey, which selects that shard whatever the key is."""
+    members: Sequence[E]
+    """The records in it, in order; ``data`` of a single large record is the record itself, not packed."""
 
     @property
     def size(self) -> int:
-        """Bytes that count against the limits of Kinesis."""
+        """Number of bytes that count against the limits of Kinesis."""
         return len(self.data) + len(self.key)
 
 
@@ -148,74 +134,74 @@ class Aggregator:
 
     Args:
         shards: of the stream.
-        max_bytes: of an aggregate and its key. A record that would fill more goes alone, as it is.
+        max_bytes: of an aggregate and its key. A larger record is sent by itself, not packed.
     """
 
     def __init__(self, shards: OpenShards, max_bytes: int = MAX_BYTES) -> None:
         self._shards = shards
         self._max_bytes = max_bytes
 
-    def entries(self, records: Iterable[K]) -> list[Aggregate[K]]:
-        """Return the aggregates that hold ``records``, those of a shard in the order in which to send them.
+    def aggregate(self, records: Iterable[E]) -> list[Aggregate[E]]:
+        """Return aggregates that hold ``records``; those of a shard are in sending order.
 
         Raises:
             AwsError: the shards cannot be listed.
         """
-        lanes: dict[str, _ShardBuffer[K]] = {}
+        buffers: dict[str, _ShardBuffer[E]] = {}
         for record in records:
-            shard = self._shards.of(record.key)
-            lane = lanes.get(shard.shard_id)
-            if lane is None:
-                lane = lanes[shard.shard_id] = _ShardBuffer(shard, self._max_bytes)
-            lane.take(record)
-        return [aggregate for lane in lanes.values() for aggregate in lane.finished()]
+            shard = self._shards.shard_of(record.key)
+            buffer = buffers.get(shard.shard_id)
+            if buffer is None:
+                buffer = buffers[shard.shard_id] = _ShardBuffer(shard, self._max_bytes)
+            buffer.add(record)
+        return [aggregate for buffer in buffers.values() for aggregate in buffer.finish()]
 
-    def misplaced(self, aggregate: Aggregate[K], shard_id: str) -> bool:
-        """Tell whether an aggregate that Kinesis put into ``shard_id`` has to be packed and sent again.
+    def is_misplaced(self, aggregate: Aggregate[E], shard_id: str) -> bool:
+        """Return whether an aggregate that Kinesis put into ``shard_id`` must be packed and sent again.
 
-        It has to when its shard was closed by a reshard. Where it is now, consumers that know the shards'
-        ranges drop it whole, and later records of its symbols may be handed over before it. The shards
-        are listed anew, so what is still to be sent is to be packed anew as well.
+        It must if a reshard closed its shard: in another shard, consumers that check the ranges drop the
+        aggregate, and later records of its symbols may be delivered before it. The shards are then listed
+        again, so that all pending records must be packed again.
 
         Raises:
             AwsError: the shards cannot be listed.
         """
         if shard_id == aggregate.key:
             return False
-        if self._shards.has(aggregate.key):
+        if self._shards.is_open(aggregate.key):
             self._shards.refresh()
-        return not (self._shards.has(aggregate.key) and self._shards.has(shard_id))
+        return not (self._shards.is_open(aggregate.key) and self._shards.is_open(shard_id))
 
 
-class _ShardBuffer(Generic[K]):
-    """The aggregates of one shard."""
+class _ShardBuffer(Generic[E]):
+    """Collects the aggregates of one shard."""
 
     def __init__(self, shard: Shard, max_bytes: int) -> None:
         self._shard = shard
         self._limit = max_bytes - len(shard.shard_id)
-        self._done: list[Aggregate[K]] = []
-        self._begin()
+        self._finished: list[Aggregate[E]] = []
+        self._start_aggregate()
 
-    def take(self, record: K) -> None:
+    def add(self, record: E) -> None:
         if not self._encoder.add(record.key, record.data):
-            self._end()
+            self._end_aggregate()
             if not self._encoder.add(record.key, record.data):
-                self._done.append(self._aggregate(record.data, [record]))
+                self._finished.append(self._aggregate(record.data, [record]))
                 return
         self._members.append(record)
 
-    def finished(self) -> list[Aggregate[K]]:
-        self._end()
-        return self._done
+    def finish(self) -> list[Aggregate[E]]:
+        self._end_aggregate()
+        return self._finished
 
-    def _begin(self) -> None:
+    def _start_aggregate(self) -> None:
         self._encoder = Encoder(self._limit)
-        self._members: list[K] = []
+        self._members: list[E] = []
 
-    def _end(self) -> None:
+    def _end_aggregate(self) -> None:
         if self._members:
-            self._done.append(self._aggregate(self._encoder.encode(), self._members))
-            self._begin()
+            self._finished.append(self._aggregate(self._encoder.encode(), self._members))
+            self._start_aggregate()
 
-    def _aggregate(self, data: bytes, members: Sequence[K]) -> Aggregate[K]:
-        return Aggregate(data, self._shard.shard_id, str(self._shard.first), members)
+    def _aggregate(self, data: bytes, members: Sequence[E]) -> Aggregate[E]:
+        return Aggregate(data, self._shard.shard_id, str(self._shard.starting_hash_key), members)

@@ -1,4 +1,4 @@
-"""How fast records may go into a stream: what its shards take, less while it throttles."""
+"""Limits how fast records are sent to a stream: at the capacity of its shards, slower after throttling."""
 
 import logging
 import time
@@ -13,42 +13,42 @@ from stockctl.rate_limit import TokenBucket
 
 SHARD_RECORDS = 1000
 SHARD_BYTES = 1 << 20
-"""What a shard takes in a second."""
+"""Capacity of a shard per second."""
 ON_DEMAND_SHARDS = 4
-"""What an on-demand stream takes at first, in shards; it grows with what comes."""
+"""Capacity of a new on-demand stream, in shards; it grows with the load."""
 
 BURST_SECONDS = 0.5
-"""How much of its rate a pacer that was idle lets go at once."""
+"""How many seconds of its rate an idle limiter allows at once."""
 SMALLEST_SHARE = 0.02
-_CUT = 0.7
-_CUT_EVERY = 0.5
-_RAISE = 0.05
-_LEARN_EVERY = 600.0
-_LARGEST_CALL = 500
+"""Lower limit of the rate, as a share of the capacity."""
+_DECREASE_FACTOR = 0.7
+_DECREASE_INTERVAL = 0.5
+_INCREASE_PER_SECOND = 0.05
+_CAPACITY_INTERVAL = 600.0
+_MAX_CALL_RECORDS = 500
 
 _log = logging.getLogger(__name__)
 
 
 class Capacity(NamedTuple):
-    """What a stream takes in a second."""
+    """How much a stream takes in a second."""
 
     records: float
-    size: float
-    """In bytes."""
+    bytes: float
     grows: bool = False
-    """Whether it may take more than that, to be found out by trying."""
+    """Whether the stream may take more, which only a try can show."""
 
 
 class ShardRateLimiter:
-    """A token bucket for records and one for bytes, whose rate falls on throttling and rises again.
+    """A token bucket for records and one for bytes; the rate falls after throttling, and rises again.
 
-    In any ``t`` seconds no more goes than its rate gives in ``t + BURST_SECONDS``, and one call. On
-    throttling the rate falls by a factor, at most every half second; while all goes well it rises by a
-    twentieth of the capacity each second, up to the capacity, or beyond where the stream grows.
+    In any ``t`` seconds it allows what the rate gives in ``t + BURST_SECONDS``, and one call. After
+    throttling the rate falls by a factor, at most every half second. While calls succeed it rises by a
+    twentieth of the capacity per second, up to the capacity, or further if the stream grows.
 
     Args:
         capacity: of the stream.
-        clock: seconds that never go back.
+        clock: returns seconds that never go back.
     """
 
     def __init__(self, capacity: Capacity, clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,58 +56,58 @@ class ShardRateLimiter:
         """The rate as a share of the capacity."""
         self._capacity = capacity
         self._records = TokenBucket(capacity.records, BURST_SECONDS)
-        self._bytes = TokenBucket(capacity.size, BURST_SECONDS)
+        self._bytes = TokenBucket(capacity.bytes, BURST_SECONDS)
         self._clock = clock
-        self._cut_at = -float("inf")
-        self._raised_at = clock()
-        self._held = False
+        self._decreased_at = -float("inf")
+        self._increased_at = clock()
+        self._is_limiting = False
 
-    def learn(self, capacity: Capacity) -> None:
-        """Go by another capacity from now on."""
+    def set_capacity(self, capacity: Capacity) -> None:
+        """Use another capacity from now on."""
         self._capacity = capacity
 
     @property
-    def most(self) -> int:
-        """How many records one call should hold at most, so that a slow rate is no series of bursts."""
-        return max(1, min(_LARGEST_CALL, int(self._capacity.records * self.share * BURST_SECONDS)))
+    def max_call_records(self) -> int:
+        """How many records one call should hold at most; a slow rate needs smaller calls."""
+        return max(1, min(_MAX_CALL_RECORDS, int(self._capacity.records * self.share * BURST_SECONDS)))
 
-    def take(self, records: int, size: int) -> float:
-        """Take room for a call and return the seconds to wait before it is sent."""
+    def reserve(self, records: int, size: int) -> float:
+        """Reserve tokens for a call and return the seconds to wait before sending it."""
         now = self._clock()
         wait = max(self._records.wait_time(now), self._bytes.wait_time(now))
         self._records.rate = self._capacity.records * self.share
-        self._bytes.rate = self._capacity.size * self.share
+        self._bytes.rate = self._capacity.bytes * self.share
         self._records.take(records, at=now + wait)
         self._bytes.take(size, at=now + wait)
-        self._held = wait > 0
+        self._is_limiting = wait > 0
         return wait
 
     def throttled(self) -> None:
-        """Note that the stream took less than was sent."""
+        """Slow down: the stream rejected records because too many came."""
         now = self._clock()
-        if now - self._cut_at >= _CUT_EVERY:
-            self.share = max(SMALLEST_SHARE, self.share * _CUT)
-            self._cut_at = now
-        self._raised_at = now
+        if now - self._decreased_at >= _DECREASE_INTERVAL:
+            self.share = max(SMALLEST_SHARE, self.share * _DECREASE_FACTOR)
+            self._decreased_at = now
+        self._increased_at = now
 
     def accepted(self) -> None:
-        """Note that a call was taken whole."""
+        """Speed up: the stream accepted all records of a call."""
         now = self._clock()
-        grown = self.share + _RAISE * min(1.0, now - self._raised_at)
-        self._raised_at = now
+        increased = self.share + _INCREASE_PER_SECOND * min(1.0, now - self._increased_at)
+        self._increased_at = now
         if not self._capacity.grows:
-            self.share = min(1.0, grown)
-        elif self._held or self.share < 1.0:
-            self.share = grown
+            self.share = min(1.0, increased)
+        elif self._is_limiting or self.share < 1.0:
+            self.share = increased
 
 
 class StreamRateLimiter:
-    """The pace of one stream, learned from the stream itself and asked for again every ten minutes.
+    """Limits the rate of one stream to its capacity, which it requests from Kinesis every ten minutes.
 
     Args:
         client: of Kinesis.
         stream: its name.
-        clock: seconds that never go back.
+        clock: returns seconds that never go back.
         sleep: waits for some seconds.
     """
 
@@ -122,66 +122,66 @@ class StreamRateLimiter:
         self._stream = stream
         self._clock = clock
         self._sleep = sleep
-        self._pacer: ShardRateLimiter | None = None
-        self._learned_at = -float("inf")
+        self._limiter: ShardRateLimiter | None = None
+        self._capacity_read_at = -float("inf")
 
     @property
-    def most(self) -> int:
+    def max_call_records(self) -> int:
         """How many records one call should hold at most.
 
         Raises:
-            AwsError: the stream cannot be asked now.
+            AwsError: the capacity cannot be requested.
         """
-        return self._current().most
+        return self._current().max_call_records
 
     def wait(self, records: int, size: int) -> None:
-        """Wait until a call of so many records and bytes may go.
+        """Wait until a call of this number of records and bytes may be sent.
 
         Raises:
-            AwsError: the stream cannot be asked now.
+            AwsError: the capacity cannot be requested.
         """
-        if seconds := self._current().take(records, size):
+        if seconds := self._current().reserve(records, size):
             self._sleep(seconds)
 
     def throttled(self) -> None:
-        """Note that the stream took less than was sent."""
+        """Slow down: the stream rejected records because too many came."""
         self._current().throttled()
 
     def accepted(self) -> None:
-        """Note that a call was taken whole."""
+        """Speed up: the stream accepted all records of a call."""
         self._current().accepted()
 
     def _current(self) -> ShardRateLimiter:
         now = self._clock()
-        if self._pacer is None:
-            self._pacer = ShardRateLimiter(self._learn(), self._clock)
-            self._learned_at = now
-        elif now - self._learned_at >= _LEARN_EVERY:
-            self._learned_at = now
+        if self._limiter is None:
+            self._limiter = ShardRateLimiter(self._read_capacity(), self._clock)
+            self._capacity_read_at = now
+        elif now - self._capacity_read_at >= _CAPACITY_INTERVAL:
+            self._capacity_read_at = now
             try:
-                self._pacer.learn(self._learn())
+                self._limiter.set_capacity(self._read_capacity())
             except AwsError as error:
-                _log.debug("The capacity of %s stays as it was learned: %s", self._stream, error.message)
-        return self._pacer
+                _log.debug("Keeping the last known capacity of %s: %s", self._stream, error.message)
+        return self._limiter
 
-    def _learn(self) -> Capacity:
+    def _read_capacity(self) -> Capacity:
         try:
-            return capacity_of(self._client, self._stream)
+            return stream_capacity(self._client, self._stream)
         except AwsError as error:
             if classify_failure(error).retryable:
                 raise
-            _log.warning("What %s takes is unknown, one shard is assumed: %s", self._stream, error.message)
+            _log.warning("The capacity of %s is unknown, assuming one shard: %s", self._stream, error.message)
             return Capacity(SHARD_RECORDS, SHARD_BYTES, grows=True)
 
 
 @translate_errors()
-def capacity_of(client: Client, stream: str) -> Capacity:
-    """Return what ``stream`` takes.
+def stream_capacity(client: Client, stream: str) -> Capacity:
+    """Return the capacity of a stream.
 
     Raises:
-        AwsError: it cannot be asked, or is not there.
+        AwsError: the stream does not exist, or the request fails.
     """
-    answer = client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
-    grows = answer.get("StreamModeDetails", {}).get("StreamMode") == "ON_DEMAND"
-    shards = max(ON_DEMAND_SHARDS if grows else 1, int(answer["OpenShardCount"]))
+    summary = client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
+    grows = summary.get("StreamModeDetails", {}).get("StreamMode") == "ON_DEMAND"
+    shards = max(ON_DEMAND_SHARDS if grows else 1, int(summary["OpenShardCount"]))
     return Capacity(shards * SHARD_RECORDS, shards * SHARD_BYTES, grows)

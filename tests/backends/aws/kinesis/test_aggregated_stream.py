@@ -151,7 +151,7 @@ def test_shards_that_are_never_found_end_the_tries() -> None:
     sent = records(3, 2)
     with into(ModelStream(1), stray=True) as stream, pytest.raises(KinesisDeliveryError) as refused:
         stream.send(sent)
-    assert f"in {TRIES} tries (the stream was resharded)" in refused.value.message
+    assert f"in {TRIES} attempts (the stream was resharded)" in refused.value.message
     assert refused.value.records == sent
     assert refused.value.retryable
 

@@ -72,7 +72,7 @@ def test_the_shard_is_the_one_that_kinesis_chooses(connection: Connection, shard
     entries = [{"Data": item.data, "PartitionKey": item.key} for item in items]
     alone = client.put_records(StreamName="other", Records=entries)["Records"]
     chosen = {item.key: result["ShardId"] for item, result in zip(items, alone, strict=True)}
-    aggregates = Aggregator(OpenShards(client, "other")).entries(items)
+    aggregates = Aggregator(OpenShards(client, "other")).aggregate(items)
     assert len(aggregates) == shards
     for aggregate in aggregates:
         landed = client.put_record(
@@ -97,7 +97,7 @@ def test_each_record_is_in_one_aggregate_and_those_of_a_key_in_order(
     items = [Item(*record) for record in records]
     stream = ModelStream(count)
     with stream.behind(kinesis):
-        aggregates = Aggregator(OpenShards(kinesis, STREAM), most).entries(items)
+        aggregates = Aggregator(OpenShards(kinesis, STREAM), most).aggregate(items)
     assert by_key(unpacked(aggregates)) == by_key(items)
     for aggregate in aggregates:
         assert aggregate.size <= most or len(aggregate.members) == 1
@@ -116,14 +116,14 @@ def test_the_edges_of_a_shard_belong_to_it(kinesis: Any):
             for start, end in ((0, first - 1), (first, last), (last + 1, 2**128 - 1)):
                 if start <= end:
                     stream._add(start, end)
-            assert OpenShards(kinesis, STREAM).of("AAPL").first == first
+            assert OpenShards(kinesis, STREAM).shard_of("AAPL").starting_hash_key == first
 
 
 def test_an_aggregate_stays_within_four_billed_units(kinesis: Any):
     """Full ones use nearly all of what is paid for, their keys included."""
     stream = ModelStream(2)
     with stream.behind(kinesis):
-        aggregates = Aggregator(OpenShards(kinesis, STREAM)).entries(ticks(500, 40))
+        aggregates = Aggregator(OpenShards(kinesis, STREAM)).aggregate(ticks(500, 40))
     sizes = [aggregate.size for aggregate in aggregates]
     assert max(sizes) <= MAX_BYTES == 4 * BILLED_UNIT
     full = [size for aggregate, size in zip(aggregates, sizes, strict=True) if size > MAX_BYTES * 0.99]
@@ -136,7 +136,7 @@ def test_a_record_too_large_to_be_packed_goes_alone_in_its_place(kinesis: Any):
     large = Item("AAPL", b"x" * MAX_BYTES)
     items = [Item("AAPL", b"1"), Item("AAPL", b"2"), large, Item("AAPL", b"3")]
     with ModelStream(3).behind(kinesis):
-        aggregates = Aggregator(OpenShards(kinesis, STREAM)).entries(items)
+        aggregates = Aggregator(OpenShards(kinesis, STREAM)).aggregate(items)
     assert [len(aggregate.members) for aggregate in aggregates] == [2, 1, 1]
     assert aggregates[1].data is large.data
     assert aggregates[1].members == [large]
@@ -148,10 +148,10 @@ def test_shards_are_listed_once(kinesis: Any):
     stream = ModelStream(4)
     with stream.behind(kinesis):
         aggregator = Aggregator(OpenShards(kinesis, STREAM))
-        assert aggregator.entries([]) == []
+        assert aggregator.aggregate([]) == []
         assert stream.listed == 0
         for _ in range(3):
-            aggregator.entries(ticks(50, 2))
+            aggregator.aggregate(ticks(50, 2))
     assert stream.listed == 1
 
 
@@ -165,8 +165,10 @@ def test_more_shards_than_a_page_and_closed_ones(kinesis: Any, filters: bool):
     with stream.behind(kinesis):
         shards = OpenShards(kinesis, STREAM)
         for number in range(200):
-            assert shards.of(f"S{number}").shard_id == stream.shard_of(md5_number(f"S{number}")).shard_id
-        assert [shard.shard_id for shard in stream.shards if shards.has(shard.shard_id)] == [
+            assert (
+                shards.shard_of(f"S{number}").shard_id == stream.shard_of(md5_number(f"S{number}")).shard_id
+            )
+        assert [shard.shard_id for shard in stream.shards if shards.is_open(shard.shard_id)] == [
             shard.shard_id for shard in stream.shards if shard.open
         ]
 
@@ -177,7 +179,7 @@ def test_closed_shards_of_moto_are_left_out(connection: Connection):
     client.update_shard_count(StreamName=STREAM, TargetShardCount=4, ScalingType="UNIFORM_SCALING")
     listed = client.list_shards(StreamName=STREAM)["Shards"]
     shards = OpenShards(client, STREAM)
-    found = {shards.of(f"S{number}").shard_id for number in range(100)}
+    found = {shards.shard_of(f"S{number}").shard_id for number in range(100)}
     assert len(listed) == 6
     assert found == {
         shard["ShardId"] for shard in listed if "EndingSequenceNumber" not in shard["SequenceNumberRange"]
@@ -186,13 +188,13 @@ def test_closed_shards_of_moto_are_left_out(connection: Connection):
 
 def test_many_keys_do_not_fill_the_memory(kinesis: Any, monkeypatch: pytest.MonkeyPatch):
     """What has no symbol travels under a key of its own: such keys are not remembered for ever."""
-    monkeypatch.setattr("stockctl.backends.aws.kinesis.aggregator._REMEMBERED_KEYS", 10)
+    monkeypatch.setattr("stockctl.backends.aws.kinesis.aggregator._CACHED_KEYS", 10)
     stream = ModelStream(5)
     with stream.behind(kinesis):
         shards = OpenShards(kinesis, STREAM)
         for number in range(100):
             key = f"key-{number % 37}"
-            assert shards.of(key).shard_id == stream.shard_of(md5_number(key)).shard_id
+            assert shards.shard_of(key).shard_id == stream.shard_of(md5_number(key)).shard_id
             assert len(shards._by_key) <= 10
 
 
@@ -204,14 +206,14 @@ def test_a_stream_without_open_shards_is_explained(kinesis: Any):
         stream.behind(kinesis),
         pytest.raises(AwsError, match="stock-market-stream has no open shard") as failed,
     ):
-        OpenShards(kinesis, STREAM).of("AAPL")
+        OpenShards(kinesis, STREAM).shard_of("AAPL")
     assert "stockctl status" in (failed.value.hint or "")
 
 
 def test_a_stream_that_is_not_there_is_explained(connection: Connection):
     """A sentence, no traceback of botocore's."""
     with pytest.raises(AwsError, match="no-such-stream does not exist"):
-        Aggregator(OpenShards(connection.client("kinesis"), "no-such-stream")).entries(ticks(1, 1))
+        Aggregator(OpenShards(connection.client("kinesis"), "no-such-stream")).aggregate(ticks(1, 1))
 
 
 class Sender:
@@ -231,7 +233,7 @@ class Sender:
                 head = lane[0]
                 landed = self._stream.put(head.data, head.key, head.hash_key)
                 self.sent += len(head.members)
-                if self._aggregator.misplaced(head, landed):
+                if self._aggregator.is_misplaced(head, landed):
                     moved = True
                     continue
                 lane.pop(0)
@@ -244,7 +246,7 @@ class Sender:
 
     def _lanes(self, items: Items) -> dict[str, list[Aggregate[Item]]]:
         lanes: dict[str, list[Aggregate[Item]]] = defaultdict(list)
-        for aggregate in self._aggregator.entries(items):
+        for aggregate in self._aggregator.aggregate(items):
             lanes[aggregate.key].append(aggregate)
         return dict(lanes)
 
@@ -300,11 +302,11 @@ def test_an_endpoint_that_ignores_hash_keys_is_put_up_with(kinesis: Any):
     stream = ModelStream(2)
     with stream.behind(kinesis):
         aggregator = Aggregator(OpenShards(kinesis, STREAM))
-        (aggregate,) = aggregator.entries([Item("AAPL", b"1")])
+        (aggregate,) = aggregator.aggregate([Item("AAPL", b"1")])
         other = next(shard.shard_id for shard in stream.shards if shard.shard_id != aggregate.key)
-        assert not aggregator.misplaced(aggregate, aggregate.key)
+        assert not aggregator.is_misplaced(aggregate, aggregate.key)
         assert stream.listed == 1
-        assert not aggregator.misplaced(aggregate, other)
+        assert not aggregator.is_misplaced(aggregate, other)
         assert stream.listed == 2
 
 
@@ -312,5 +314,5 @@ def test_a_shard_that_is_not_listed_yet_is_waited_for(kinesis: Any):
     """When Kinesis names a shard that it does not list, what went there is sent again."""
     with ModelStream(2).behind(kinesis):
         aggregator = Aggregator(OpenShards(kinesis, STREAM))
-        (aggregate,) = aggregator.entries([Item("AAPL", b"1")])
-        assert aggregator.misplaced(aggregate, "shardId-000000000009")
+        (aggregate,) = aggregator.aggregate([Item("AAPL", b"1")])
+        assert aggregator.is_misplaced(aggregate, "shardId-000000000009")

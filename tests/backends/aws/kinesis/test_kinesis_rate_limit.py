@@ -42,11 +42,11 @@ CALLS = st.lists(st.tuples(st.integers(1, 500), st.integers(1, 500_000), st.floa
 def test_no_window_holds_more_than_its_rate_and_a_burst(calls: list[tuple[int, int, float]]):
     """From any call to any later one, all but the last take what the rate gives in that time and a burst."""
     clock = Clock()
-    pacer = ShardRateLimiter(Capacity(1000, 1 << 20), clock)
+    limiter = ShardRateLimiter(Capacity(1000, 1 << 20), clock)
     sent = []
     for records, size, pause in calls:
         clock.sleep(pause)
-        clock.sleep(pacer.take(records, size))
+        clock.sleep(limiter.reserve(records, size))
         sent.append((clock.now, records, size))
     for first in range(len(sent)):
         for last in range(first + 1, len(sent)):
@@ -60,9 +60,9 @@ def test_no_window_holds_more_than_its_rate_and_a_burst(calls: list[tuple[int, i
 def test_nobody_waits_without_need(calls: list[tuple[int, int, float]]):
     """All of it is over no later than its records or its bytes take at the full rate."""
     clock = Clock()
-    pacer = ShardRateLimiter(Capacity(1000, 1 << 20), clock)
+    limiter = ShardRateLimiter(Capacity(1000, 1 << 20), clock)
     for records, size, _ in calls:
-        clock.sleep(pacer.take(records, size))
+        clock.sleep(limiter.reserve(records, size))
     by_records = sum(call[0] for call in calls) / 1000
     by_bytes = sum(call[1] for call in calls) / (1 << 20)
     assert clock.now - 1000 <= by_records + by_bytes
@@ -71,10 +71,10 @@ def test_nobody_waits_without_need(calls: list[tuple[int, int, float]]):
 def test_a_tick_of_ten_thousand_spreads_over_the_seconds_that_a_shard_needs():
     """Twenty calls of 500 into one shard take about nine seconds and a half, evenly."""
     clock = Clock()
-    pacer = ShardRateLimiter(Capacity(1000, 1 << 20), clock)
+    limiter = ShardRateLimiter(Capacity(1000, 1 << 20), clock)
     moments = []
     for _ in range(20):
-        clock.sleep(pacer.take(500, 100_000))
+        clock.sleep(limiter.reserve(500, 100_000))
         moments.append(clock.now - 1000)
     assert moments[-1] == pytest.approx(9.0)
     assert [later - earlier for earlier, later in pairwise(moments[1:])] == pytest.approx([0.5] * 18)
@@ -83,20 +83,20 @@ def test_a_tick_of_ten_thousand_spreads_over_the_seconds_that_a_shard_needs():
 def test_throttling_slows_down_and_success_speeds_up_again():
     """The rate falls by a factor, not with every answer of one moment, and rises a little each second."""
     clock = Clock()
-    pacer = ShardRateLimiter(Capacity(1000, 1 << 20), clock)
+    limiter = ShardRateLimiter(Capacity(1000, 1 << 20), clock)
     for _ in range(10):
-        pacer.throttled()
-    assert pacer.share == pytest.approx(0.7)
+        limiter.throttled()
+    assert limiter.share == pytest.approx(0.7)
     for _ in range(4):
         clock.sleep(1)
-        pacer.throttled()
-    assert pacer.share == pytest.approx(0.7**5)
-    slow = pacer.most
+        limiter.throttled()
+    assert limiter.share == pytest.approx(0.7**5)
+    slow = limiter.max_call_records
     for _ in range(40):
         clock.sleep(1)
-        pacer.accepted()
-    assert slow < pacer.most == 500
-    assert pacer.share == 1.0
+        limiter.accepted()
+    assert slow < limiter.max_call_records == 500
+    assert limiter.share == 1.0
 
 
 @examples(100)
@@ -104,14 +104,14 @@ def test_throttling_slows_down_and_success_speeds_up_again():
 def test_the_rate_stays_within_bounds(answers: list[tuple[bool, float]], grows: bool):
     """However long it is throttled something goes, and what does not grow never takes more than it can."""
     clock = Clock()
-    pacer = ShardRateLimiter(Capacity(1000, 1 << 20, grows), clock)
+    limiter = ShardRateLimiter(Capacity(1000, 1 << 20, grows), clock)
     for throttled, pause in answers:
         clock.sleep(pause)
-        clock.sleep(pacer.take(500, 1000))
-        (pacer.throttled if throttled else pacer.accepted)()
-        assert pacer.share >= SMALLEST_SHARE
-        assert grows or pacer.share <= 1.0
-        assert 1 <= pacer.most <= 500
+        clock.sleep(limiter.reserve(500, 1000))
+        (limiter.throttled if throttled else limiter.accepted)()
+        assert limiter.share >= SMALLEST_SHARE
+        assert grows or limiter.share <= 1.0
+        assert 1 <= limiter.max_call_records <= 500
 
 
 def test_a_stream_that_grows_is_tried_with_more_when_it_is_held_back():
@@ -120,10 +120,10 @@ def test_a_stream_that_grows_is_tried_with_more_when_it_is_held_back():
     idle, busy = (ShardRateLimiter(Capacity(4000, 4 << 20, grows=True), clock) for _ in range(2))
     for _ in range(10):
         clock.sleep(1)
-        idle.take(1, 100)
+        idle.reserve(1, 100)
         idle.accepted()
         for _ in range(20):
-            busy.take(500, 100)
+            busy.reserve(500, 100)
         busy.accepted()
     assert idle.share == 1.0
     assert busy.share == pytest.approx(1.5)
@@ -133,9 +133,9 @@ def test_the_pace_is_learned_from_the_stream():
     """Three open shards take three thousand records a second."""
     clock = Clock()
     with kinesis_null(Script(shards=3)) as server:
-        pace = StreamRateLimiter(kinesis_client(server.url), "stock-market-stream", clock, clock.sleep)
+        limiter = StreamRateLimiter(kinesis_client(server.url), "stock-market-stream", clock, clock.sleep)
         for _ in range(13):
-            pace.wait(500, 1000)
+            limiter.wait(500, 1000)
     assert clock.now - 1000 == pytest.approx(12 * 500 / 3000 - BURST_SECONDS)
 
 
@@ -143,21 +143,21 @@ def test_more_shards_are_noticed_within_minutes():
     """What was resharded is asked for again, and a stream that cannot be asked then stays as it was."""
     clock = Clock()
     with kinesis_null(Script(shards=1)) as server:
-        pace = StreamRateLimiter(kinesis_client(server.url), "stock-market-stream", clock, clock.sleep)
-        small = pace.most
-        pace.throttled()
-        assert pace.most < small
+        limiter = StreamRateLimiter(kinesis_client(server.url), "stock-market-stream", clock, clock.sleep)
+        small = limiter.max_call_records
+        limiter.throttled()
+        assert limiter.max_call_records < small
         server.stop()
         clock.sleep(700)
-        slow = pace.most
+        slow = limiter.max_call_records
         server.start(shards=10)
         clock.sleep(700)
-        assert pace.most > slow
+        assert limiter.max_call_records > slow
 
 
 def test_a_stream_that_cannot_be_asked_at_first_is_a_passing_fault():
     """Without an answer no pace is guessed."""
     with nobody() as url:
-        pace = StreamRateLimiter(kinesis_client(url), "stock-market-stream")
+        limiter = StreamRateLimiter(kinesis_client(url), "stock-market-stream")
         with pytest.raises(AwsError, match="cannot be reached"):
-            pace.wait(1, 1)
+            limiter.wait(1, 1)

@@ -190,7 +190,7 @@ def test_what_was_not_delivered_is_named(kinesis: Any):
         send(kinesis, shards, records)
     assert failed.value.message == (
         "3 of 9 quotes were not delivered to the stream stock-market-stream: MSFT 2019-02-11T14:00:00.000Z. "
-        "Kinesis did not take them in 4 tries (ProvisionedThroughputExceededException)."
+        "Kinesis rejected them in 4 attempts (ProvisionedThroughputExceededException)."
     )
     assert "stream.shards" in (failed.value.hint or "")
     assert {key: len(kept) for key, kept in shards.kept.items()} == {"AAPL": 3, "IBM": 3}
