@@ -1,12 +1,14 @@
-"""Write the tables of the docs that repeat what the code says, and config.example.toml.
+"""Write the parts of the docs that repeat what the code says, and config.example.toml.
 
     python docs/make_reference.py
 
 In docs/configuration.md: every key, from the schema. In docs/monitoring.md: every metric, from the table of
-metrics. Tests fail while one of them is out of date.
+metrics. In docs/architecture.md: the modules that a quote and a key pass, as benchmarks/structure.py finds
+them. Tests fail while one of them is out of date.
 """
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from stockctl.config.example import example_file, to_toml
@@ -19,15 +21,13 @@ BEGIN = "<!-- Written by docs/make_reference.py: do not edit. -->\n"
 END = "<!-- End of what docs/make_reference.py writes. -->\n"
 
 
-def pages() -> Iterator[tuple[Path, str]]:
-    """Yield each page that holds a generated part, and its text as it should be."""
-    for name, generated in (("configuration.md", _configuration()), ("monitoring.md", _metrics())):
-        page = HERE / name
-        before, begin, rest = page.read_text("utf-8").partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not begin or not end:
-            raise SystemExit(f"{page} has no place for the generated part")
-        yield page, f"{before}{BEGIN}\n{generated}\n{END}{after}"
+def current(page: Path) -> str:
+    """Return the text that a page should have."""
+    before, begin, rest = page.read_text("utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{page} has no place for the generated part")
+    return f"{before}{BEGIN}\n{PAGES[page.name]()}\n{END}{after}"
 
 
 def _configuration() -> str:
@@ -82,7 +82,36 @@ def _shown(metric: Metric, show: Show) -> str:
     return {Show.NEVER: "", Show.IF_NONZERO: f"{metric.title}, above 0", Show.ALWAYS: metric.title}[show]
 
 
+def _modules() -> str:
+    sys.path.append(str(HERE.parent / "benchmarks"))
+    import structure
+
+    quote, key = structure.quote_modules(HERE.parent), structure.key_modules(HERE.parent)
+    return (
+        f"{len(quote)} modules run because of a quote that is read from a pipe, stored and raises an alert:\n\n"
+        f"{_listed(quote)}\n{len(key)} modules run when a configuration key is loaded:\n\n{_listed(key)}"
+    )
+
+
+def _listed(modules: Sequence[str]) -> str:
+    folders: dict[str, list[str]] = {}
+    for module in modules:
+        folder, _, name = module.rpartition(".")
+        folders.setdefault(folder, []).append(name)
+    rows = (
+        f"| `{folder}` | {', '.join(f'`{name}`' for name in names)} |\n" for folder, names in folders.items()
+    )
+    return f"| package | modules |\n|---|---|\n{''.join(rows)}"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "configuration.md": _configuration,
+    "monitoring.md": _metrics,
+    "architecture.md": _modules,
+}
+"""The pages that hold a generated part, and what makes it."""
+
 if __name__ == "__main__":
-    for page, text in pages():
-        page.write_text(text, "utf-8")
+    for name in PAGES:
+        (HERE / name).write_text(current(HERE / name), "utf-8")
     EXAMPLE.write_text(example_file(), "utf-8")
