@@ -88,7 +88,7 @@ def _modules() -> str:
 
     quote, key = structure.quote_modules(HERE.parent), structure.key_modules(HERE.parent)
     return (
-        f"{len(quote)} modules run because of a quote that is read from a pipe, stored and raises an alert:\n\n"
+        f"{len(quote)} modules run for a quote that is read from a pipe, stored and raises an alert:\n\n"
         f"{_listed(quote)}\n{len(key)} modules run when a configuration key is loaded:\n\n{_listed(key)}"
     )
 
