@@ -177,7 +177,7 @@ def run_producer(url: str, quotes: int, folder: Path, *, aggregate: bool = False
         clock(quotes),
     ):
         totals = producer.run(Event())
-        if totals.sent != quotes or producer.undelivered:
+        if totals.sent != quotes or producer.backlog.quotes:
             raise SystemExit(f"{totals.sent} of {quotes} quotes sent")
 
 
@@ -232,7 +232,7 @@ def run_outbox(_: str, quotes: int, folder: Path) -> None:
             parcel = outbox.take(CALL, 0)
             if parcel is None:
                 raise SystemExit("the outbox is empty")
-            outbox.settle(parcel, ())
+            outbox.acknowledge(parcel, ())
 
 
 def stream(url: str, *, aggregate: bool = False) -> Any:

@@ -96,7 +96,7 @@ def run(source: Paced, url: str, folder: Path, every: float) -> None:
     with parts.watched(source, lambda: nullcontext(parts.stream(url)), folder, grace=60) as producer:
         with Watch(producer, every) as watch:
             totals = producer.run(Event())
-        sizes, left = watch.sizes, producer.undelivered
+        sizes, left = watch.sizes, producer.backlog.quotes
     print(
         f"  {totals.sent:,} sent, {left:,} wait; memory {sizes[0] >> 20} MB at first, "
         f"{max(sizes) >> 20} MB at most, {sizes[-1] >> 20} MB at last; "

@@ -11,6 +11,7 @@ from threading import Lock
 from stockctl.errors import WatchingError
 from stockctl.market.numbers import to_json
 from stockctl.monitoring.metrics import RunMetrics
+from stockctl.producer.outbox.paths import STATUS, beside
 
 TEXTS = ("reason", "hung", "failure")
 """Other texts in the file: why nothing is delivered, why a thread hangs, why the run ended."""
@@ -81,11 +82,6 @@ STATUS_PERIOD = 2.0
 """Seconds between two writes."""
 
 
-def status_path(outbox: Path) -> Path:
-    """Return the status file of the producer that uses ``outbox``."""
-    return outbox.with_name(f"{outbox.name}.state.json")
-
-
 class StatusFile:
     """The metrics of a producer for ``stockctl status``.
 
@@ -102,7 +98,7 @@ class StatusFile:
         self._lock = Lock()
         self._failed = False
         self._file = MetricsFile(
-            status_path(outbox), "'stockctl status' does not see the metrics in %s", clock
+            beside(outbox, STATUS), "'stockctl status' does not see the metrics in %s", clock
         )
 
     def write(self, run: RunMetrics) -> None:

@@ -12,9 +12,9 @@ from stockctl.market.timestamp import format_timestamp, parse_timestamp
 from stockctl.market.validation import truncate
 from stockctl.monitoring import metrics
 from stockctl.monitoring.metrics import Kind
-from stockctl.monitoring.status_file import TEXTS, status_path
+from stockctl.monitoring.status_file import TEXTS
 from stockctl.producer.outbox.lock import lock_holder
-from stockctl.producer.outbox.queue import LOCK_SUFFIX
+from stockctl.producer.outbox.paths import LOCK, STATUS, beside
 
 MetricValue = str | int | float
 
@@ -158,7 +158,7 @@ def read_producer_status(outbox: Path, clock: Callable[[], float] = time.time) -
     Raises:
         OutboxError: the lock of the outbox cannot be read.
     """
-    path, lock = status_path(outbox), outbox.with_name(outbox.name + LOCK_SUFFIX)
+    path, lock = beside(outbox, STATUS), beside(outbox, LOCK)
     holder = lock_holder(lock, outbox)
     for _ in range(_READ_ATTEMPTS):
         try:

@@ -1,1 +1,1 @@
-"""From a source into a stream: batches, retries, and an outbox for what must not be lost."""
+"""Moves quotes from a source into a stream: batches, retries, and an outbox for live quotes."""

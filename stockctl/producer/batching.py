@@ -1,4 +1,4 @@
-"""Ticks cut into batches: what a source yields, as records on their way."""
+"""Cuts the ticks of a source into batches of records."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -13,24 +13,24 @@ BATCH_RECORDS = 500
 
 
 class Batch(NamedTuple):
-    """Records, or what a source could not read, in the order of the source; one of both is empty."""
+    """Records, or rejections of a source, in the order of the source; one of both is empty."""
 
     records: Sequence[Record]
     rejections: Sequence[Rejection]
     taken_at: float
-    """When the producer took them, in seconds since 1970."""
+    """When the producer took them from the source, in seconds since 1970."""
 
     @property
     def length(self) -> int:
-        """How many items there are."""
+        """The number of items."""
         return len(self.records) or len(self.rejections)
 
 
 class Batcher:
-    """Cuts ticks into batches, and counts quotes up to a limit.
+    """Cuts ticks into batches, up to a limit of quotes.
 
     Args:
-        limit: how many quotes to let pass at most; 0 means all.
+        limit: the maximum number of quotes; 0 means no limit.
     """
 
     def __init__(self, limit: int = 0) -> None:
@@ -43,24 +43,24 @@ class Batcher:
         return bool(self._limit) and self.quotes >= self._limit
 
     def cut(self, tick: Tick) -> Iterator[Batch]:
-        """Yield the batches of ``tick``: at each step what was refused, then the quotes."""
+        """Yield the batches of ``tick``: in each step its rejections, then its quotes."""
         rest = iter(tick)
         while items := list(islice(rest, BATCH_RECORDS)):
             yield from self._split(items)
 
     def _split(self, items: Sequence[Quote | Rejection]) -> Iterator[Batch]:
-        moment = time.time()
+        now = time.time()
         rejections = [item for item in items if isinstance(item, Rejection)]
         quotes = [item for item in items if not isinstance(item, Rejection)]
         if self._limit:
             quotes = quotes[: self._limit - self.quotes]
         if rejections:
-            yield Batch((), rejections, moment)
+            yield Batch((), rejections, now)
         if quotes:
             self.quotes += len(quotes)
-            yield Batch([record_of(quote) for quote in quotes], (), moment)
+            yield Batch([record_of(quote) for quote in quotes], (), now)
 
 
 def record_of(quote: Quote) -> Record:
-    """Return ``quote`` as it travels."""
+    """Return the record for ``quote``."""
     return Record(encode_quote(quote), quote.source, quote.symbol)

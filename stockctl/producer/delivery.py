@@ -12,9 +12,9 @@ from stockctl.producer.shutdown import GracePeriod
 from stockctl.producer.stats import DeliveryStats
 from stockctl.retry import Backoff
 
-FIRST_PAUSE = 0.25
-LONGEST_PAUSE = 30.0
-_LOGGED_AFTER_FAULTS = 3
+FIRST_DELAY = 0.25
+LONGEST_DELAY = 30.0
+_LOGGED_AFTER_FAILURES = 3
 _LOGGED_AFTER_SECONDS = 2.0
 _EVENT = {"event": "delivery"}
 """Marks log records on a change of the delivery's state, which some logs show in another form."""
@@ -23,55 +23,54 @@ _log = logging.getLogger(__name__)
 
 
 class RetryPolicy:
-    """Pauses between tries, for ever; what blinks is not worth a word, what lasts is said once.
+    """Waits between attempts, without a limit of attempts; logs a failure that lasts, once.
 
-    The pauses are those of a ``Backoff`` with full jitter, from ``FIRST_PAUSE`` up to ``LONGEST_PAUSE``.
+    The delays are those of a ``Backoff`` with full jitter, from ``FIRST_DELAY`` up to ``LONGEST_DELAY``.
 
     Args:
-        meter: is told why nothing is delivered.
-        closing: how long it may go on.
-        waiting: how many quotes wait, for a person.
+        stats: stores the reason why nothing is delivered.
+        grace_period: limits the time after the end of the run began.
+        waiting: returns how many quotes wait, for the log.
         uniform: draws a number between two others.
     """
 
     def __init__(
         self,
-        meter: DeliveryStats,
-        closing: GracePeriod,
+        stats: DeliveryStats,
+        grace_period: GracePeriod,
         waiting: Callable[[], int] | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._meter = meter
-        self._closing = closing
+        self._stats = stats
+        self._grace_period = grace_period
         self._waiting = waiting
-        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE, uniform=uniform)
-        self._since: float | None = None
-        self._told = False
+        self._backoff = Backoff(FIRST_DELAY, LONGEST_DELAY, uniform=uniform)
+        self._failing_since: float | None = None
+        self._logged = False
 
-    def rest(self, fault: DeliveryError, began: float) -> bool:
-        """Pause after a fault in a try that ``began`` then; return whether to try again."""
+    def wait(self, error: DeliveryError, started_at: float) -> bool:
+        """Wait after a failed attempt that started at ``started_at``; return whether to try again."""
         delay = self._backoff.next_delay()
-        self._since = began if self._since is None else self._since
-        lasted = time.monotonic() - self._since
-        if not self._told and (
-            self._backoff.failures >= _LOGGED_AFTER_FAULTS or lasted >= _LOGGED_AFTER_SECONDS
-        ):
-            self._told = True
-            self._meter.tell(fault.message)
-            _log.warning("%s Trying again until it works%s.", fault.message, self._counted(), extra=_EVENT)
-        return self._closing.rest(delay)
+        self._failing_since = started_at if self._failing_since is None else self._failing_since
+        lasted = time.monotonic() - self._failing_since
+        failures = self._backoff.failures
+        if not self._logged and (failures >= _LOGGED_AFTER_FAILURES or lasted >= _LOGGED_AFTER_SECONDS):
+            self._logged = True
+            self._stats.set_fault(error.message)
+            _log.warning("%s Trying again until it works%s.", error.message, self._count(), extra=_EVENT)
+        return self._grace_period.wait(delay)
 
-    def rewarded(self) -> None:
-        """Note that a try went well."""
-        self._closing.succeeded()
-        if self._told and self._since is not None:
-            lasted = time.monotonic() - self._since
-            _log.info("Delivering again after %.0f s%s.", lasted, self._counted(), extra=_EVENT)
-            self._meter.tell(None)
+    def succeeded(self) -> None:
+        """Record that an attempt succeeded."""
+        self._grace_period.succeeded()
+        if self._logged and self._failing_since is not None:
+            lasted = time.monotonic() - self._failing_since
+            _log.info("Delivering again after %.0f s%s.", lasted, self._count(), extra=_EVENT)
+            self._stats.set_fault(None)
         self._backoff.reset()
-        self._since, self._told = None, False
+        self._failing_since, self._logged = None, False
 
-    def _counted(self) -> str:
+    def _count(self) -> str:
         return "" if self._waiting is None else f"; {self._waiting():,} quotes wait"
 
 
@@ -79,101 +78,105 @@ Observe = Callable[[SendResult], None]
 
 
 class DeliveryTracker(Protocol):
-    """Who answers for a batch until it is delivered."""
+    """Keeps track of one batch until it is delivered."""
 
     @property
-    def doubted(self) -> bool:
-        """Whether an earlier run may have delivered it."""
+    def possibly_sent(self) -> bool:
+        """Whether an earlier run may have delivered the batch."""
 
-    def begin(self) -> None:
-        """Note, before a try, that from now on it may have arrived."""
+    def start(self) -> None:
+        """Record, before an attempt, that the batch may arrive from now on."""
 
-    def settle(self, left: Sequence[Record]) -> None:
-        """Note that something was taken, and what is left; nothing, when all of it was."""
+    def acknowledge(self, remaining: Sequence[Record]) -> None:
+        """Record that all of the batch except ``remaining`` was delivered."""
 
-    def withdraw(self) -> None:
-        """Note that, for certain, nothing of what is left has arrived."""
+    def abort(self) -> None:
+        """Record that nothing of what remains has arrived."""
 
 
 class NullTracker:
-    """For a batch that can be had again."""
+    """For a batch that the source can repeat."""
 
-    doubted = False
+    possibly_sent = False
 
-    def begin(self) -> None:
-        """Note nothing."""
+    def start(self) -> None:
+        """Do nothing."""
 
-    def settle(self, left: Sequence[Record]) -> None:
-        """Note nothing."""
+    def acknowledge(self, remaining: Sequence[Record]) -> None:
+        """Do nothing."""
 
-    def withdraw(self) -> None:
-        """Note nothing."""
+    def abort(self) -> None:
+        """Do nothing."""
 
 
-_NONE = NullTracker()
+_NULL_TRACKER = NullTracker()
 
 
 class Delivery:
-    """Sends batches, one after the other, and tries again for as long as a fault may pass.
+    """Sends one batch after the other, and retries while the error may pass.
 
     Args:
-        stream: where records go.
-        meter: counts what was done.
-        patience: waits between tries.
-        observe: called with the result of what was taken, after that is settled.
+        stream: accepts records.
+        stats: counts the results.
+        retry_policy: waits between attempts.
+        observe: called with each result, after the batch is acknowledged.
     """
 
     def __init__(
-        self, stream: Stream, meter: DeliveryStats, patience: RetryPolicy, observe: Observe | None = None
+        self,
+        stream: Stream,
+        stats: DeliveryStats,
+        retry_policy: RetryPolicy,
+        observe: Observe | None = None,
     ) -> None:
         self._stream = stream
-        self._meter = meter
-        self._patience = patience
+        self._stats = stats
+        self._retry_policy = retry_policy
         self._observe = observe
 
-    def deliver(self, batch: Batch, ledger: DeliveryTracker = _NONE) -> bool:
-        """Send ``batch``; return False when the time was over before all of it was taken.
+    def deliver(self, batch: Batch, tracker: DeliveryTracker = _NULL_TRACKER) -> bool:
+        """Send ``batch``; return False if the grace period expired before all of it was accepted.
 
         Raises:
-            DeliveryError: of a fault that does not pass.
+            DeliveryError: one that is not retryable.
         """
-        left, doubted = batch.records, False
+        remaining, unanswered = batch.records, False
         while True:
-            began = time.monotonic()
-            ledger.begin()
+            started_at = time.monotonic()
+            tracker.start()
             try:
-                result = self._send(batch, left)
-            except DeliveryError as fault:
-                doubted = doubted or fault.result.possibly_duplicated > 0
-                if taken := len(left) - len(fault.records):
-                    ledger.settle(fault.records)
-                    self._tell(fault.result, taken if ledger.doubted else 0)
+                result = self._send(batch, remaining)
+            except DeliveryError as error:
+                unanswered = unanswered or error.result.possibly_duplicated > 0
+                if accepted := len(remaining) - len(error.records):
+                    tracker.acknowledge(error.records)
+                    self._report(error.result, accepted if tracker.possibly_sent else 0)
                 else:
-                    self._meter.add(fault.result)
-                if not doubted:
-                    ledger.withdraw()
-                left = fault.records
-                if not fault.retryable:
+                    self._stats.add(error.result)
+                if not unanswered:
+                    tracker.abort()
+                remaining = error.records
+                if not error.retryable:
                     raise
-                if not self._patience.rest(fault, began):
+                if not self._retry_policy.wait(error, started_at):
                     return False
             else:
-                ledger.settle(())
-                self._patience.rewarded()
-                self._meter.acknowledged(batch.length, time.time() - batch.taken_at)
-                self._tell(result, len(left) if ledger.doubted else 0)
+                tracker.acknowledge(())
+                self._retry_policy.succeeded()
+                self._stats.add_lag(batch.length, time.time() - batch.taken_at)
+                self._report(result, len(remaining) if tracker.possibly_sent else 0)
                 return True
 
-    def _send(self, batch: Batch, left: Sequence[Record]) -> SendResult:
+    def _send(self, batch: Batch, remaining: Sequence[Record]) -> SendResult:
         if not batch.rejections:
-            return self._stream.send(left)
+            return self._stream.send(remaining)
         self._stream.refuse(batch.rejections)
-        self._meter.refused(len(batch.rejections))
+        self._stats.add_refused(len(batch.rejections))
         return SendResult(0, quarantined=len(batch.rejections))
 
-    def _tell(self, result: SendResult, doubted: int) -> None:
-        if not result.is_final:  # else it tells itself what was there already
-            result = result._replace(possibly_duplicated=result.possibly_duplicated + doubted)
-        self._meter.add(result)
+    def _report(self, result: SendResult, possibly_sent: int) -> None:
+        if not result.is_final:  # a final result counts duplicates itself
+            result = result._replace(possibly_duplicated=result.possibly_duplicated + possibly_sent)
+        self._stats.add(result)
         if self._observe is not None:
             self._observe(result)

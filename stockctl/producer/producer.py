@@ -1,4 +1,4 @@
-"""Producers: direct for sources that can be read again, buffered by an outbox for live ones."""
+"""The two producers: direct for sources that can be read again, buffered by an outbox for live sources."""
 
 import logging
 import time
@@ -12,22 +12,27 @@ from stockctl.producer.delivery import Delivery, Observe, RetryPolicy
 from stockctl.producer.outbox.errors import OutboxError
 from stockctl.producer.outbox.queue import Outbox, PendingBatch
 from stockctl.producer.shutdown import GRACE_SECONDS, GracePeriod, drain
-from stockctl.producer.stats import DeliverySnapshot, DeliveryStats, Totals
+from stockctl.producer.stats import Backlog, DeliverySnapshot, DeliveryStats, Totals
 from stockctl.sources.base import Source
+
+_CHECK_SECONDS = 0.5
+_IDLE_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 class DirectProducer:
     """Sends what a source yields, tick by tick, so that no quote waits for a later one.
 
-    While the stream takes nothing, the source waits: it is for sources that lose nothing by that and can
-    be run again, such as a replay. ``BufferedProducer`` is for the others.
+    While the stream accepts nothing, the source waits. This is for sources that lose nothing by that and can
+    be run again, such as a replay. ``BufferedProducer`` is for all others.
 
     Args:
-        source: where quotes come from.
-        stream: where they go.
-        limit: how many quotes to send at most; 0 means all.
-        observe: called after each batch with its result.
-        grace: seconds for what is in hand after the wish to stop.
+        source: yields quotes.
+        stream: accepts them.
+        limit: the maximum number of quotes to send; 0 means no limit.
+        observe: called with the result of each batch.
+        grace: seconds to deliver the current batch after ``stop`` is set.
     """
 
     def __init__(
@@ -41,96 +46,88 @@ class DirectProducer:
     ) -> None:
         self._source = source
         self._stream = stream
-        self._cutter = Batcher(limit)
+        self._batcher = Batcher(limit)
         self._observe = observe
         self._grace = grace
-        self._meter = DeliveryStats()
-        self.place = ""
-        """Where the undelivered wait: nowhere."""
-        self.undelivered = 0
-        """How many quotes were in hand when the time was over."""
-        self.undelivered_rejections = 0
-        """How many of the records that the source could not read were."""
-        self.doubted = self.dropped = self.dropped_rejections = 0
-        """What only an outbox has."""
+        self._stats = DeliveryStats()
+        self.backlog = Backlog()
+        """What was read and not delivered when the grace period expired."""
 
     @property
     def totals(self) -> Totals:
-        """What was done so far."""
-        return self._meter.totals
+        """The counts since the start."""
+        return self._stats.totals
 
     def snapshot(self) -> DeliverySnapshot:
-        """Return the figures of this moment; any thread may ask."""
-        return self._meter.snapshot()
+        """Return the metrics of this moment; any thread may call."""
+        return self._stats.snapshot()
 
     def run(self, stop: Event) -> Totals:
-        """Send until the source ends, the limit is reached or ``stop`` is set; then what is in hand.
+        """Send until the source ends, the limit is reached or ``stop`` is set; then finish the current batch.
 
-        A passing fault is waited for, however long; after the wish to stop, ``grace`` seconds.
+        A retryable error is retried without a limit, or for ``grace`` seconds after ``stop`` is set.
 
         Raises:
-            StockctlError: the source or the stream failed; ``totals`` tells what was done before.
+            StockctlError: the source or the stream failed; ``totals`` has what was done before.
         """
-        closing = GracePeriod(stop, self._grace)
-        delivery = Delivery(self._stream, self._meter, RetryPolicy(self._meter, closing), self._observe)
+        grace_period = GracePeriod(stop, self._grace)
+        retry_policy = RetryPolicy(self._stats, grace_period)
+        delivery = Delivery(self._stream, self._stats, retry_policy, self._observe)
         for tick in drain(self._source, stop, self._grace):
-            for batch in self._cutter.cut(tick):
+            for batch in self._batcher.cut(tick):
                 before = self.totals.sent
-                if closing.over or not delivery.deliver(batch):
-                    self.undelivered += len(batch.records) - (self.totals.sent - before)
-                    self.undelivered_rejections += len(batch.rejections)
-            if self._cutter.full:
+                if grace_period.expired or not delivery.deliver(batch):
+                    sent, backlog = self.totals.sent - before, self.backlog
+                    self.backlog = Backlog(
+                        quotes=backlog.quotes + len(batch.records) - sent,
+                        rejections=backlog.rejections + len(batch.rejections),
+                    )
+            if self._batcher.full:
                 break
         return self.totals
 
 
 class InFlightBatch:
-    """Notes in the outbox how it stands with one parcel.
+    """Records in the outbox how far the delivery of one batch is.
 
     Args:
-        outbox: where it was taken from.
-        parcel: what is to be delivered.
+        outbox: the batch comes from here.
+        batch: to be delivered.
     """
 
-    def __init__(self, outbox: Outbox, parcel: PendingBatch) -> None:
+    def __init__(self, outbox: Outbox, batch: PendingBatch) -> None:
         self._outbox = outbox
-        self._rest = parcel
-        self.doubted = parcel.doubted
+        self._remaining = batch
+        self.possibly_sent = batch.possibly_sent
         """Whether an earlier run may have delivered it."""
 
-    def begin(self) -> None:
-        """Note that it is under way."""
-        self._outbox.begin(self._rest)
+    def start(self) -> None:
+        """Record that its delivery starts."""
+        self._outbox.start(self._remaining)
 
-    def settle(self, left: Sequence[Record]) -> None:
-        """Note that all of it but ``left`` was delivered."""
-        self._rest = self._outbox.settle(self._rest, left)
+    def acknowledge(self, remaining: Sequence[Record]) -> None:
+        """Record that all of it except ``remaining`` was delivered."""
+        self._remaining = self._outbox.acknowledge(self._remaining, remaining)
 
-    def withdraw(self) -> None:
-        """Note that it is under way no more, and has not arrived."""
-        self._outbox.withdraw(self._rest)
-
-
-_CHECK_SECONDS = 0.5
-_IDLE_SECONDS = 5.0
-
-_log = logging.getLogger(__name__)
+    def abort(self) -> None:
+        """Record that nothing of what remains has arrived."""
+        self._outbox.abort(self._remaining)
 
 
 class BufferedProducer:
-    """Puts what a source yields into an outbox, out of which a thread delivers it.
+    """Puts what a source yields into an outbox, from which a thread delivers it.
 
-    What waits from an earlier run goes first. A stream that takes nothing for a while delays quotes and
-    loses none; whatever ends the run leaves in the outbox what was not delivered.
+    What waits from an earlier run goes first. A stream that accepts nothing for a while delays quotes and
+    loses none. Whatever ends the run, the outbox keeps what was not delivered.
 
     Args:
-        source: where quotes come from.
-        open_stream: opens the stream; called and left in the thread that delivers.
-        outbox: where quotes wait.
-        limit: how many quotes to take from the source at most; 0 means all.
-        observe: called in the thread that delivers, with the result of what was taken.
-        grace: seconds for what waits after the wish to stop; when the source ended by itself, seconds
-            without any success.
+        source: yields quotes.
+        open_stream: opens the stream; called in the thread that delivers, which also closes it.
+        outbox: stores quotes until they are delivered.
+        limit: the maximum number of quotes to read; 0 means no limit.
+        observe: called in the thread that delivers, with each result.
+        grace: seconds to deliver what waits after ``stop`` is set. If the source ends by itself, the seconds
+            without any success after which to give up.
     """
 
     def __init__(
@@ -146,151 +143,133 @@ class BufferedProducer:
         self._source = source
         self._open_stream = open_stream
         self._outbox = outbox
-        self._cutter = Batcher(limit)
+        self._batcher = Batcher(limit)
         self._observe = observe
         self._grace = grace
-        self._meter = DeliveryStats()
-        self._failure: BaseException | None = None
-        self._unwritable: OutboxError | None = None
-        self._not_stored = 0
-        self.place = str(outbox.path)
-        """Where the undelivered wait."""
+        self._stats = DeliveryStats()
+        self._delivery_error: BaseException | None = None
+        self._outbox_error: OutboxError | None = None
+        self._lost = 0
 
     @property
     def totals(self) -> Totals:
-        """What was done so far."""
-        return self._meter.totals
+        """The counts since the start."""
+        return self._stats.totals
 
     @property
-    def undelivered(self) -> int:
-        """How many quotes wait in the outbox."""
-        return self._outbox.waiting
-
-    @property
-    def undelivered_rejections(self) -> int:
-        """How many records wait there that the source could not read."""
-        return self._outbox.waiting_rejections
-
-    @property
-    def doubted(self) -> int:
-        """How many of the quotes that wait may have arrived: their delivery had begun."""
-        return self._outbox.doubted
-
-    @property
-    def dropped(self) -> int:
-        """How many quotes a full outbox dropped."""
-        return self._outbox.dropped
-
-    @property
-    def dropped_rejections(self) -> int:
-        """How many records that the source could not read it dropped."""
-        return self._outbox.dropped_rejections
+    def backlog(self) -> Backlog:
+        """What the outbox holds, and what it dropped."""
+        return self._outbox.backlog
 
     def snapshot(self) -> DeliverySnapshot:
-        """Return the figures of this moment; any thread may ask."""
-        outbox = self._outbox
-        return self._meter.snapshot(
-            waiting=outbox.waiting + outbox.waiting_rejections,
-            dropped=outbox.dropped + outbox.dropped_rejections,
+        """Return the metrics of this moment; any thread may call."""
+        backlog = self.backlog
+        return self._stats.snapshot(
+            waiting=backlog.waiting, dropped=backlog.dropped + backlog.dropped_rejections
         )
 
     def run(self, stop: Event) -> Totals:
-        """Take and deliver until the source ends, the limit is reached or ``stop`` is set; then deliver on.
+        """Read and deliver until the source ends, the limit is reached or ``stop`` is set; deliver the rest.
 
-        What the source has in hand when ``stop`` is set is taken too. ``stop`` is set by this method as
-        well, when delivering fails for good, or the outbox cannot be written.
+        What the source still yields after ``stop`` is set is taken too. This method also sets ``stop``, if
+        the delivery fails for good or the outbox cannot be written.
 
         Raises:
-            StockctlError: the source, the stream or the outbox failed; ``totals`` and ``undelivered``
-                tell how far it came.
+            StockctlError: the source, the stream or the outbox failed; ``totals`` and ``backlog`` have what
+                was done before.
         """
-        self._greet()
-        closing = GracePeriod(stop, self._grace)
-        thread = Thread(target=self._deliver, args=(closing, stop), name="delivery", daemon=True)
+        self._log_backlog()
+        grace_period = GracePeriod(stop, self._grace)
+        thread = Thread(target=self._deliver, args=(grace_period, stop), name="delivery", daemon=True)
         thread.start()
         try:
-            self._take(stop, closing)
+            self._read(stop, grace_period)
         finally:
             self._outbox.finish()
-            closing.source_ended()
-            self._await(thread, closing)
-        if self._failure is not None:
-            raise self._failure
+            grace_period.source_ended()
+            self._join(thread, grace_period)
+        if self._delivery_error is not None:
+            raise self._delivery_error
         return self.totals
 
-    def _greet(self) -> None:
-        quotes, rejections = self._outbox.waiting, self._outbox.waiting_rejections
-        if not quotes and not rejections:
+    def _log_backlog(self) -> None:
+        backlog = self.backlog
+        if not backlog.waiting:
             return
-        unreadable = f" and {rejections:,} unreadable records" if rejections else ""
-        doubted = self._outbox.doubted
-        perhaps = (
-            f" {doubted:,} of them were under way when it ended, and may have arrived." if doubted else ""
+        unreadable = f" and {backlog.rejections:,} unreadable records" if backlog.rejections else ""
+        possibly_sent = (
+            f" The delivery of {backlog.possibly_sent:,} of them had started, so they may have arrived."
+            if backlog.possibly_sent
+            else ""
         )
-        _log.info("%s quotes%s wait in the outbox from an earlier run; they go first.%s",
-                  f"{quotes:,}", unreadable, perhaps)  # fmt: skip
+        _log.info(
+            "%s quotes%s wait in the outbox from an earlier run; they go first.%s",
+            f"{backlog.quotes:,}",
+            unreadable,
+            possibly_sent,
+        )
 
-    def _take(self, stop: Event, closing: GracePeriod) -> None:
+    def _read(self, stop: Event, grace_period: GracePeriod) -> None:
         try:
             for tick in drain(self._source, stop, self._grace):
-                for batch in self._cutter.cut(tick):
-                    self._put(batch, stop, closing)
-                if self._cutter.full:
+                for batch in self._batcher.cut(tick):
+                    self._put(batch, stop, grace_period)
+                if self._batcher.full:
                     break
         finally:
-            if self._not_stored:
-                _log.error(
-                    "%s quotes that were read could not be stored: they are lost.", f"{self._not_stored:,}"
-                )
-        if self._unwritable is not None:
-            raise self._unwritable
+            if self._lost:
+                _log.error("%s quotes that were read could not be stored: they are lost.", f"{self._lost:,}")
+        if self._outbox_error is not None:
+            raise self._outbox_error
 
-    def _put(self, batch: Batch, stop: Event, closing: GracePeriod) -> None:
-        """Put a batch; once that has failed, only count what is lost, as nothing may overtake it."""
-        if self._unwritable is None:
+    def _put(self, batch: Batch, stop: Event, grace_period: GracePeriod) -> None:
+        """Put a batch into the outbox; after a failure only count what is lost, to keep the order."""
+        if self._outbox_error is None:
             try:
-                self._outbox.put(batch, stop.is_set, lambda: closing.over)
+                self._outbox.put(batch, stop.is_set, lambda: grace_period.expired)
             except OutboxError as error:
-                self._unwritable = error
+                self._outbox_error = error
                 stop.set()
             else:
                 return
-        self._not_stored += batch.length
+        self._lost += batch.length
 
-    def _await(self, thread: Thread, closing: GracePeriod) -> None:
-        """Wait for the thread until it ends or its time is over; a call under way may then be cut off."""
+    def _join(self, thread: Thread, grace_period: GracePeriod) -> None:
+        """Wait for the thread until the grace period expires; a call in progress may then be cut off."""
         while thread.is_alive():
             thread.join(_CHECK_SECONDS)
-            if closing.over:
+            if grace_period.expired:
                 thread.join(_CHECK_SECONDS)
                 return
 
-    def _deliver(self, closing: GracePeriod, stop: Event) -> None:
-        patience = RetryPolicy(self._meter, closing, lambda: self._outbox.waiting)
+    def _deliver(self, grace_period: GracePeriod, stop: Event) -> None:
+        retry_policy = RetryPolicy(self._stats, grace_period, lambda: self._outbox.backlog.quotes)
         try:
-            while not self._emptied(patience, closing):
+            while not self._open_and_empty(retry_policy, grace_period):
                 pass
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for this one
-            self._failure = error
+            self._delivery_error = error
             stop.set()
 
-    def _emptied(self, patience: RetryPolicy, closing: GracePeriod) -> bool:
-        """Open the stream and deliver to the end; return False when that is to be tried again."""
-        began = time.monotonic()
+    def _open_and_empty(self, retry_policy: RetryPolicy, grace_period: GracePeriod) -> bool:
+        """Open the stream and deliver to the end; return False if that must be tried again."""
+        started_at = time.monotonic()
         try:
             with self._open_stream() as stream:
-                self._empty(stream, patience, closing)
-        except DeliveryError as fault:
-            if not fault.retryable:
+                self._empty(stream, retry_policy, grace_period)
+        except DeliveryError as error:
+            if not error.retryable:
                 raise
-            return not patience.rest(fault, began)
+            return not retry_policy.wait(error, started_at)
         return True
 
-    def _empty(self, stream: Stream, patience: RetryPolicy, closing: GracePeriod) -> None:
-        delivery = Delivery(stream, self._meter, patience, self._observe)
+    def _empty(self, stream: Stream, retry_policy: RetryPolicy, grace_period: GracePeriod) -> None:
+        delivery = Delivery(stream, self._stats, retry_policy, self._observe)
         while not self._outbox.exhausted:
-            parcel = self._outbox.take(stream.batch_records, _IDLE_SECONDS)
-            if parcel is not None and not delivery.deliver(parcel.batch, InFlightBatch(self._outbox, parcel)):
-                return
-            if closing.over:
+            pending = self._outbox.take(stream.batch_records, _IDLE_SECONDS)
+            if pending is not None:
+                tracker = InFlightBatch(self._outbox, pending)
+                if not delivery.deliver(pending.batch, tracker):
+                    return
+            if grace_period.expired:
                 return

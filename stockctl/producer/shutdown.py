@@ -1,4 +1,4 @@
-"""How a producer ends: the grace period, and draining the outbox."""
+"""How a run ends: the grace period for what still waits, and reading a source to its end."""
 
 import logging
 import time
@@ -12,16 +12,16 @@ _CHECK_SECONDS = 0.25
 
 
 class GracePeriod:
-    """Tells who waits whether to go on.
+    """Tells whoever waits whether to go on.
 
-    Before the wish to stop there is no bound. After it ``grace`` seconds are left in all. When the source
-    has ended by itself, there are ``grace`` seconds from the last success: a backlog that goes out may
+    Before ``stop`` is set there is no limit. After that ``grace`` seconds are left in all. If the source
+    ended by itself, ``grace`` seconds are left from the last success: a backlog that is being delivered may
     take its time, a stream that does not answer may not.
 
     Args:
-        stop: the wish to stop, set by whoever has it.
+        stop: set when the run must stop.
         grace: in seconds.
-        clock: seconds that never go back.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -34,45 +34,45 @@ class GracePeriod:
         self._ended = Event()
 
     @property
-    def near(self) -> bool:
-        """Whether the run is to end."""
+    def stopping(self) -> bool:
+        """Whether the run is ending."""
         return self._stop.is_set() or self._ended.is_set()
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the run may still take; None: as long as it needs."""
-        if not self.near:
+        """How long the run may still take; None means without a limit."""
+        if not self.stopping:
             return None
         if self._deadline is None:
             self._deadline = self._clock() + self._grace
         return max(0.0, self._deadline - self._clock())
 
     @property
-    def over(self) -> bool:
+    def expired(self) -> bool:
         """Whether no time is left."""
         return self.seconds_left == 0.0
 
     def source_ended(self) -> None:
-        """Note that nothing more comes."""
+        """Record that the source yields nothing more."""
         self._ended.set()
 
     def succeeded(self) -> None:
-        """Note that something was delivered."""
+        """Record that something was delivered."""
         if not self._stop.is_set():
             self._deadline = None
 
-    def rest(self, seconds: float) -> bool:
-        """Wait, less when the end comes near; return whether to go on."""
+    def wait(self, seconds: float) -> bool:
+        """Wait, or less if the run is ending; return whether to go on."""
         until = self._clock() + seconds
-        if not self.near:
+        if not self.stopping:
             while (more := until - self._clock()) > 0 and not self._stop.wait(min(more, _CHECK_SECONDS)):
                 if self._ended.is_set():
                     break
-            return not self.over
+            return not self.expired
         left = self.seconds_left
         if left:
             time.sleep(min(seconds, left, 1.0))
-        return not self.over
+        return not self.expired
 
 
 LEAST_SECONDS = 10.0
@@ -83,12 +83,12 @@ _log = logging.getLogger(__name__)
 def drain(source: Source, stop: Event, grace: float) -> Iterator[Tick]:
     """Yield the ticks of ``source`` to its end.
 
-    One that goes on though ``stop`` is set is left after ``grace`` seconds, or ``LEAST_SECONDS`` if that is
-    more, and this is said.
+    If the source goes on after ``stop`` is set, stop reading it after ``grace`` seconds, or ``LEAST_SECONDS``
+    if that is more, and log that.
     """
-    closing = GracePeriod(stop, max(grace, LEAST_SECONDS))
+    grace_period = GracePeriod(stop, max(grace, LEAST_SECONDS))
     for tick in source.ticks(stop):
         yield tick
-        if closing.over:
-            _log.warning("The source %s does not end: what it still gives is not taken.", source.name)
+        if grace_period.expired:
+            _log.warning("The source %s does not stop: its remaining quotes are not read.", source.name)
             return

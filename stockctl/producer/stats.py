@@ -1,9 +1,10 @@
-"""Counts of a producer: totals, delivery lag, what waits."""
+"""Counts of a producer, and how long its deliveries take."""
 
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ _SAMPLES = 2048
 
 @dataclass
 class Totals:
-    """What a producer has done so far, in records."""
+    """What a producer did since its start, in records."""
 
     sent: int = 0
     stored: int = 0
@@ -26,12 +27,12 @@ class Totals:
     retried: int = 0
     throttled: int = 0
     possibly_duplicated: int = 0
-    """Sent again after a call without an answer: as many quotes may be in the stream twice."""
+    """Sent again after a call without an answer: so many quotes may be in the stream twice."""
     refused: int = 0
-    """What a source met and could not read."""
+    """Records that the source could not read, in quarantine now."""
 
     def add(self, result: SendResult) -> None:
-        """Count what became of one batch."""
+        """Add the result of one batch."""
         self.sent += result.sent
         self.stored += result.stored
         self.duplicates += result.duplicates
@@ -43,8 +44,28 @@ class Totals:
         self.possibly_duplicated += result.possibly_duplicated
 
 
+class Backlog(NamedTuple):
+    """What a producer has not delivered."""
+
+    quotes: int = 0
+    rejections: int = 0
+    """Records that the source could not read."""
+    possibly_sent: int = 0
+    """How many of the quotes may have arrived, because their delivery had started."""
+    dropped: int = 0
+    """Quotes that a full outbox lost."""
+    dropped_rejections: int = 0
+    path: Path | None = None
+    """The outbox in which the quotes and rejections wait; None if there is none."""
+
+    @property
+    def waiting(self) -> int:
+        """Quotes and rejections together."""
+        return self.quotes + self.rejections
+
+
 class DeliverySnapshot(NamedTuple):
-    """The figures of one moment; lags are in seconds, None where nothing was delivered lately."""
+    """The metrics of one moment; lags are in seconds, None if nothing was delivered lately."""
 
     sent: int
     waiting: int
@@ -56,23 +77,23 @@ class DeliverySnapshot(NamedTuple):
     lag_p50: float | None
     lag_p99: float | None
     fault: str | None
-    """Why nothing is being delivered now, or None."""
+    """Why nothing is delivered at present, or None."""
 
 
 class _LagSample(NamedTuple):
-    moment: float
+    taken_at: float
     lag: float
     records: int
 
 
 class DeliveryStats:
-    """Counts for one producer; every method may be called from any thread.
+    """Counts for one producer. Any thread may call any method.
 
-    The lag, from a quote handed over by its source to its delivery acknowledged, is kept for the last
-    ``WINDOW_SECONDS``, of the newest batches only, so that memory stays bounded.
+    The lag is the time from a quote's arrival from its source to its acknowledged delivery. It is kept for
+    the last ``WINDOW_SECONDS``, of the latest batches only, so that memory stays bounded.
 
     Args:
-        clock: seconds that never go back.
+        clock: monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -83,41 +104,51 @@ class DeliveryStats:
         self._fault: str | None = None
 
     def add(self, result: SendResult) -> None:
-        """Count what became of one batch."""
+        """Add the result of one batch."""
         with self._lock:
             self.totals.add(result)
 
-    def refused(self, count: int) -> None:
-        """Count what a source could not read, and what is in quarantine now."""
+    def add_refused(self, count: int) -> None:
+        """Count records that a source could not read and that are in quarantine now."""
         with self._lock:
             self.totals.refused += count
 
-    def acknowledged(self, records: int, lag: float) -> None:
-        """Note how long ``records`` took to be delivered."""
+    def add_lag(self, records: int, lag: float) -> None:
+        """Record how long the delivery of ``records`` took."""
         with self._lock:
             self._samples.append(_LagSample(self._clock(), max(0.0, lag), records))
 
-    def tell(self, fault: str | None) -> None:
-        """Note why nothing is delivered at present; None: all is well."""
+    def set_fault(self, fault: str | None) -> None:
+        """Record why nothing is delivered at present; None if it works."""
         with self._lock:
             self._fault = fault
 
     def snapshot(self, *, waiting: int = 0, dropped: int = 0) -> DeliverySnapshot:
-        """Return the figures of this moment, with those that only the outbox knows."""
+        """Return the metrics of this moment, together with those of the outbox."""
         with self._lock:
-            totals, fault = self.totals, self._fault
+            fault = self._fault
             oldest = self._clock() - WINDOW_SECONDS
-            while self._samples and self._samples[0].moment < oldest:
+            while self._samples and self._samples[0].taken_at < oldest:
                 self._samples.popleft()
             samples = list(self._samples)
-            counts = (totals.sent, waiting, totals.retried, totals.refused, totals.throttled)
-            possibly_duplicated = totals.possibly_duplicated
+            counts = replace(self.totals)
         p50, p99 = percentiles(samples, (0.5, 0.99))
-        return DeliverySnapshot(*counts, possibly_duplicated, dropped, p50, p99, fault)
+        return DeliverySnapshot(
+            sent=counts.sent,
+            waiting=waiting,
+            retried=counts.retried,
+            refused=counts.refused,
+            throttled=counts.throttled,
+            possibly_duplicated=counts.possibly_duplicated,
+            dropped=dropped,
+            lag_p50=p50,
+            lag_p99=p99,
+            fault=fault,
+        )
 
 
 def percentiles(samples: Sequence[_LagSample], shares: Sequence[float]) -> list[float | None]:
-    """Return, for each share of all records, the smallest lag that so many of them did not exceed."""
+    """Return for each share the smallest lag that this share of the records did not exceed."""
     if not samples:
         return [None] * len(shares)
     ordered = sorted(samples, key=lambda sample: sample.lag)

@@ -12,6 +12,7 @@ from stockctl.market.numbers import format_decimal, parse_positive
 from stockctl.market.plausibility import MAX_SYMBOLS, LastPrice, SuspectedLevel
 from stockctl.market.timestamp import parse_timestamp
 from stockctl.market.validation import truncate
+from stockctl.producer.outbox.paths import PRICES, beside
 
 FLUSH_SECONDS = 5.0
 """Time between two writes. After a kill the stored prices are that much older, which does no harm."""
@@ -35,11 +36,6 @@ _SELECT_ALL = "SELECT symbol, price, timestamp, doubted, since, newest, confirma
 _log = logging.getLogger(__name__)
 
 
-def price_store_path(outbox: Path) -> Path:
-    """Return the file that belongs to ``outbox``."""
-    return outbox.with_name(f"{outbox.name}.prices")
-
-
 class SqlitePriceStore:
     """A ``PriceStore`` in a small SQLite file of its own, so that the outbox is not slowed down by it.
 
@@ -55,7 +51,7 @@ class SqlitePriceStore:
 
     def __init__(self, outbox: Path, max_symbols: int = MAX_SYMBOLS) -> None:
         self._outbox = outbox
-        self._path = price_store_path(outbox)
+        self._path = beside(outbox, PRICES)
         self._max_symbols = max_symbols
         self._earlier: dict[str, LastPrice] | None = None
         self._unsaved: dict[str, LastPrice] = {}

@@ -33,11 +33,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources.formats": CORE | {"formatting", "sources.base"},
     "sources.yahoo": CORE | {"pipeline", "sources", "sources.base", "formatting", "rate_limit", "retry"},
     "sources": CORE | {
-        "pipeline", "sources.base", "sources.formats", "sources.yahoo", "config", "formatting", "rate_limit",
-        "retry",
+        "pipeline", "producer.outbox.paths", "sources.base", "sources.formats", "sources.yahoo", "config",
+        "formatting", "rate_limit", "retry",
     },
-    "producer": CORE | {"pipeline", "sources.base", "config", "retry"},
-    "monitoring": CORE | {"pipeline", "producer", "sources.base", "formatting"},
+    "producer.outbox.paths": {"config"},
+    "producer": CORE | {"pipeline", "producer.outbox.paths", "sources.base", "retry"},
+    "monitoring": CORE | {"pipeline", "producer", "producer.outbox.paths", "sources.base", "formatting"},
     "backends.base": {"market", "pipeline"},
     "backends.local": CORE | {"pipeline", "backends.base", "config", "formatting", "sql"},
     **{

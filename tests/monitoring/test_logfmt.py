@@ -118,18 +118,20 @@ def test_what_is_logged_in_words_is_a_line_as_well():
 
 
 @pytest.mark.parametrize("name", [delivery.__name__, "stockctl.renamed"])
-def test_the_name_of_a_logger_decides_nothing(name: str, monkeypatch: pytest.MonkeyPatch):
+def test_the_name_of_a_logger_decides_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     """What the delivery logs is an event of delivery wherever its module moves."""
     logger, lines, checks = logging.getLogger(name), [], []
     monkeypatch.setattr(delivery, "_log", logger)
     monkeypatch.setattr(logger, "propagate", False)
-    monkeypatch.setattr(logger, "level", logging.INFO)
+    caplog.set_level(logging.INFO, name)
     monkeypatch.setattr(logger, "handlers", [])
     logger.addHandler(LogfmtHandler(LogfmtLogger(lines.append), lambda: checks.append(name)))
     policy = RetryPolicy(DeliveryStats(), GracePeriod(Event()), uniform=lambda _, __: 0.0)
     for _ in range(3):
-        policy.rest(DeliveryError("Gone.", records=(), retryable=True), time.monotonic())
-    policy.rewarded()
+        policy.wait(DeliveryError("Gone.", records=(), retryable=True), time.monotonic())
+    policy.succeeded()
     assert checks == [name, name]
     assert lines == []
 

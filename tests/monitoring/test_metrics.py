@@ -15,8 +15,9 @@ from stockctl.monitoring.latest_quotes import LatestQuotes
 from stockctl.monitoring.logfmt import LogfmtLogger
 from stockctl.monitoring.metrics import METRICS, Kind, Metric, Show
 from stockctl.monitoring.prometheus import serve_metrics
-from stockctl.monitoring.status_file import StatusFile, status_path
+from stockctl.monitoring.status_file import StatusFile
 from stockctl.monitoring.status_reader import read_producer_status
+from stockctl.producer.outbox.paths import STATUS, beside
 from stockctl.producer.outbox.queue import Outbox
 from support.run_figures import figures
 
@@ -42,7 +43,7 @@ def test_a_metric_added_to_the_table_is_in_every_output(outbox: Path, monkeypatc
     assert "new_thing=111" in lines[0].split()
 
     StatusFile(outbox).write(run)
-    assert json.loads(status_path(outbox).read_text())["new_thing"] == 111
+    assert json.loads(beside(outbox, STATUS).read_text())["new_thing"] == 111
     status = read_producer_status(outbox)
     assert status is not None
     assert dict(status.facts())["producer_new_thing"] == 111

@@ -14,10 +14,11 @@ from types import SimpleNamespace
 import pytest
 
 from stockctl.monitoring.health import HealthCheck
-from stockctl.monitoring.status_file import StatusFile, status_path
+from stockctl.monitoring.status_file import StatusFile
 from stockctl.monitoring.status_reader import read_producer_status
 from stockctl.producer.outbox import lock
-from stockctl.producer.outbox.queue import LOCK_SUFFIX, Outbox
+from stockctl.producer.outbox.paths import LOCK, STATUS, beside
+from stockctl.producer.outbox.queue import Outbox
 from support.run_figures import figures
 
 LIMIT = 1 << 20
@@ -84,8 +85,8 @@ def test_one_that_has_not_told_anything_yet_is_starting(outbox: Path):
     """What another one left, that was killed, is not taken for its own."""
     assert read_producer_status(outbox) == ("starting", os.getpid(), None, None, None, {}, "")
     written(outbox)
-    document = json.loads(status_path(outbox).read_text())
-    status_path(outbox).write_text(json.dumps({**document, "pid": os.getpid() + 1}))
+    document = json.loads(beside(outbox, STATUS).read_text())
+    beside(outbox, STATUS).write_text(json.dumps({**document, "pid": os.getpid() + 1}))
     assert read_producer_status(outbox) == ("starting", os.getpid(), None, None, None, {}, "")
 
 
@@ -136,11 +137,11 @@ def test_after_a_clean_end_there_is_nothing_to_see(tmp_path: Path):
     assert read_producer_status(path) is None
     opened = Outbox(path, limit=LIMIT)
     file = written(path)
-    assert status_path(path).exists()
+    assert beside(path, STATUS).exists()
     file.remove()
     opened.close()
     assert read_producer_status(path) is None
-    assert not status_path(path).exists()
+    assert not beside(path, STATUS).exists()
 
 
 def test_nothing_is_written_beside_an_outbox_that_is_gone(tmp_path: Path):
@@ -167,16 +168,16 @@ FOREIGN = [
 @pytest.mark.parametrize("content", FOREIGN, ids=range(len(FOREIGN)))
 def test_what_no_producer_wrote_is_named_and_nothing_of_it_believed(outbox: Path, content: bytes):
     """With the file and the reason; the process that holds the outbox is known all the same."""
-    status_path(outbox).write_bytes(content)
+    beside(outbox, STATUS).write_bytes(content)
     sight = read_producer_status(outbox)
     assert sight is not None
     assert (sight.state, sight.pid, sight.metrics) == ("unknown", os.getpid(), {})
-    assert sight.error.startswith(f"{status_path(outbox)} cannot be read: it")
+    assert sight.error.startswith(f"{beside(outbox, STATUS)} cannot be read: it")
 
 
 def test_what_is_no_file_is_not_waited_for(outbox: Path):
     """A pipe would keep whoever opens it waiting for ever."""
-    os.mkfifo(status_path(outbox))
+    os.mkfifo(beside(outbox, STATUS))
     sight = read_producer_status(outbox)
     assert sight is not None
     assert sight.error.endswith("cannot be read: it is not a regular file")
@@ -205,7 +206,7 @@ def test_whoever_is_slow_to_look_is_waited_for(tmp_path: Path, monkeypatch: pyte
     """On a machine that has much to do, a look may take long; it is no other producer."""
     path, waited = tmp_path / "outbox.db", []
     Outbox(path, limit=LIMIT).close()
-    with path.with_name(path.name + LOCK_SUFFIX).open() as looked_at:
+    with beside(path, LOCK).open() as looked_at:
         fcntl.flock(looked_at, fcntl.LOCK_SH)
 
         def sleep(seconds: float) -> None:

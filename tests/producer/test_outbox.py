@@ -46,7 +46,7 @@ def drained(outbox: Outbox, most: int = 500) -> list[bytes]:
     data = []
     while parcel := outbox.take(most, 0):
         data += [item.data for item in (*parcel.batch.records, *parcel.batch.rejections)]
-        outbox.settle(parcel, ())
+        outbox.acknowledge(parcel, ())
     return data
 
 
@@ -78,7 +78,7 @@ def test_a_batch_that_was_changed_is_noticed(data: bytes, place: int):
     place %= len(blob)
     blob[place] ^= 1
     for bad in (bytes(blob), bytes(blob[:place])):
-        with pytest.raises(ValueError, match="not what was written"):
+        with pytest.raises(ValueError, match="checksum of a batch"):
             unpack_records(bad)
 
 
@@ -87,9 +87,9 @@ def test_what_is_put_comes_out_in_order(tmp_path: Path, batches: int):
     """Whether a batch is still in memory or has to be read, its turn is the same."""
     with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         data = put_all(outbox, range(batches), symbols=7)
-        assert outbox.waiting == batches * 7
+        assert outbox.backlog.quotes == batches * 7
         assert drained(outbox) == data
-        assert (outbox.waiting, outbox.take(1, 0)) == (0, None)
+        assert (outbox.backlog.quotes, outbox.take(1, 0)) == (0, None)
 
 
 def test_small_batches_are_taken_together_and_large_ones_alone(tmp_path: Path):
@@ -102,7 +102,7 @@ def test_small_batches_are_taken_together_and_large_ones_alone(tmp_path: Path):
         sizes = []
         while parcel := outbox.take(5, 0):
             sizes.append((len(parcel.batch.records), len(parcel.batch.rejections)))
-            outbox.settle(parcel, ())
+            outbox.acknowledge(parcel, ())
     assert sizes == [(4, 0), (4, 0), (0, 1), (4, 0)]
 
 
@@ -115,9 +115,9 @@ def test_what_waits_outlives_the_outbox(tmp_path: Path):
         second = outbox.take(3, 0)
         assert first is not None
         assert second is not None
-        outbox.settle(first, ())
+        outbox.acknowledge(first, ())
     with open_outbox(path, limit=LARGE) as outbox:
-        assert outbox.waiting == 447
+        assert outbox.backlog.quotes == 447
         assert drained(outbox) == data[3:]
 
 
@@ -129,11 +129,11 @@ def test_of_a_batch_that_was_delivered_in_part_the_rest_remains(tmp_path: Path):
         parcel = outbox.take(10, 0)
         assert parcel is not None
         left = [parcel.batch.records[place] for place in (2, 7, 9)]
-        remains = outbox.settle(parcel, left)
-        assert outbox.waiting == 13
-        outbox.settle(remains, left[1:])
+        remains = outbox.acknowledge(parcel, left)
+        assert outbox.backlog.quotes == 13
+        outbox.acknowledge(remains, left[1:])
     with open_outbox(path, limit=LARGE) as outbox:
-        assert outbox.waiting == 12
+        assert outbox.backlog.quotes == 12
         assert drained(outbox) == [left[1].data, left[2].data, *data[10:]]
 
 
@@ -147,9 +147,9 @@ def test_a_full_outbox_makes_the_source_wait(tmp_path: Path, lines: Lines):
         while len(taken) < 100:
             parcel = outbox.take(1, SECONDS)
             assert parcel is not None
-            assert outbox.waiting <= 14
+            assert outbox.backlog.quotes <= 14
             taken += [record.data for record in parcel.batch.records]
-            outbox.settle(parcel, ())
+            outbox.acknowledge(parcel, ())
         thread.join()
     assert taken == [batch_of(quote("S0", number)).records[0].data for number in range(100)]
 
@@ -159,7 +159,7 @@ def test_a_tick_in_hand_at_the_end_is_stored_beyond_the_bound(tmp_path: Path):
     with open_outbox(tmp_path / "o.db", limit=1000) as outbox:
         for number in range(50):
             outbox.put(batch_of(quote("AAPL", number)), always)
-        assert outbox.waiting == 50
+        assert outbox.backlog.quotes == 50
 
 
 def test_the_oldest_are_dropped_and_written_down(tmp_path: Path, lines: Lines):
@@ -170,7 +170,7 @@ def test_the_oldest_are_dropped_and_written_down(tmp_path: Path, lines: Lines):
         kept = drained(outbox)
         assert kept == data[-len(kept) :]
         assert len(kept) % 7 == 0
-        assert outbox.dropped == 700 - len(kept) > 0
+        assert outbox.backlog.dropped == 700 - len(kept) > 0
     with open_read_only(path) as connection:
         (gap,) = read_drops(connection)
     last = 100 - len(kept) // 7 - 1
@@ -197,8 +197,8 @@ def test_what_is_under_way_is_not_dropped(tmp_path: Path):
         parcel = outbox.take(2, 0)
         assert parcel is not None
         put_all(outbox, range(5, 60))
-        remains = outbox.settle(parcel, parcel.batch.records[1:])
-        outbox.settle(remains, ())
+        remains = outbox.acknowledge(parcel, parcel.batch.records[1:])
+        outbox.acknowledge(remains, ())
         left = drained(outbox)
     assert left[-1] == batch_of(quote("S0", 59)).records[0].data
     assert parcel.batch.records[0].data not in left
@@ -210,15 +210,15 @@ def test_what_could_not_be_read_is_counted_and_named_when_it_is_dropped(tmp_path
     with open_outbox(path, limit=3000, full="drop-oldest") as outbox:
         for number in range(3):
             outbox.put(Batch((), [Rejection(b"?" * 900, f"feed:x#{number}", "odd")], 0.0), never)
-        assert (outbox.waiting, outbox.waiting_rejections) == (0, 3)
+        assert (outbox.backlog.quotes, outbox.backlog.rejections) == (0, 3)
         assert (
             dict(outbox_facts(path))["waiting"]
             == "0 quotes and 3 unreadable records, the oldest since 1970-01-01 00:00:00 UTC"
         )
         put_all(outbox, range(30))
         kept = len(drained(outbox))
-        assert outbox.waiting_rejections == 0
-        assert (outbox.dropped, outbox.dropped_rejections) == (30 - kept, 3)
+        assert outbox.backlog.rejections == 0
+        assert (outbox.backlog.dropped, outbox.backlog.dropped_rejections) == (30 - kept, 3)
     with open_read_only(path) as connection:
         (gap,) = read_drops(connection)
     assert (gap.quotes, gap.rejections, gap.origins) == (30 - kept, 3, "feed")
@@ -231,7 +231,7 @@ def test_a_gap_of_nothing_but_rejections_has_words(tmp_path: Path):
     with open_outbox(path, limit=3000, full="drop-oldest") as outbox:
         for number in range(8):
             outbox.put(Batch((), [Rejection(b"?" * 900, f"feed:x#{number}", "odd")], 0.0), never)
-        left = outbox.waiting_rejections
+        left = outbox.backlog.rejections
     assert dict(outbox_facts(path))["dropped"] == f"{8 - left} unreadable records of feed"
 
 
@@ -274,10 +274,10 @@ def test_good_times_cost_no_sync(tmp_path: Path, clock: Clock):
             if number:
                 parcel = outbox.take(1, 0)
                 assert parcel is not None
-                outbox.settle(parcel, ())
+                outbox.acknowledge(parcel, ())
             clock.await_look()
             clock.now += fsync.AGE * 0.4
-        assert (outbox.waiting, outbox.syncs) == (1, 0)
+        assert (outbox.backlog.quotes, outbox.syncs) == (1, 0)
 
 
 def test_what_waits_is_synced_within_a_second(tmp_path: Path, clock: Clock):
@@ -288,7 +288,7 @@ def test_what_waits_is_synced_within_a_second(tmp_path: Path, clock: Clock):
         clock.await_look()
         assert outbox.syncs == 0
         clock.now += fsync.AGE
-        assert outbox.synced(SECONDS)
+        assert outbox.wait_for_sync(SECONDS)
         assert outbox.syncs == 1
 
 
@@ -301,7 +301,7 @@ def test_a_clock_that_was_set_back_keeps_nothing_off_the_disk(tmp_path: Path):
     """Quotes taken an hour ahead of the time of day are forced onto the disk like others."""
     with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         outbox.put(batch_of(quote("AAPL", 1), taken_at=time.time() + 3600), never)
-        assert outbox.synced(3.0)
+        assert outbox.wait_for_sync(3.0)
         assert outbox.syncs == 1
 
 
@@ -324,7 +324,7 @@ def test_an_outbox_that_is_locked_is_waited_for(tmp_path: Path, lines: Lines, fu
             thread.start()
             assert "is locked by another process. The source waits." in lines.wait_for("is locked")
         thread.join()
-        dropped, found = outbox.dropped, drained(outbox)
+        dropped, found = outbox.backlog.dropped, drained(outbox)
     put = [*before, batch_of(quote("S0", 5)).records[0].data]
     assert found == put[dropped:]
     assert (dropped > 1) == (full == "drop-oldest")
@@ -336,7 +336,7 @@ def test_a_lock_is_waited_for_no_longer_than_there_is_time(tmp_path: Path):
     with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         with locked(tmp_path / "o.db"), pytest.raises(BusyError, match="locked by another process"):
             outbox.put(batch_of(quote("AAPL", 1)), never, always)
-        assert (outbox.waiting, drained(outbox)) == (0, [])
+        assert (outbox.backlog.quotes, drained(outbox)) == (0, [])
 
 
 def test_what_is_delivered_while_it_is_locked_is_noted_at_the_end(tmp_path: Path):
@@ -347,7 +347,7 @@ def test_what_is_delivered_while_it_is_locked_is_noted_at_the_end(tmp_path: Path
         parcel = outbox.take(1, 0)
         assert parcel is not None
         with locked(path):
-            outbox.settle(parcel, ())
+            outbox.acknowledge(parcel, ())
     with open_outbox(path, limit=LARGE) as outbox:
         assert drained(outbox) == data[1:]
 
@@ -359,25 +359,25 @@ def test_what_was_under_way_is_known_to_the_next_run(tmp_path: Path):
         put_all(outbox, range(9), symbols=2)
         parcel = outbox.take(6, 0)
         assert parcel is not None
-        outbox.begin(parcel)
-        assert outbox.doubted == 6
+        outbox.start(parcel)
+        assert outbox.backlog.possibly_sent == 6
     with open_outbox(path, limit=LARGE) as outbox:
-        assert outbox.doubted == 6
+        assert outbox.backlog.possibly_sent == 6
         small = outbox.take(2, 0)
         assert small is not None
-        outbox.begin(small)
+        outbox.start(small)
     with open_outbox(path, limit=LARGE) as outbox:
-        assert outbox.doubted == 6
+        assert outbox.backlog.possibly_sent == 6
         found = []
         while parcel := outbox.take(100, 0):
-            outbox.begin(parcel)
-            found.append((len(parcel.batch.records), parcel.doubted))
-            outbox.settle(parcel, ())
+            outbox.start(parcel)
+            found.append((len(parcel.batch.records), parcel.possibly_sent))
+            outbox.acknowledge(parcel, ())
         assert found == [(6, True), (12, False)]
-        assert outbox.doubted == 0
+        assert outbox.backlog.possibly_sent == 0
     with open_outbox(path, limit=LARGE) as outbox:
         put_all(outbox, range(2))
-        assert outbox.doubted == 0
+        assert outbox.backlog.possibly_sent == 0
 
 
 def test_what_came_back_for_certain_is_not_doubted(tmp_path: Path):
@@ -387,12 +387,12 @@ def test_what_came_back_for_certain_is_not_doubted(tmp_path: Path):
         put_all(outbox, range(4))
         parcel = outbox.take(4, 0)
         assert parcel is not None
-        outbox.begin(parcel)
-        rest = outbox.settle(parcel, parcel.batch.records[2:])
-        outbox.withdraw(rest)
-        assert outbox.doubted == 0
+        outbox.start(parcel)
+        rest = outbox.acknowledge(parcel, parcel.batch.records[2:])
+        outbox.abort(rest)
+        assert outbox.backlog.possibly_sent == 0
     with open_outbox(path, limit=LARGE) as outbox:
-        assert (outbox.waiting, outbox.doubted) == (2, 0)
+        assert (outbox.backlog.quotes, outbox.backlog.possibly_sent) == (2, 0)
 
 
 def test_the_disk_gets_its_room_back(tmp_path: Path):
@@ -431,7 +431,7 @@ def test_a_second_producer_is_refused_with_the_first_ones_pid(tmp_path: Path):
         child.send_signal(signal.SIGKILL)
         child.wait()
     with open_outbox(path, limit=LARGE) as outbox:
-        assert outbox.waiting == 0
+        assert outbox.backlog.quotes == 0
 
 
 def test_one_outbox_by_two_names_has_one_lock(tmp_path: Path):
@@ -471,10 +471,10 @@ def make_folder(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (spoil_header, "is damaged or is none"),
-        (spoil_middle, "is damaged or is none"),
+        (spoil_header, "is damaged or is no outbox"),
+        (spoil_middle, "is damaged or is no outbox"),
         (make_newer, "its format is 99, this one knows 3"),
-        (make_foreign, "no outbox of stockctl"),
+        (make_foreign, "not an outbox of stockctl"),
         (make_folder, "cannot be written"),
     ],
 )
@@ -502,7 +502,10 @@ def test_a_batch_that_rotted_is_named_when_it_is_read(tmp_path: Path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE batches SET body = zeroblob(length(body))")
         connection.commit()
-    with open_outbox(path, limit=LARGE) as outbox, pytest.raises(OutboxError, match="not what was written"):
+    with (
+        open_outbox(path, limit=LARGE) as outbox,
+        pytest.raises(OutboxError, match="checksum of a batch"),
+    ):
         outbox.take(1, 0)
 
 

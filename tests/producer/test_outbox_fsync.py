@@ -30,8 +30,8 @@ def test_it_ends_though_it_is_told_so_while_it_looks(file: OutboxFile):
         closer.join(0.05)  # it has said so by then, and waits for this thread
 
     syncer = FsyncThread(file, waits_since)
-    syncer.note()
-    assert syncer.synced(10)
+    syncer.written()
+    assert syncer.wait_for_sync(10)
     closers[0].join(10)
     assert not closers[0].is_alive()
 
@@ -42,11 +42,11 @@ def test_what_comes_while_it_looks_is_seen(file: OutboxFile):
 
     def waits_since() -> float | None:
         if len(looks) == 2:
-            syncer.note()  # just now the other thread puts one
+            syncer.written()  # just now the other thread puts one
         return looks.pop()
 
     syncer = FsyncThread(file, waits_since)
-    syncer.note()
-    assert syncer.synced(10)
+    syncer.written()
+    assert syncer.wait_for_sync(10)
     assert (syncer.syncs, looks) == (1, [])
     syncer.close()

@@ -1,6 +1,7 @@
 """A producer killed with SIGKILL at random moments and started again: nothing lost, order kept."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from stockctl.backends.aws.kinesis.stream import AGGREGATED_RECORDS
 from stockctl.market.quote import encode_quote
 from support.aws.kinesis_server import Script, journal, kinesis_null, unpacked
 from support.local_home import stored_rows
-from support.paths import TESTS
+from support.paths import REPOSITORY, TESTS
 from support.producer_child import AGGREGATED
 from support.producer_inputs import noted, ticks_of
 from support.reference_figures import book_of
@@ -36,6 +37,7 @@ def start(folder: Path, target: str, pace: float = 0.0) -> subprocess.Popen[str]
         [sys.executable, str(TESTS / "support" / "producer_child.py"), str(folder), target, *numbers],
         stdout=subprocess.PIPE,
         text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(REPOSITORY)])},
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.pipeline.ports import DeliveryError, SendResult
-from stockctl.producer.delivery import FIRST_PAUSE, LONGEST_PAUSE, RetryPolicy
+from stockctl.producer.delivery import FIRST_DELAY, LONGEST_DELAY, RetryPolicy
 from stockctl.producer.outbox.inspect import outbox_facts, outbox_summary
 from stockctl.producer.outbox.queue import open_outbox
 from stockctl.producer.shutdown import GracePeriod
@@ -33,7 +33,7 @@ def test_lags_are_those_of_all_records(samples: list[tuple[int, float]]):
     """p50 and p99 are the smallest lags that half, and 99 in 100, of the records did not exceed."""
     meter = DeliveryStats()
     for records, lag in samples:
-        meter.acknowledged(records, lag)
+        meter.add_lag(records, lag)
     every = sorted(lag for records, lag in samples for _ in range(records))
     snapshot = meter.snapshot()
     assert snapshot.lag_p50 == every[-(-len(every) * 50 // 100) - 1]
@@ -44,9 +44,9 @@ def test_old_lags_are_forgotten():
     """The window slides: what is older than five minutes counts no more, and nothing lately is None."""
     clock = Clock()
     meter = DeliveryStats(clock)
-    meter.acknowledged(10, 9.0)
+    meter.add_lag(10, 9.0)
     clock.now += 200
-    meter.acknowledged(10, 1.0)
+    meter.add_lag(10, 1.0)
     assert meter.snapshot().lag_p99 == 9.0
     clock.now += 200
     assert meter.snapshot().lag_p99 == 1.0
@@ -59,8 +59,8 @@ def test_a_snapshot_has_every_figure():
     meter = DeliveryStats()
     for _ in range(2):
         meter.add(SendResult(5, quarantined=1, is_final=False, retried=4, throttled=3, possibly_duplicated=2))
-    meter.refused(7)
-    meter.tell("away")
+    meter.add_refused(7)
+    meter.set_fault("away")
     found = meter.snapshot(waiting=11, dropped=13)
     assert found._replace(lag_p50=None, lag_p99=None) == (10, 11, 8, 7, 6, 4, 13, None, None, "away")
 
@@ -70,15 +70,15 @@ def test_a_run_has_no_end_before_somebody_wishes_it():
     clock, stop = Clock(), Event()
     closing = GracePeriod(stop, 10, clock)
     clock.now += 10_000
-    assert (closing.seconds_left, closing.over) == (None, False)
+    assert (closing.seconds_left, closing.expired) == (None, False)
     stop.set()
     assert closing.seconds_left == 10
     clock.now += 6
     closing.succeeded()
     assert closing.seconds_left == 4
     clock.now += 5
-    assert closing.over
-    assert not closing.rest(1)
+    assert closing.expired
+    assert not closing.wait(1)
 
 
 def test_after_the_end_of_a_source_success_gives_more_time():
@@ -91,14 +91,14 @@ def test_after_the_end_of_a_source_success_gives_more_time():
     closing.succeeded()
     assert closing.seconds_left == 10
     clock.now += 10
-    assert closing.over
+    assert closing.expired
 
 
 def test_a_wish_to_stop_ends_a_pause():
     """Who rests for a long time is woken, and tries again at once."""
     stop = Event()
     stop.set()
-    assert GracePeriod(stop, 10).rest(0.01)
+    assert GracePeriod(stop, 10).wait(0.01)
 
 
 def test_pauses_double_up_to_a_bound_and_begin_anew():
@@ -112,12 +112,12 @@ def test_pauses_double_up_to_a_bound_and_begin_anew():
 
     patience = RetryPolicy(DeliveryStats(), GracePeriod(stop, 100), uniform=draw)
     for _ in range(12):
-        patience.rest(DeliveryError("no", retryable=True), 0.0)
-    assert bounds[:4] == [(0, FIRST_PAUSE * 2**power) for power in range(4)]
-    assert bounds[-1] == (0, LONGEST_PAUSE)
-    patience.rewarded()
-    patience.rest(DeliveryError("no", retryable=True), 0.0)
-    assert bounds[-1] == (0, FIRST_PAUSE)
+        patience.wait(DeliveryError("no", retryable=True), 0.0)
+    assert bounds[:4] == [(0, FIRST_DELAY * 2**power) for power in range(4)]
+    assert bounds[-1] == (0, LONGEST_DELAY)
+    patience.succeeded()
+    patience.wait(DeliveryError("no", retryable=True), 0.0)
+    assert bounds[-1] == (0, FIRST_DELAY)
 
 
 def test_an_outbox_can_be_looked_into_while_it_is_used(tmp_path: Path):
@@ -129,11 +129,11 @@ def test_an_outbox_can_be_looked_into_while_it_is_used(tmp_path: Path):
         for number in range(30):
             outbox.put(batch_of(quote("AAPL", number), taken_at=1_700_000_000 + number), lambda: False)
         shown = dict(outbox_facts(path))
-        assert shown["waiting"] == f"{outbox.waiting} quotes, the oldest since 2023-11-14 22:13:46 UTC"
+        assert shown["waiting"] == f"{outbox.backlog.quotes} quotes, the oldest since 2023-11-14 22:13:46 UTC"
         assert str(shown["dropped"]).startswith(
-            f"{outbox.dropped} quotes of AAPL (2026-01-05T14:00:00.000Z to"
+            f"{outbox.backlog.dropped} quotes of AAPL (2026-01-05T14:00:00.000Z to"
         )
         found = outbox_summary(path)
     assert found is not None
     assert found.oldest is not None
-    assert found.oldest.timestamp() == pytest.approx(1_700_000_000 + outbox.dropped)
+    assert found.oldest.timestamp() == pytest.approx(1_700_000_000 + outbox.backlog.dropped)

@@ -18,7 +18,8 @@ from stockctl.market.plausibility import (
     SuspectedLevel,
 )
 from stockctl.market.quote import Quote
-from stockctl.sources.price_store import SqlitePriceStore, price_store_path
+from stockctl.producer.outbox.paths import PRICES, beside
+from stockctl.sources.price_store import SqlitePriceStore
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 FIRST = LastPrice(Decimal("72.123456"), "2026-03-02T14:00:00.000Z")
@@ -139,7 +140,7 @@ def test_a_file_that_cannot_be_used_is_said_once_and_left_alone(
 ) -> None:
     """The run goes on, and judges by what it sees itself."""
     monkeypatch.setattr(logging.getLogger("stockctl"), "propagate", True)
-    path = price_store_path(outbox)
+    path = beside(outbox, PRICES)
     damage(path, how)
     before = path.read_bytes() if path.is_file() else None
     verdicts = run(outbox, quote(7200, "10:00:00"), quote(72, "10:00:30"))
@@ -153,7 +154,7 @@ def test_a_file_that_cannot_be_used_is_said_once_and_left_alone(
 def test_a_row_that_cannot_be_true_is_not_believed(outbox: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Somebody has edited the file."""
     run(outbox, quote(72, "10:00:00"))
-    with sqlite3.connect(price_store_path(outbox)) as connection:
+    with sqlite3.connect(beside(outbox, PRICES)) as connection:
         connection.execute("UPDATE prices SET price = 'much'")
     connection.close()
     [verdict] = run(outbox, quote(7200, "10:00:30"))
@@ -169,7 +170,7 @@ def test_a_doubt_that_is_not_whole_is_not_believed(
     store = SqlitePriceStore(outbox)
     store.store("VOD.L", SUSPECTED)
     store.close()
-    with sqlite3.connect(price_store_path(outbox)) as connection:
+    with sqlite3.connect(beside(outbox, PRICES)) as connection:
         connection.execute(f"UPDATE prices SET {column} = NULL")
     connection.close()
     [verdict] = run(outbox, quote(7200, "10:00:30"))

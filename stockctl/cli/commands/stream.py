@@ -240,8 +240,8 @@ def _run(way: _RunOptions, monitor: "RunMonitor") -> int:
 def _stop_at_once(producer: "DirectProducer | BufferedProducer", monitor: "RunMonitor", number: int) -> None:
     """End the process, whatever it does; the outbox is made for that."""
     try:
-        sent, waiting = pluralize(producer.totals.sent, "quote"), pluralize(producer.undelivered, "quote")
-        told = f"{sent} sent, {waiting} in the outbox {producer.place}, which the next run sends first"
+        sent, waiting = pluralize(producer.totals.sent, "quote"), pluralize(producer.backlog.quotes, "quote")
+        told = f"{sent} sent, {waiting} in the outbox {producer.backlog.path}, which the next run sends first"
         monitor.prepare_forced_stop(
             f"{_STOPPED_AT_ONCE}; what waits is in the outbox", f"{_STOPPED_AT_ONCE}: {told}."
         )
@@ -270,19 +270,20 @@ def _producer(way: _RunOptions, monitor: "RunMonitor") -> "Iterator[DirectProduc
 
 def _print_backlog(producer: "DirectProducer | BufferedProducer") -> int:
     """Say what was not delivered, and return how many quotes and unreadable records that is."""
-    quotes, rejections = producer.undelivered, producer.undelivered_rejections
-    what = _quotes_and_rejections(quotes, rejections)
-    if what and producer.place:
-        doubted = producer.doubted
-        perhaps = f" {doubted:,} of them may have arrived already." if doubted else ""
-        print_message(f"{what} in the outbox {producer.place}: the next run sends what waits first.{perhaps}")
+    backlog = producer.backlog
+    what = _quotes_and_rejections(backlog.quotes, backlog.rejections)
+    if what and backlog.path is not None:
+        sent = backlog.possibly_sent
+        perhaps = f" {sent:,} of them may have arrived already." if sent else ""
+        print_message(f"{what} in the outbox {backlog.path}: the next run sends what waits first.{perhaps}")
     elif what:
         print_message(f"{what} in hand not delivered: run it again, what has arrived counts once.")
-    return quotes + rejections
+    return backlog.waiting
 
 
 def _print_drops(producer: "DirectProducer | BufferedProducer") -> None:
-    if what := _quotes_and_rejections(producer.dropped, producer.dropped_rejections):
+    backlog = producer.backlog
+    if what := _quotes_and_rejections(backlog.dropped, backlog.dropped_rejections):
         print_message(f"{what} dropped for good, as the outbox was full (stream.outbox_full = drop-oldest).")
 
 

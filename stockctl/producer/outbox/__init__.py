@@ -1,1 +1,1 @@
-"""The durable queue of a live producer: an SQLite file, with a lock and a log of drops beside it."""
+"""The durable queue of a live producer: a SQLite file, and a lock file beside it."""

@@ -1,4 +1,4 @@
-"""What an outbox that was full let go: how much, of when, of which symbols."""
+"""Records which quotes a full outbox dropped: how many, of which time and symbols."""
 
 import heapq
 import logging
@@ -13,131 +13,132 @@ from stockctl.producer.batching import Batch
 _log = logging.getLogger(__name__)
 
 RANGE_SECONDS = 60.0
-"""Quotes dropped within this time of one another make one gap."""
+"""Quotes dropped within this time of one another make one range."""
 
-_NAMED = 5
-_KEPT = 1000
-_MARK = b'"timestamp":"'
-_TIMESTAMP = 24
+_NAMED_SYMBOLS = 5
+_KEPT_RANGES = 1000
+_TIMESTAMP_KEY = b'"timestamp":"'
+_TIMESTAMP_LENGTH = 24
 
 
 class DroppedRange(NamedTuple):
-    """What was dropped and will never arrive."""
+    """Quotes and records that were dropped and will never arrive."""
 
     first: str = ""
     last: str = ""
-    """Market times of the oldest and the newest quote; empty when they are not known."""
+    """Timestamps of the oldest and the newest quote; empty if unknown."""
     quotes: int = 0
     symbols: int = 0
-    """How many symbols they belong to."""
+    """How many different symbols they have."""
     named: str = ""
     """Some of these symbols."""
     rejections: int = 0
-    """How many records were dropped that the source could not read."""
+    """Records that the source could not read."""
     origins: str = ""
-    """From which sources these came."""
+    """The sources of these."""
 
     def __str__(self) -> str:
-        """Return the gap in words."""
+        """Return a description."""
         parts = [self._quotes()] if self.quotes else []
         if self.rejections:
             parts.append(f"{self.rejections:,} unreadable records of {self.origins}")
         return " and ".join(parts)
 
     def _quotes(self) -> str:
-        more = ", ..." if self.symbols > _NAMED else ""
+        more = ", ..." if self.symbols > _NAMED_SYMBOLS else ""
         times = f"{self.first} to {self.last}" if self.first != self.last else self.first
         return f"{self.quotes:,} quotes of {self.named}{more} ({times})"
 
 
 class _OpenRange(NamedTuple):
-    """A gap that may still grow."""
+    """A range that may still grow."""
 
     number: int
-    gap: DroppedRange
+    dropped: DroppedRange
     symbols: frozenset[str]
     last_drop: float
 
 
 class DropLog:
-    """Writes down what is dropped, as one gap for each episode.
+    """Records in the outbox what is dropped, as one range for each time that it was full.
 
     Args:
         connection: to the outbox.
-        clock: seconds that never go back.
+        clock: monotonic seconds.
     """
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float] = time.monotonic) -> None:
         self._connection = connection
         self._clock = clock
-        self._episode: _OpenRange | None = None
+        self._open_range: _OpenRange | None = None
         self.dropped = 0
-        """How many quotes were dropped since the start."""
+        """Quotes dropped since the start."""
         self.dropped_rejections = 0
-        """How many records that a source could not read were."""
+        """Records that the source could not read, dropped since the start."""
 
     @contextmanager
     def dropping(self, batch: Batch, transaction: AbstractContextManager[None]) -> Iterator[None]:
-        """Write down that ``batch`` is dropped, in one ``transaction`` with what the block does for it.
+        """Record that ``batch`` is dropped, in one ``transaction`` with what the block does.
 
-        What is not written, as the disk is full, does not count.
+        If that cannot be written because the disk is full, it does not count.
         """
         with transaction:
-            began, episode = self._grown(batch)
-            self._write(episode)
+            is_new, open_range = self._grow(batch)
+            self._write(open_range)
             yield
-        self._episode = episode
+        self._open_range = open_range
         self.dropped += len(batch.records)
         self.dropped_rejections += len(batch.rejections)
-        if began:
+        if is_new:
             _log.warning(
-                "The outbox is full: the oldest in it are dropped (stream.outbox_full = drop-oldest)."
+                "The outbox is full: its oldest quotes are dropped (stream.outbox_full = drop-oldest)."
             )
 
-    def room(self) -> None:
-        """Note that nothing had to be dropped; it ends the episode after a while."""
-        if self._episode is not None and self._clock() - self._episode.last_drop > RANGE_SECONDS:
-            _log.warning("The outbox has room again. Dropped for good: %s.", self._episode.gap)
-            self._episode = None
+    def has_room(self) -> None:
+        """Record that nothing had to be dropped; after a while this closes the open range."""
+        if self._open_range is not None and self._clock() - self._open_range.last_drop > RANGE_SECONDS:
+            _log.warning("The outbox has room again. Lost: %s.", self._open_range.dropped)
+            self._open_range = None
 
-    def _grown(self, batch: Batch) -> tuple[bool, _OpenRange]:
-        """Return whether an episode begins, and the episode with ``batch`` in it."""
-        now, before = self._clock(), self._episode
+    def _grow(self, batch: Batch) -> tuple[bool, _OpenRange]:
+        """Return whether a new range begins, and the range with ``batch`` in it."""
+        now, before = self._clock(), self._open_range
         if before is None or now - before.last_drop > RANGE_SECONDS:
             (newest,) = self._connection.execute("SELECT max(number) FROM gaps").fetchone()
             return True, _with(_OpenRange((newest or 0) + 1, DroppedRange(), frozenset(), now), batch, now)
         return False, _with(before, batch, now)
 
-    def _write(self, episode: _OpenRange) -> None:
-        self._connection.execute("DELETE FROM gaps WHERE number <= ?", (episode.number - _KEPT,))
+    def _write(self, open_range: _OpenRange) -> None:
+        oldest = open_range.number - _KEPT_RANGES
+        self._connection.execute("DELETE FROM gaps WHERE number <= ?", (oldest,))
         self._connection.execute(
-            "REPLACE INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (episode.number, *episode.gap)
+            "REPLACE INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (open_range.number, *open_range.dropped)
         )
 
 
 def read_drops(connection: sqlite3.Connection) -> list[DroppedRange]:
-    """Return the gaps of an outbox, oldest first."""
+    """Return the dropped ranges of an outbox, oldest first."""
     rows = connection.execute(
         "SELECT first, last, quotes, symbols, named, rejections, origins FROM gaps ORDER BY number"
     )
     return [DroppedRange(*row) for row in rows]
 
 
-def _with(episode: _OpenRange, batch: Batch, now: float) -> _OpenRange:
-    gap, symbols = episode.gap, episode.symbols.union(record.key for record in batch.records)
+def _with(open_range: _OpenRange, batch: Batch, now: float) -> _OpenRange:
+    before, symbols = open_range.dropped, open_range.symbols.union(record.key for record in batch.records)
     times = [text for record in batch.records if (text := _timestamp(record.data))]
-    times += [text for text in (gap.first, gap.last) if text]
-    origins = {each.origin.partition(":")[0] for each in batch.rejections}.union(_split(gap.origins))
+    times += [text for text in (before.first, before.last) if text]
+    origins = {each.origin.partition(":")[0] for each in batch.rejections}.union(_split(before.origins))
     grown = DroppedRange(
         min(times, default=""),
         max(times, default=""),
-        gap.quotes + len(batch.records),
+        before.quotes + len(batch.records),
         len(symbols),
-        ", ".join(heapq.nsmallest(_NAMED, symbols)),
-        gap.rejections + len(batch.rejections),
-        ", ".join(heapq.nsmallest(_NAMED, origins)),
+        ", ".join(heapq.nsmallest(_NAMED_SYMBOLS, symbols)),
+        before.rejections + len(batch.rejections),
+        ", ".join(heapq.nsmallest(_NAMED_SYMBOLS, origins)),
     )
-    return _OpenRange(episode.number, grown, symbols, now)
+    return _OpenRange(open_range.number, grown, symbols, now)
 
 
 def _split(names: str) -> list[str]:
@@ -145,5 +146,8 @@ def _split(names: str) -> list[str]:
 
 
 def _timestamp(data: bytes) -> str:
-    at = data.find(_MARK)
-    return data[at + len(_MARK) : at + len(_MARK) + _TIMESTAMP].decode("ascii", "replace") if at >= 0 else ""
+    start = data.find(_TIMESTAMP_KEY)
+    if start < 0:
+        return ""
+    start += len(_TIMESTAMP_KEY)
+    return data[start : start + _TIMESTAMP_LENGTH].decode("ascii", "replace")

@@ -1,4 +1,4 @@
-"""What can go wrong with an outbox."""
+"""Errors of an outbox."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ _UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_
 
 
 class OutboxError(StockctlError):
-    """The outbox is in use, damaged, newer than this program, or cannot be written."""
+    """The outbox is in use, damaged, newer than this program, or not writable."""
 
 
 class RetryableError(OutboxError):
-    """The outbox cannot be used now; it may be later."""
+    """The outbox cannot be used now, but maybe later."""
 
 
 class DiskFullError(RetryableError):
-    """There is no room for the outbox now."""
+    """The disk is full."""
 
 
 class BusyError(RetryableError):
@@ -30,11 +30,11 @@ class BusyError(RetryableError):
 
 @contextmanager
 def translate_errors(path: Path) -> Iterator[None]:
-    """Raise what SQLite and the file system raise within as ``OutboxError``.
+    """Raise errors of SQLite and the file system in the block as ``OutboxError``.
 
     Raises:
-        DiskFullError: there is no room on the disk.
-        BusyError: another process has locked it.
+        DiskFullError: the disk is full.
+        BusyError: another process has locked the outbox.
         OutboxError: anything else.
     """
     try:
@@ -44,7 +44,7 @@ def translate_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OutboxError(
             f"The outbox {path} cannot be used: {error.strerror or error}.",
-            "Point stream.outbox (or STOCKCTL_STREAM__OUTBOX) at a file that can be written.",
+            "Set stream.outbox (or STOCKCTL_STREAM__OUTBOX) to a file that can be written.",
         ) from error
 
 
@@ -61,14 +61,14 @@ def _sqlite_error(path: Path, error: sqlite3.Error) -> OutboxError:
     if primary in _UNWRITABLE:
         return OutboxError(
             f"The outbox {path} cannot be written ({error}).",
-            "Check the permissions of the file and its folder, or point stream.outbox at another.",
+            "Check the permissions of the file and its folder, or set stream.outbox to another file.",
         )
     return OutboxError(f"The outbox {path} cannot be used: {error}.", "Nothing was changed.")
 
 
-def damaged(path: Path, how: str) -> OutboxError:
-    """Return the fault of an outbox that is not whole."""
+def damaged(path: Path, reason: str) -> OutboxError:
+    """Return the error for a damaged outbox."""
     return OutboxError(
-        f"The outbox {path} is damaged or is none ({how}).",
-        "Move it away to go on without the quotes that wait in it. Nothing was changed.",
+        f"The outbox {path} is damaged or is no outbox ({reason}).",
+        "Move it away to continue without the quotes that wait in it. Nothing was changed.",
     )

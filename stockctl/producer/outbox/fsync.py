@@ -1,4 +1,4 @@
-"""Forcing what waits onto the disk, about once a second, and only while something does."""
+"""Forces waiting quotes onto the disk, about once a second, and only while some wait."""
 
 import logging
 import time
@@ -8,35 +8,35 @@ from threading import Condition, Thread
 from stockctl.producer.outbox.store import OutboxFile
 
 INTERVAL = 0.5
-"""Seconds between two looks; with the age below it bounds what a power cut takes to about a second."""
+"""Seconds between two checks; with ``AGE``, a crash of the machine costs about one second of quotes."""
 AGE = 0.25
-"""Seconds that quotes have to wait to be worth a sync; what a healthy stream takes at once is not."""
+"""Seconds that quotes must wait before a sync; a healthy stream accepts them earlier."""
 
 _log = logging.getLogger(__name__)
 
 
 class FsyncThread:
-    """A thread that syncs a file while quotes wait in it, and sleeps without a bound when nothing is put.
+    """A thread that syncs a file while quotes wait in it, and sleeps while nothing is written.
 
     Args:
         file: the outbox.
-        waits_since: since when the oldest of what waits does so, by ``time.monotonic``, or None.
+        waiting_since: returns since when the oldest waiting quote waits, by ``time.monotonic``, or None.
     """
 
-    def __init__(self, file: OutboxFile, waits_since: Callable[[], float | None]) -> None:
+    def __init__(self, file: OutboxFile, waiting_since: Callable[[], float | None]) -> None:
         self._file = file
-        self._waits_since = waits_since
+        self._waiting_since = waiting_since
         self._changed = Condition()
-        self._noted = self._seen = 0
+        self._writes = self._synced_writes = 0
         self._closed = False
         self.syncs = 0
         self._thread = Thread(target=self._run, name="outbox-sync", daemon=True)
         self._thread.start()
 
-    def note(self) -> None:
-        """Note that something was written."""
+    def written(self) -> None:
+        """Record that something was written."""
         with self._changed:
-            self._noted += 1
+            self._writes += 1
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -46,28 +46,28 @@ class FsyncThread:
             self._changed.notify_all()
         self._thread.join()
 
-    def synced(self, seconds: float) -> bool:
-        """Wait until what was written is on the disk, or delivered; return False when it is not in time."""
+    def wait_for_sync(self, seconds: float) -> bool:
+        """Wait until what was written is on the disk or delivered; return False if it is not in time."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._seen == self._noted, seconds)
+            return self._changed.wait_for(lambda: self._synced_writes == self._writes, seconds)
 
     def _run(self) -> None:
-        while self._rested():
+        while self._sleep():
             with self._changed:
-                noted = self._noted
-            since = self._waits_since()
+                writes = self._writes
+            since = self._waiting_since()
             if since is not None:
                 if time.monotonic() - since < AGE:
                     continue
                 self._sync()
             with self._changed:
-                self._seen = noted
+                self._synced_writes = writes
                 self._changed.notify_all()
 
-    def _rested(self) -> bool:
-        """Sleep until something was written, and a while longer; return whether to go on."""
+    def _sleep(self) -> bool:
+        """Sleep until something was written, and ``INTERVAL`` more; return whether to go on."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._seen != self._noted)
+            self._changed.wait_for(lambda: self._closed or self._synced_writes != self._writes)
             return not self._changed.wait_for(lambda: self._closed, INTERVAL)
 
     def _sync(self) -> None:

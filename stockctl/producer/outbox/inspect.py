@@ -1,4 +1,4 @@
-"""An outbox seen from another process: a summary, and its removal."""
+"""Reads and removes an outbox from another process."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,90 +10,77 @@ from typing import NamedTuple
 from stockctl.producer.outbox.drops import DroppedRange, read_drops
 from stockctl.producer.outbox.errors import OutboxError, translate_errors
 from stockctl.producer.outbox.lock import ProcessLock, lock_holder
-from stockctl.producer.outbox.queue import LOCK_SUFFIX
+from stockctl.producer.outbox.paths import FILES, LOCK, STATUS, beside
 from stockctl.producer.outbox.store import open_read_only, read_content
 
-_SHOWN = 5
+_SHOWN_RANGES = 5
 
 
 class OutboxSummary(NamedTuple):
-    """What an outbox holds."""
+    """What is in an outbox."""
 
     quotes: int
-    """How many wait."""
     rejections: int
-    """How many records wait that a source could not read."""
+    """Records that the source could not read."""
     size: int
     """In bytes."""
     oldest: datetime | None
-    """When the oldest of what waits was taken from its source."""
-    gaps: tuple[DroppedRange, ...]
+    """When the oldest item was taken from its source."""
+    dropped: tuple[DroppedRange, ...]
     """What was dropped, oldest first."""
 
 
 def outbox_summary(path: Path) -> OutboxSummary | None:
-    """Return what the outbox at ``path`` holds; None where there is none.
+    """Return a summary of the outbox at ``path``; None if there is none.
 
     Raises:
-        OutboxError: it is damaged, not ours, or newer.
+        OutboxError: it is damaged, not an outbox, or newer.
     """
     if not path.exists():
         return None
     with open_read_only(path) as connection:
-        found, gaps = read_content(connection), read_drops(connection)
-    oldest = None if found.oldest is None else datetime.fromtimestamp(found.oldest, UTC)
-    return OutboxSummary(found.quotes, found.rejections, found.size, oldest, tuple(gaps))
+        content, dropped = read_content(connection), read_drops(connection)
+    oldest = None if content.oldest is None else datetime.fromtimestamp(content.oldest, UTC)
+    return OutboxSummary(content.quotes, content.rejections, content.size, oldest, tuple(dropped))
 
 
 def outbox_facts(path: Path) -> list[tuple[str, str | int]]:
-    """Return the same as named facts, in the order to show them; nothing where there is no outbox.
+    """Return the summary as facts with names, in the order to show them; empty if there is no outbox.
 
     Raises:
-        OutboxError: it is damaged, not ours, or newer.
+        OutboxError: it is damaged, not an outbox, or newer.
     """
-    found = outbox_summary(path)
-    if found is None:
+    summary = outbox_summary(path)
+    if summary is None:
         return []
-    since = "" if found.oldest is None else f", the oldest since {found.oldest:%Y-%m-%d %H:%M:%S} UTC"
-    shown: list[tuple[str, str | int]] = [
+    since = "" if summary.oldest is None else f", the oldest since {summary.oldest:%Y-%m-%d %H:%M:%S} UTC"
+    facts: list[tuple[str, str | int]] = [
         ("outbox", str(path)),
-        ("waiting", f"{_waiting(found)}{since}" if found.quotes or found.rejections else 0),
+        ("waiting", f"{_waiting(summary)}{since}" if summary.quotes or summary.rejections else 0),
     ]
-    if found.gaps:
-        earlier = f"; {len(found.gaps) - _SHOWN} gaps before" if len(found.gaps) > _SHOWN else ""
-        shown.append(("dropped", "; ".join(map(str, reversed(found.gaps[-_SHOWN:]))) + earlier))
-    return shown
+    if ranges := summary.dropped:
+        hidden = len(ranges) - _SHOWN_RANGES
+        earlier = f"; {hidden} earlier gaps" if hidden > 0 else ""
+        facts.append(("dropped", "; ".join(map(str, reversed(ranges[-_SHOWN_RANGES:]))) + earlier))
+    return facts
 
 
-def _waiting(found: OutboxSummary) -> str:
-    unreadable = f" and {found.rejections:,} unreadable records" if found.rejections else ""
-    return f"{found.quotes:,} quotes{unreadable}"
-
-
-_COMPANION_SUFFIXES = {
-    ".prices": "the last prices of its producer",
-    ".prices-journal": "the last prices of its producer",
-    ".state.json": "figures of its producer",
-    "-wal": "part of the outbox",
-    "-shm": "part of the outbox",
-    "-journal": "part of the outbox",
-    "": "what waits for its delivery",
-    LOCK_SUFFIX: "its lock",
-}
-"""What an outbox consists of, by what follows its name, in the order to remove it."""
+def _waiting(summary: OutboxSummary) -> str:
+    unreadable = f" and {summary.rejections:,} unreadable records" if summary.rejections else ""
+    return f"{summary.quotes:,} quotes{unreadable}"
 
 
 class UnusedOutbox(NamedTuple):
-    """An outbox that nobody uses."""
+    """An outbox that no process uses."""
 
     path: Path
     waiting: int
     """How many quotes wait in it."""
     files: Sequence[tuple[Path, str]]
-    """What it consists of, each with what that is, in the order to remove it."""
+    """All its files, each with a description, in the order to remove them."""
 
     def remove(self) -> None:
-        """Remove it, and what waits in it.
+        """Remove the outbox with what waits in it.
 
         Raises:
             OutboxError: a file cannot be removed.
@@ -105,37 +92,36 @@ class UnusedOutbox(NamedTuple):
 
 @contextmanager
 def unused_outbox(path: Path) -> Iterator[UnusedOutbox | None]:
-    """Give the outbox at ``path`` and keep producers from it meanwhile; None when there is nothing of it.
+    """Yield the outbox at ``path`` and lock it meanwhile; None if no file of it exists.
 
     Raises:
-        OutboxError: a producer uses it; or it is damaged, not ours, or newer.
+        OutboxError: a producer uses it; or it is damaged, not an outbox, or newer.
     """
     if not _files(path):
         yield None
         return
-    lock = path.with_name(path.name + LOCK_SUFFIX)
-    if (used_by := lock_holder(lock, path)) is not None:
+    lock_path = beside(path, LOCK)
+    if (holder := lock_holder(lock_path, path)) is not None:
         raise OutboxError(
-            f"The outbox {path} is in use by {f'process {used_by}' if used_by else 'another process'}.",
+            f"The outbox {path} is in use by {f'process {holder}' if holder else 'another process'}.",
             "Stop that stream, then run the command again. Nothing was removed.",
         )
-    held = ProcessLock(lock, path)
+    lock = ProcessLock(lock_path, path)
     try:
-        found = outbox_summary(path)
-        yield UnusedOutbox(path, found.quotes if found else 0, _files(path))
+        summary = outbox_summary(path)
+        yield UnusedOutbox(path, summary.quotes if summary else 0, _files(path))
     finally:
-        held.release()
+        lock.release()
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:
     with translate_errors(path):
         if not path.parent.is_dir():
             return []
-        partial = re.compile(re.escape(f".{path.name}.state.json.") + r"[0-9]+\.partial")
-        begun = [
-            (file, _COMPANION_SUFFIXES[".state.json"])
-            for file in path.parent.iterdir()
-            if partial.fullmatch(file.name)
+        partial = re.compile(re.escape(f".{beside(path, STATUS).name}.") + r"[0-9]+\.partial")
+        half_written = [
+            (file, FILES[STATUS]) for file in path.parent.iterdir() if partial.fullmatch(file.name)
         ]
-        named = [(path.with_name(path.name + ending), what) for ending, what in _COMPANION_SUFFIXES.items()]
-        return [(file, what) for file, what in [*begun, *named] if file.is_file() and not file.is_symlink()]
+        complete = [(beside(path, suffix), description) for suffix, description in FILES.items()]
+        found = [*half_written, *complete]
+        return [(file, what) for file, what in found if file.is_file() and not file.is_symlink()]

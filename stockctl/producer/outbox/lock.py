@@ -1,73 +1,41 @@
-"""A lock that one process holds, and that dies with it."""
+"""A lock file that one process holds, and that is free again when the process ends."""
 
+import fcntl
 import os
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from stockctl.producer.outbox.errors import OutboxError, translate_errors
 
-if sys.platform == "win32":
-    import msvcrt
-
-    # A byte that is locked cannot be read: it lies far behind the process id.
-    _LOCKED_BYTE = 1 << 30
-
-    # Whoever looks at the lock cannot be told from whoever has it.
-    _PATIENCE = 0.2
-
-    def _lock(descriptor: int, *, shared: bool = False) -> None:  # noqa: ARG001 - there are no shared ones
-        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-
-    def _is_only_looked_at(descriptor: int) -> bool:  # noqa: ARG001 - the other one needs it
-        return True
-
-else:
-    import fcntl
-
-    _PATIENCE = 10.0
-
-    def _lock(descriptor: int, *, shared: bool = False) -> None:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-
-    def _is_only_looked_at(descriptor: int) -> bool:
-        try:
-            _lock(descriptor, shared=True)
-        except OSError:
-            return False
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        return True
-
-
+_TIMEOUT = 10.0
 _PAUSE = 0.02
-"""Seconds between two tries, for ``_PATIENCE`` seconds: whoever looks at the lock holds it for a moment."""
-_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""Seconds between two attempts, for ``_TIMEOUT`` seconds: who only reads the holder locks for a moment."""
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class ProcessLock:
-    """Held from its making until ``release``, or until the process ends in whatever way.
+    """Held until ``release``, or until the process ends in whatever way.
 
-    The file stays when the lock is released: whoever removed it could remove that of the next holder.
+    The file stays after the release: removing it could remove that of the next holder.
 
     Args:
-        path: a file that holds the process id of whoever has the lock.
-        guarded: what it is for, to be named in the error.
+        path: the lock file; it has the process id of the holder.
+        outbox: what it protects, for error messages.
 
     Raises:
-        OutboxError: another process has it; the message names that process.
+        OutboxError: another process has the lock; the message names that process.
     """
 
-    def __init__(self, path: Path, guarded: Path) -> None:
-        with translate_errors(guarded):
+    def __init__(self, path: Path, outbox: Path) -> None:
+        with translate_errors(outbox):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
-        if not _locked(descriptor):
-            holder = _text(descriptor)
+        if not _acquire(descriptor):
+            holder = _read(descriptor)
             os.close(descriptor)
-            who = f"process {holder}" if holder.isdigit() else "another process"
+            process = f"process {holder}" if holder.isdigit() else "another process"
             raise OutboxError(
-                f"The outbox {guarded} is in use by {who}.",
+                f"The outbox {outbox} is in use by {process}.",
                 "One producer uses an outbox at a time: stop that one, or give this one another file "
                 "with stream.outbox (or STOCKCTL_STREAM__OUTBOX).",
             )
@@ -77,7 +45,7 @@ class ProcessLock:
         os.write(descriptor, str(os.getpid()).encode("ascii"))
 
     def release(self) -> None:
-        """Let another process have it."""
+        """Give the lock back."""
         if self._descriptor is not None:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, 0)
@@ -85,42 +53,52 @@ class ProcessLock:
             self._descriptor = None
 
 
-def lock_holder(path: Path, guarded: Path) -> str | None:
-    """Return the process id of whoever holds the lock, empty when it is not known; None when nobody does.
+def lock_holder(path: Path, outbox: Path) -> str | None:
+    """Return the process id of the holder, empty if it is not known; None if the lock is free.
 
     Args:
-        path: of the lock.
-        guarded: what it is for, to be named in the error.
+        path: the lock file.
+        outbox: what it protects, for error messages.
 
     Raises:
-        OutboxError: the lock cannot be looked at.
+        OutboxError: the lock file cannot be read.
     """
-    with translate_errors(guarded):
+    with translate_errors(outbox):
         try:
             descriptor = os.open(path, os.O_RDONLY | _FLAGS)
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:
-            _lock(descriptor, shared=True)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
-            return _text(descriptor)
+            return _read(descriptor)
         finally:
             os.close(descriptor)
     return None
 
 
-def _locked(descriptor: int) -> bool:
-    """Take the lock, and return whether that went well; whoever only looks at it is waited for."""
-    until = time.monotonic() + _PATIENCE
+def _acquire(descriptor: int) -> bool:
+    """Take the lock and return whether that worked; wait for a process that only reads the holder."""
+    deadline = time.monotonic() + _TIMEOUT
     while True:
         with suppress(OSError):
-            _lock(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        if not _is_only_looked_at(descriptor) or time.monotonic() >= until:
+        if not _is_shared(descriptor) or time.monotonic() >= deadline:
             return False
         time.sleep(_PAUSE)
 
 
-def _text(descriptor: int) -> str:
+def _is_shared(descriptor: int) -> bool:
+    """Return whether the processes that have the lock only read the holder."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return True
+
+
+def _read(descriptor: int) -> str:
     os.lseek(descriptor, 0, os.SEEK_SET)
     return os.read(descriptor, 20).decode("ascii", "replace").strip()

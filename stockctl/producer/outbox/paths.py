@@ -1,4 +1,4 @@
-"""Where the outbox of a configuration lies."""
+"""Where an outbox is, and the files beside it."""
 
 import hashlib
 from pathlib import Path
@@ -9,13 +9,34 @@ if TYPE_CHECKING:
 
 NAME = "outbox.db"
 
+WAL, LOCK, PRICES, STATUS = "-wal", ".lock", ".prices", ".state.json"
+
+_PART, _OF_PRODUCER = "part of the outbox", "the last prices of its producer"
+FILES = {
+    PRICES: _OF_PRODUCER,
+    f"{PRICES}-journal": _OF_PRODUCER,
+    STATUS: "figures of its producer",
+    WAL: _PART,
+    "-shm": _PART,
+    "-journal": _PART,
+    "": "what waits for its delivery",
+    LOCK: "its lock",
+}
+"""All files of an outbox: what follows its name, and a description. In the order to remove them."""
+
+
+def beside(outbox: Path, suffix: str) -> Path:
+    """Return the file of ``outbox`` whose name has ``suffix``, one of ``FILES``."""
+    return outbox.with_name(outbox.name + suffix)
+
 
 def outbox_path(settings: "Settings") -> Path:
-    """Return the file in which quotes wait for the place that ``settings`` name.
+    """Return the path of the outbox for ``settings``.
 
-    Embedded it is in the home. On AWS it is in the user's state folder, one for each project, stream, and
-    way to the account, so that no quote waits for one account and is delivered to another. Links are
-    followed: what lies beside the outbox has to be found by whatever name it is called.
+    With the embedded pipeline it is in the home folder. On AWS it is in the user's state folder. There each
+    project, stream and way to the account has its own, so that no quote waits for one account and is
+    delivered to another. Links are followed, so that the files beside the outbox are found by whatever name
+    it is called.
     """
     if settings.stream.outbox is not None:
         return settings.stream.outbox.expanduser().resolve()
@@ -24,7 +45,7 @@ def outbox_path(settings: "Settings") -> Path:
     from platformdirs import user_state_path
 
     aws = settings.aws
-    way = [part for part in (aws.region, aws.profile, aws.endpoint_url) if part]
-    ending = f"-{hashlib.sha256('|'.join(way).encode()).hexdigest()[:8]}" if way else ""
-    name = f"{settings.project.label}-{settings.stream.name}{ending}.db"
+    account = [part for part in (aws.region, aws.profile, aws.endpoint_url) if part]
+    suffix = f"-{hashlib.sha256('|'.join(account).encode()).hexdigest()[:8]}" if account else ""
+    name = f"{settings.project.label}-{settings.stream.name}{suffix}.db"
     return (user_state_path("stockctl", appauthor=False) / "outbox" / name).resolve()

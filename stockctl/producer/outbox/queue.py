@@ -1,4 +1,4 @@
-"""The outbox: a bounded durable queue of records that wait for delivery."""
+"""The outbox: a bounded, durable queue of records that wait for delivery."""
 
 import logging
 import math
@@ -15,11 +15,13 @@ from stockctl.producer.outbox.drops import DropLog
 from stockctl.producer.outbox.errors import RetryableError, translate_errors
 from stockctl.producer.outbox.fsync import FsyncThread
 from stockctl.producer.outbox.lock import ProcessLock
+from stockctl.producer.outbox.paths import LOCK, beside
+from stockctl.producer.outbox.started import StartedDeliveries
 from stockctl.producer.outbox.store import OutboxFile, Row
+from stockctl.producer.stats import Backlog
 
 T = TypeVar("T")
 FullPolicy = Literal["block", "drop-oldest"]
-LOCK_SUFFIX = ".lock"
 
 _CACHED_BATCHES = 64
 _CACHED_BYTES = 8 << 20
@@ -29,27 +31,27 @@ _log = logging.getLogger(__name__)
 
 
 class PendingBatch(NamedTuple):
-    """Batches that lie one behind the other, taken out together to be delivered."""
+    """Adjacent batches, taken together for delivery."""
 
     first: int
     last: int
     batch: Batch
     size: int
-    doubted: bool = False
-    """Whether an earlier run had begun to deliver it."""
+    possibly_sent: bool = False
+    """Whether an earlier run had started to deliver it."""
 
 
 class Outbox:
-    """Quotes that wait for their delivery, in order; they outlive the process.
+    """Stores quotes in order until they are delivered, across restarts.
 
-    One thread puts, another takes. What was put is there after ``kill -9``; a reboot or a power cut can
-    take the last second of it. One process uses an outbox at a time.
+    One thread puts, another one takes. What was put survives ``kill -9``; a crash of the machine may cost the
+    last second. One process at a time uses an outbox.
 
     Args:
-        path: of the file; it and its folder are made when they are missing.
-        limit: in bytes; a tick in hand when the run ends is stored beyond it.
-        full: what happens at the limit: ``block`` makes who puts wait, ``drop-oldest`` makes room and
-            writes down what was lost.
+        path: of the file; it is created with its folder if missing.
+        limit: in bytes; the current tick is stored even beyond it when the run ends.
+        full: what to do at the limit: ``block`` makes ``put`` wait, ``drop-oldest`` makes room and records
+            what was lost.
 
     Raises:
         OutboxError: another process uses it, or it is damaged, newer, or cannot be written.
@@ -62,229 +64,194 @@ class Outbox:
         self._full = full
         with translate_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = ProcessLock(path.with_name(path.name + LOCK_SUFFIX), path)
+        self._lock = ProcessLock(beside(path, LOCK), path)
         try:
             self._file = OutboxFile(path)
         except BaseException:
             self._lock.release()
             raise
         self._changed = Condition()
-        self._gaps = DropLog(self._file.connection)
+        self._drops = DropLog(self._file.connection)
         content = self._file.content()
         self._quotes, self._rejections, self._size = content.quotes, content.rejections, content.size
         self._next, self._newest = content.first, content.last
         self._cache: dict[int, Row] = {}
         self._cached_bytes = 0
-        self._oldest = -math.inf if content.first else None
+        self._oldest_put_at = -math.inf if content.first else None
         self._finished = False
-        self._unnoted = self._unnoted_to = 0
-        self._doubted_to = self._under_way = self._marked_earlier(content.first)
-        self._begun, self._begun_earlier = 0, self._file.quotes_up_to(self._doubted_to)
-        self._told_unmarked = False
-        self._syncer = FsyncThread(self._file, self._waits_since)
+        self._undeleted_first = self._undeleted_last = 0
+        self._started = StartedDeliveries(self._file, content.first)
+        self._fsync = FsyncThread(self._file, lambda: self._oldest_put_at)
 
     @property
-    def waiting(self) -> int:
-        """How many quotes wait, with those under way."""
-        return self._quotes
-
-    @property
-    def waiting_rejections(self) -> int:
-        """How many records wait that a source could not read."""
-        return self._rejections
-
-    @property
-    def dropped(self) -> int:
-        """How many quotes were dropped since the start."""
-        return self._gaps.dropped
-
-    @property
-    def dropped_rejections(self) -> int:
-        """How many records that a source could not read were dropped since the start."""
-        return self._gaps.dropped_rejections
-
-    @property
-    def doubted(self) -> int:
-        """How many of the quotes that wait may have arrived, as their delivery has begun."""
-        return self._begun_earlier + self._begun
+    def backlog(self) -> Backlog:
+        """What waits, with what is being sent, and what was dropped since the start; any thread may call."""
+        return Backlog(
+            quotes=self._quotes,
+            rejections=self._rejections,
+            possibly_sent=self._started.quotes,
+            dropped=self._drops.dropped,
+            dropped_rejections=self._drops.dropped_rejections,
+            path=self.path,
+        )
 
     @property
     def syncs(self) -> int:
-        """How often what waits was forced onto the disk."""
-        return self._syncer.syncs
+        """How often the file was forced onto the disk."""
+        return self._fsync.syncs
 
-    def synced(self, seconds: float) -> bool:
-        """Wait until what was put is forced onto the disk; return False when it is not in time."""
-        return self._syncer.synced(seconds)
+    def wait_for_sync(self, seconds: float) -> bool:
+        """Wait until what was put is forced onto the disk; return False if it is not in time."""
+        return self._fsync.wait_for_sync(seconds)
 
-    def put(self, batch: Batch, hurry: Callable[[], bool], over: Callable[[], bool] = lambda: False) -> None:
-        """Add a batch; at the limit do what the policy says, until ``hurry`` tells to wait no more.
+    def put(
+        self,
+        batch: Batch,
+        stop_waiting: Callable[[], bool],
+        give_up: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Add a batch.
 
-        A full disk, or another process that has locked the file, is waited for until it is ``over``.
+        Args:
+            batch: to add.
+            stop_waiting: returns whether to stop waiting for room and store beyond the limit.
+            give_up: returns whether to stop waiting for a full disk or a file that another process locked.
 
         Raises:
-            OutboxError: it cannot be written; nothing was added.
+            OutboxError: the file cannot be written; nothing was added.
         """
         with self._changed:
-            self._make_room(batch, hurry, over)
-            self._append(self._patiently(lambda: self._file.append(self._newest + 1, batch), over))
+            self._make_room(batch, stop_waiting, give_up)
+            self._append(self._retry(lambda: self._file.append(self._newest + 1, batch), give_up))
             self._changed.notify_all()
-        self._syncer.note()
+        self._fsync.written()
 
-    def take(self, most: int, seconds: float) -> PendingBatch | None:
-        """Return what waits next, ``most`` records at most or one batch; None when nothing comes in time."""
+    def take(self, limit: int, seconds: float) -> PendingBatch | None:
+        """Return what waits next, at most ``limit`` records or one batch; None if nothing comes in time."""
         with self._changed:
-            if not self._there() and not self._finished:
+            if not self._has_next() and not self._finished:
                 self._changed.wait(seconds)
             try:
-                return self._parcel(most) if self._there() else None
+                return self._take(limit) if self._has_next() else None
             except RetryableError:
                 self._changed.wait(min(seconds, _CHECK_SECONDS))
                 return None
 
-    def begin(self, parcel: PendingBatch) -> None:
-        """Note in the file that ``parcel`` may arrive from now on, for the run after a kill to know."""
-        self._begun = 0 if parcel.doubted else len(parcel.batch.records)
-        self._mark(max(parcel.last, self._doubted_to))
-
-    def withdraw(self, parcel: PendingBatch) -> None:
-        """Note that nothing of ``parcel`` has arrived since it was begun."""
-        if not parcel.doubted:
-            self._begun = 0
-            self._mark(parcel.first - 1)
-
-    def _mark(self, last: int) -> None:
+    def start(self, pending: PendingBatch) -> None:
+        """Record in the file that ``pending`` may arrive from now on."""
         with self._changed:
-            if last == self._under_way:
-                return
-            try:
-                self._file.note_under_way(last)
-            except RetryableError as error:
-                if not self._told_unmarked:
-                    _log.warning("%s What is sent again after a kill will not be told.", error.message)
-                self._told_unmarked = True
-            else:
-                self._under_way = last
+            quotes = len(pending.batch.records)
+            self._started.start(pending.last, quotes, earlier=pending.possibly_sent)
 
-    def _marked_earlier(self, first: int) -> int:
-        """Return up to where an earlier run had begun to deliver; numbers begin anew in an empty outbox."""
-        last = self._file.under_way()
-        if last and not first:
-            self._file.note_under_way(0)
-            return 0
-        return last
+    def abort(self, pending: PendingBatch) -> None:
+        """Record that nothing of ``pending`` has arrived since it was started."""
+        with self._changed:
+            self._started.abort(pending.first, earlier=pending.possibly_sent)
 
-    def settle(self, parcel: PendingBatch, left: Sequence[Record]) -> PendingBatch:
-        """Note that all of ``parcel`` but ``left`` was delivered; return the parcel that remains.
+    def acknowledge(self, pending: PendingBatch, remaining: Sequence[Record]) -> PendingBatch:
+        """Remove all of ``pending`` except ``remaining``, and return what is left of it.
 
-        What cannot be noted now, on a full disk or as the file is locked, is noted later; what cannot be
-        before the end is delivered again.
+        What cannot be removed now, because the disk is full or the file is locked, is removed later. What
+        cannot be removed before the end is delivered again.
 
         Raises:
             OutboxError: the file cannot be used.
         """
         with self._changed:
-            remains = self._noted(parcel, left)
-            taken = len(parcel.batch.records) - len(left)
-            self._quotes -= taken
-            if parcel.doubted:
-                self._begun_earlier -= taken
-            else:
-                self._begun = len(left)
-            self._rejections -= len(parcel.batch.rejections)
-            self._size -= parcel.size - remains.size
+            rest = self._delete(pending, remaining)
+            self._quotes -= len(pending.batch.records) - len(remaining)
+            self._started.acknowledge(pending.batch, remaining, earlier=pending.possibly_sent)
+            self._rejections -= len(pending.batch.rejections)
+            self._size -= pending.size - rest.size
             if not self._quotes and not self._rejections:
-                self._oldest = None
+                self._oldest_put_at = None
                 with suppress(RetryableError):
                     self._file.shrink()
             self._changed.notify_all()
-        if self._oldest is not None:
-            self._syncer.note()
-        return remains
+        if self._oldest_put_at is not None:
+            self._fsync.written()
+        return rest
 
-    def _noted(self, parcel: PendingBatch, left: Sequence[Record]) -> PendingBatch:
-        first = self._unnoted or parcel.first
-        batch = parcel.batch._replace(records=left)
+    def _delete(self, pending: PendingBatch, remaining: Sequence[Record]) -> PendingBatch:
+        first = self._undeleted_first or pending.first
+        batch = pending.batch._replace(records=remaining)
         try:
-            if left:
-                row = self._file.replace(first, parcel.last, parcel.first, batch)
+            if remaining:
+                row = self._file.replace(first, pending.last, pending.first, batch)
             else:
-                self._file.remove(first, parcel.last)
+                self._file.remove(first, pending.last)
         except RetryableError:
-            self._unnoted, self._unnoted_to = first, parcel.first - 1 if left else parcel.last
-            return parcel._replace(batch=batch, size=parcel.size if left else 0)
-        self._unnoted = 0
-        return parcel._replace(last=parcel.first, batch=batch, size=row.size if left else 0)
+            self._undeleted_first = first
+            self._undeleted_last = pending.first - 1 if remaining else pending.last
+            return pending._replace(batch=batch, size=pending.size if remaining else 0)
+        self._undeleted_first = 0
+        return pending._replace(last=pending.first, batch=batch, size=row.size if remaining else 0)
 
     def finish(self) -> None:
-        """Note that nothing more is put."""
+        """Declare that nothing more is put."""
         with self._changed:
             self._finished = True
             self._changed.notify_all()
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing is put any more, and all was taken."""
+        """Whether nothing more is put and everything was taken."""
         with self._changed:
-            return self._finished and not self._there()
+            return self._finished and not self._has_next()
 
     def close(self) -> None:
-        """Close it; what waits stays there."""
-        self._syncer.close()
+        """Close the file; what waits stays in it."""
+        self._fsync.close()
         with self._changed:
-            self._note_the_rest()
+            self._delete_rest()
             self._file.close()
         self._lock.release()
 
-    def _note_the_rest(self) -> None:
-        if not self._unnoted:
+    def _delete_rest(self) -> None:
+        if not self._undeleted_first:
             return
         try:
-            self._file.remove(self._unnoted, self._unnoted_to)
+            self._file.remove(self._undeleted_first, self._undeleted_last)
         except RetryableError as error:
-            _log.warning("%s What was delivered last is sent again by the next run.", error.message)
+            _log.warning("%s The next run sends the last delivered quotes again.", error.message)
 
-    def _there(self) -> bool:
+    def _has_next(self) -> bool:
         return 0 < self._next <= self._newest
 
-    def _waits_since(self) -> float | None:
-        return self._oldest
-
-    def _make_room(self, batch: Batch, hurry: Callable[[], bool], over: Callable[[], bool]) -> None:
+    def _make_room(self, batch: Batch, stop_waiting: Callable[[], bool], give_up: Callable[[], bool]) -> None:
         if not self._fits(batch):
             if self._full == "block":
-                self._wait_for_room(batch, hurry)
+                self._wait_for_room(batch, stop_waiting)
             else:
-                self._patiently(lambda: self._drop_for(batch), over)
+                self._retry(lambda: self._drop_for(batch), give_up)
         elif self._full == "drop-oldest":
-            self._gaps.room()
+            self._drops.has_room()
 
     def _fits(self, batch: Batch) -> bool:
         return self._size == 0 or self._size + _size(batch) <= self._limit
 
-    def _wait_for_room(self, batch: Batch, hurry: Callable[[], bool]) -> None:
-        began = time.monotonic()
+    def _wait_for_room(self, batch: Batch, stop_waiting: Callable[[], bool]) -> None:
+        started_at = time.monotonic()
         _log.warning(
             "The outbox %s is full (%s quotes): the source waits (stream.outbox_full = block).",
             self.path,
             f"{self._quotes:,}",
         )
-        while not self._fits(batch) and not hurry():
+        while not self._fits(batch) and not stop_waiting():
             self._changed.wait(_CHECK_SECONDS)
         if self._fits(batch):
-            _log.info("The outbox has room again after %.0f s.", time.monotonic() - began)
+            _log.info("The outbox has room again after %.0f s.", time.monotonic() - started_at)
 
     def _drop_for(self, batch: Batch) -> None:
-        while not self._fits(batch) and self._there():
+        while not self._fits(batch) and self._has_next():
             row = self._row(self._next)
             if row is None:
                 break
-            with self._gaps.dropping(row.batch, self._file.transaction()):
+            with self._drops.dropping(row.batch, self._file.transaction()):
                 self._file.remove(row.number, row.number)
             self._advance(row)
             self._quotes -= len(row.batch.records)
-            if row.number <= self._doubted_to:
-                self._begun_earlier -= len(row.batch.records)
+            self._started.drop(row.number, len(row.batch.records))
             self._rejections -= len(row.batch.rejections)
             self._size -= row.size
 
@@ -294,55 +261,55 @@ class Outbox:
         self._quotes += len(row.batch.records)
         self._rejections += len(row.batch.rejections)
         self._size += row.size
-        self._oldest = row.put_at if self._oldest is None else self._oldest
+        self._oldest_put_at = row.put_at if self._oldest_put_at is None else self._oldest_put_at
         if len(self._cache) < _CACHED_BATCHES and self._cached_bytes < _CACHED_BYTES:
             self._cache[row.number] = row
             self._cached_bytes += row.size
 
-    def _patiently(self, write: Callable[[], T], over: Callable[[], bool]) -> T:
-        """Write; for what keeps it from that and may pass, wait, and say so once."""
-        began, told = time.monotonic(), False
+    def _retry(self, write: Callable[[], T], give_up: Callable[[], bool]) -> T:
+        """Write; wait and retry after an error that may pass, and log that once."""
+        started_at, logged = time.monotonic(), False
         while True:
             try:
                 written = write()
             except RetryableError as error:
-                if over():
+                if give_up():
                     raise
-                if not told:
+                if not logged:
                     _log.warning("%s The source waits.", error.message)
-                    told = True
+                    logged = True
                 self._changed.wait(_CHECK_SECONDS)
             else:
-                if told:
-                    _log.info("The outbox can be written again after %.0f s.", time.monotonic() - began)
+                if logged:
+                    _log.info("The outbox can be written again after %.0f s.", time.monotonic() - started_at)
                 return written
 
-    def _parcel(self, most: int) -> PendingBatch | None:
+    def _take(self, limit: int) -> PendingBatch | None:
         row = self._row(self._next)
         if row is None:
             self._next = self._newest + 1
             return None
         self._advance(row)
-        self._oldest = row.put_at
+        self._oldest_put_at = row.put_at
         first, last, size = row.number, row.number, row.size
-        doubted = first <= self._doubted_to
-        if row.batch.rejections or row.batch.length >= most:
-            return PendingBatch(first, last, row.batch, size, doubted)
+        earlier = self._started.in_earlier_run(first)
+        if row.batch.rejections or row.batch.length >= limit:
+            return PendingBatch(first, last, row.batch, size, earlier)
         records = list(row.batch.records)
-        while self._there() and (more := self._row_at_hand(self._next)) is not None:
-            if more.batch.rejections or len(records) + more.batch.length > most:
+        while self._has_next() and (more := self._row_without_waiting(self._next)) is not None:
+            if more.batch.rejections or len(records) + more.batch.length > limit:
                 break
-            if doubted and more.number > self._doubted_to:
+            if earlier and not self._started.in_earlier_run(more.number):
                 break
             self._advance(more)
             records += more.batch.records
             last, size = more.number, size + more.size
-        return PendingBatch(first, last, Batch(records, (), row.batch.taken_at), size, doubted)
+        return PendingBatch(first, last, Batch(records, (), row.batch.taken_at), size, earlier)
 
     def _row(self, number: int) -> Row | None:
         return self._cache.get(number) or self._file.read(number)
 
-    def _row_at_hand(self, number: int) -> Row | None:
+    def _row_without_waiting(self, number: int) -> Row | None:
         try:
             return self._row(number)
         except RetryableError:
@@ -356,7 +323,7 @@ class Outbox:
 
 @contextmanager
 def open_outbox(path: Path, *, limit: int, full: FullPolicy = "block") -> Iterator[Outbox]:
-    """Open an outbox for the time of a block.
+    """Open an outbox while the block runs.
 
     Raises:
         OutboxError: another process uses it, or it is damaged, newer, or cannot be written.

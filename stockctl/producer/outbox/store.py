@@ -1,4 +1,4 @@
-"""The outbox's SQLite file and its encoding of records."""
+"""The SQLite file of an outbox, and how records are encoded in it."""
 
 import json
 import math
@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 from stockctl.pipeline.ports import Record, Rejection
 from stockctl.producer.batching import Batch
 from stockctl.producer.outbox.errors import OutboxError, damaged, translate_errors
+from stockctl.producer.outbox.paths import WAL, beside
 
 _CRC = struct.Struct("<I")
 _HEAD = struct.Struct("<II")
@@ -52,7 +53,7 @@ def unpack_rejections(blob: bytes) -> list[Rejection]:
 
 def _unpack(blob: bytes, make: Callable[[bytes, str, str], Item]) -> list[Item]:
     if len(blob) < _CRC.size + _HEAD.size or _CRC.pack(zlib.crc32(blob[_CRC.size :])) != blob[: _CRC.size]:
-        raise ValueError("a batch in it is not what was written")
+        raise ValueError("the checksum of a batch is wrong")
     count, size = _HEAD.unpack_from(blob, _CRC.size)
     texts_at = _CRC.size + _HEAD.size
     lengths_at = texts_at + size
@@ -68,13 +69,13 @@ def _slices(blob: bytes, start: int, lengths: Iterable[int]) -> Iterable[bytes]:
 APPLICATION_ID = 0x5C7C_0B01
 SCHEMA_VERSION = 3
 ROW_BYTES = 64
-"""What a row takes beside its blob, about."""
+"""About what a row takes beside its blob."""
 
 _BUSY_SECONDS = 10.0
 _BUSY_IN_USE = 0.25
-"""Seconds that another process's lock is waited for, at the start and later: then others are held up, too."""
+"""Seconds to wait for another process's lock, at the start and later, when waiting delays other threads."""
 _LARGE_FILE = 64 << 20
-# Written at the file's making; a large log makes the syncs that come with its end rare.
+# A large write-ahead log makes the syncs at its end rare.
 _PAGE_BYTES = 8192
 _LOG_PAGES = 2048
 _RECORDS, _REJECTIONS = 0, 1
@@ -115,9 +116,9 @@ class Row(NamedTuple):
     number: int
     batch: Batch
     size: int
-    """In bytes, as it counts against the bound."""
+    """In bytes, as it counts against the limit."""
     put_at: float = -math.inf
-    """When it was put, by a clock that never goes back; long ago when that is not known any more."""
+    """When it was put, in monotonic seconds; minus infinity if an earlier run put it."""
 
 
 class StoreContent(NamedTuple):
@@ -134,13 +135,13 @@ class StoreContent(NamedTuple):
 
 
 class OutboxFile:
-    """One connection; who uses it sees to it that only one thread does at a time.
+    """One connection to the file. The caller must use it in one thread at a time.
 
-    A write is with the system when a method returns: the end of the process loses nothing. Nothing is
-    forced onto the disk but when SQLite's log is full; ``sync`` does that.
+    When a method returns, the system has what was written: the end of the process loses nothing. It is forced
+    onto the disk only when SQLite's log is full, or by ``sync``.
 
     Raises:
-        OutboxError: on opening or at any use: damaged, not ours, newer, not writable, disk full.
+        OutboxError: from any method: damaged, not an outbox, newer, not writable, disk full.
     """
 
     def __init__(self, path: Path) -> None:
@@ -155,14 +156,14 @@ class OutboxFile:
                 self.connection.execute("PRAGMA synchronous = NORMAL")
                 self.connection.execute("PRAGMA secure_delete = OFF")
                 self.connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
-                self._check_whole()
+                self._check_integrity()
                 self.connection.execute(f"PRAGMA busy_timeout = {_BUSY_IN_USE * 1000:.0f}")
             except BaseException:
                 self.connection.close()
                 raise
 
     def close(self) -> None:
-        """Close the file; what is in it is on the disk then."""
+        """Close the file and force it onto the disk."""
         with translate_errors(self.path):
             self.connection.close()
 
@@ -201,13 +202,13 @@ class OutboxFile:
         return Row(found, Batch(records, rejections, taken_at), size)
 
     def under_way(self) -> int:
-        """Return the number of the last batch whose delivery has begun."""
+        """Return the number of the last batch whose delivery has started."""
         with translate_errors(self.path):
             (last,) = self.connection.execute("SELECT last FROM under_way").fetchone()
         return int(last)
 
-    def note_under_way(self, last: int) -> None:
-        """Note that the delivery of the batches up to ``last``, and of no others, has begun."""
+    def set_under_way(self, last: int) -> None:
+        """Record that the delivery of the batches up to ``last``, and of no others, has started."""
         with translate_errors(self.path):
             self.connection.execute("UPDATE under_way SET last = ?", (last,))
 
@@ -220,19 +221,19 @@ class OutboxFile:
         return quotes or 0
 
     def remove(self, first: int, last: int) -> None:
-        """Take out the batches from ``first`` to ``last``."""
+        """Delete the batches from ``first`` to ``last``."""
         with translate_errors(self.path):
             self.connection.execute("DELETE FROM batches WHERE number BETWEEN ? AND ?", (first, last))
 
     def replace(self, first: int, last: int, number: int, batch: Batch) -> Row:
-        """Put ``batch`` in the place of those from ``first`` to ``last``, at once or not at all."""
+        """Replace the batches from ``first`` to ``last`` by ``batch``, in one transaction."""
         with self.transaction():
             self.remove(first, last)
             return self.append(number, batch)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Have all of the block take place, or nothing."""
+        """Run the block in a transaction."""
         with translate_errors(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -244,11 +245,10 @@ class OutboxFile:
                 raise
 
     def sync(self) -> None:
-        """Force what was written so far onto the disk; any thread may do this beside the others."""
-        log = self.path.with_name(self.path.name + "-wal")
+        """Force what was written onto the disk; any thread may call, also while others use the file."""
         try:
-            # SQLite takes its locks on other files, so that closing this one gives none away.
-            descriptor = os.open(log, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+            # SQLite's locks are on other files, so that closing this one releases none.
+            descriptor = os.open(beside(self.path, WAL), os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return
         try:
@@ -257,13 +257,13 @@ class OutboxFile:
             os.close(descriptor)
 
     def shrink(self) -> None:
-        """Give the disk back what an outage took, when nothing waits any more."""
+        """Shrink a large file; call this when nothing waits."""
         with translate_errors(self.path):
             if self.path.stat().st_size >= _LARGE_FILE:
                 self.connection.execute("VACUUM")
                 self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _check_whole(self) -> None:
+    def _check_integrity(self) -> None:
         if read_content(self.connection).first:
             (found,) = self.connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
@@ -282,10 +282,10 @@ def read_content(connection: sqlite3.Connection) -> StoreContent:
 
 @contextmanager
 def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open an outbox for reading, whether a producer uses it or not.
+    """Open an outbox for reading, even while a producer uses it.
 
     Raises:
-        OutboxError: it is damaged, not ours, or newer.
+        OutboxError: it is damaged, not an outbox, or newer.
     """
     with translate_errors(path), closing(_connect(path, "ro")) as connection:
         check_format(connection, path)
@@ -293,19 +293,23 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def check_format(connection: sqlite3.Connection, path: Path) -> None:
-    """Insist on a file that this program wrote, in a format that it knows."""
+    """Check that this program wrote the file, in a known format.
+
+    Raises:
+        OutboxError: it is not an outbox, or of another version.
+    """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise OutboxError(
-            f"{path} is a SQLite database, but no outbox of stockctl.",
-            "Point stream.outbox (or STOCKCTL_STREAM__OUTBOX) at another file. Nothing was changed.",
+            f"{path} is a SQLite database, but not an outbox of stockctl.",
+            "Set stream.outbox (or STOCKCTL_STREAM__OUTBOX) to another file. Nothing was changed.",
         )
     if version != SCHEMA_VERSION:
         raise OutboxError(
             f"The outbox {path} was written by another stockctl: its format is {version}, this one knows "
             f"{SCHEMA_VERSION}.",
-            "Let the stockctl that wrote it deliver what waits in it, or point stream.outbox at another "
+            "Let the stockctl that wrote it deliver what waits in it, or set stream.outbox to another "
             "file. Nothing was changed.",
         )
 

@@ -107,6 +107,6 @@ def test_a_file_that_is_no_outbox_is_not_removed(stockctl: Command, outbox: Path
         connection.execute("CREATE TABLE recipes (name)")
     before = outbox.read_bytes()
     told = stockctl.refused("teardown", "--yes", code=1, extra=environment(outbox))
-    assert f"{outbox} is a SQLite database, but no outbox of stockctl" in told
+    assert f"{outbox} is a SQLite database, but not an outbox of stockctl" in told
     assert outbox.read_bytes() == before
     assert (stockctl.home / "stockctl.db").exists()
