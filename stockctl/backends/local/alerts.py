@@ -2,55 +2,52 @@
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from decimal import Decimal
-from typing import Any
 
 from stockctl.backends.local.database import Database
+from stockctl.backends.local.rows import RowFormat
 from stockctl.market.alert import Alert
-from stockctl.market.numbers import format_decimal
 from stockctl.pipeline.ports import Claim
 
-_COLUMNS = ", ".join(Alert._fields)
+_ALERT = RowFormat(Alert)
 _INSERT = (
-    f"INSERT INTO alerts ({_COLUMNS}) VALUES ({', '.join('?' * len(Alert._fields))}) "
-    "ON CONFLICT (alert_id) DO NOTHING"
+    f"INSERT INTO alerts ({_ALERT.columns}) VALUES ({_ALERT.placeholders}) ON CONFLICT (alert_id) DO NOTHING"
 )
 _UNMARKED = (
-    f"SELECT {_COLUMNS} FROM alerts WHERE alert_id = ? AND published_at IS NULL AND not_published IS NULL"
+    f"SELECT {_ALERT.columns} FROM alerts "
+    "WHERE alert_id = ? AND published_at IS NULL AND not_published IS NULL"
 )
 _IS_TEST = "kind != 'anomaly' AND signal IS NULL"
-"""As ``Alert.is_test``."""
+"""The same condition as ``Alert.is_test``."""
 
 
 class SqliteAlertLog:
-    """The table ``alerts`` within one transaction."""
+    """The table ``alerts`` in one transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def claim(self, alerts: Sequence[Alert]) -> Claim:
-        """Log the alerts that are not there yet."""
+        """Log the alerts that are new."""
         logged = [alert for alert in alerts if self._insert(alert)]
         unmarked = (
             self._connection.execute(_UNMARKED, (alert_id,)).fetchone()
             for alert_id in dict.fromkeys(alert.alert_id for alert in alerts)
         )
-        return Claim(logged, [_alert(row) for row in unmarked if row is not None])
+        return Claim(logged, [_ALERT.read(row) for row in unmarked if row is not None])
 
     def mark(self, alert_ids: Sequence[str], published_at: str) -> None:
-        """Note that the alerts were published."""
+        """Record that the alerts were published."""
         self._connection.executemany(
             "UPDATE alerts SET published_at = ? WHERE alert_id = ?",
             [(published_at, alert_id) for alert_id in alert_ids],
         )
 
     def _insert(self, alert: Alert) -> bool:
-        row = [format_decimal(value) if type(value) is Decimal else value for value in alert]
-        return self._connection.execute(_INSERT, row).rowcount == 1
+        return self._connection.execute(_INSERT, _ALERT.values(alert)).rowcount == 1
 
 
 class SqliteAlertReader:
-    """The table ``alerts`` as the commands show it."""
+    """The table ``alerts`` for the commands that show it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,14 +60,14 @@ class SqliteAlertReader:
         narrowed = f"AND kind IN ({marks}) AND NOT ({_IS_TEST})" if kinds else ""
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM alerts WHERE created_at >= ? {narrowed} "
+                f"SELECT {_ALERT.columns} FROM alerts WHERE created_at >= ? {narrowed} "
                 "ORDER BY number DESC LIMIT ?",
                 (since or "", *kinds, limit or -1),
             ).fetchall()
-        return [_alert(row) for row in rows]
+        return [_ALERT.read(row) for row in rows]
 
     def follow(self, since: str | None = None) -> "SqliteAlertTail":
-        """Return a tail that begins at ``since``, or after the newest alert."""
+        """Return a tail that starts at ``since``, or after the newest alert."""
         with self._database.reading() as connection:
             (newest,) = connection.execute("SELECT coalesce(max(number), 0) FROM alerts").fetchone()
         return (
@@ -87,7 +84,7 @@ class SqliteAlertReader:
 
 
 class SqliteAlertTail:
-    """A place in the alert log: numbers only grow and are seen in order, as writers take turns."""
+    """A position in the alert log. Numbers only grow and appear in order, because writers take turns."""
 
     def __init__(self, database: Database, after: int, since: str = "") -> None:
         self._database = database
@@ -95,22 +92,13 @@ class SqliteAlertTail:
         self._since = since
 
     def read(self) -> Sequence[Alert]:
-        """Return what came since the last read, oldest first, each alert once."""
+        """Return the alerts since the last read, oldest first, each one once."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT number, {_COLUMNS} FROM alerts WHERE number > ? AND created_at >= ? ORDER BY number",
+                f"SELECT number, {_ALERT.columns} FROM alerts "
+                "WHERE number > ? AND created_at >= ? ORDER BY number",
                 (self._after, self._since),
             ).fetchall()
         if rows:
             self._after = rows[-1][0]
-        return [_alert(row[1:]) for row in rows]
-
-
-def _alert(row: Sequence[Any]) -> Alert:
-    alert = Alert(*row)
-    return alert._replace(
-        price=Decimal(row[5]),
-        change_percent=None if row[6] is None else Decimal(row[6]),
-        sma_short=None if row[7] is None else Decimal(row[7]),
-        sma_long=None if row[8] is None else Decimal(row[8]),
-    )
+        return [_ALERT.read(row[1:]) for row in rows]

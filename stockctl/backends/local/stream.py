@@ -53,7 +53,7 @@ class LocalStream:
         self._database = database
         self._quarantine = FileQuarantine(home)
         self._archive = FileArchive(home)
-        self._recent = RecentQuoteCache(rules.long - 1)
+        self._cache = RecentQuoteCache(rules.long - 1)
         self._rules = rules
         self._max_age = max_age
         self._clock = clock
@@ -67,10 +67,10 @@ class LocalStream:
         with (
             _delivery_error(records),
             _file_faults(self._home),
-            self._recent.kept(),
+            self._cache.cleared_on_error(),
             self._database.transaction() as connection,
         ):
-            table = self._recent.table(connection)
+            table = self._cache.table(connection)
             ingest = IngestStage(self._archive, self._quarantine, table, self._rules)
             done = ingest.run(records)
             alerts = self._trend(SqliteAlertLog(connection)).run(done.stored)

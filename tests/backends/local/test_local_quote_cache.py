@@ -32,14 +32,14 @@ def database(path: Path) -> Iterator[Database]:
 
 def newest(recent: RecentQuoteCache, database: Database, *symbols: str) -> dict[str, list[int]]:
     """Return the prices of the newest quotes, asked for in a transaction of their own."""
-    with recent.kept(), database.transaction() as connection:
+    with recent.cleared_on_error(), database.transaction() as connection:
         found = recent.table(connection).newest(symbols, WINDOW)
     return {symbol: [int(item.price) for item in items] for symbol, items in found.items()}
 
 
 def insert(recent: RecentQuoteCache, database: Database, *quotes: EnrichedQuote) -> None:
     """Store quotes by way of the memory."""
-    with recent.kept(), database.transaction() as connection:
+    with recent.cleared_on_error(), database.transaction() as connection:
         recent.table(connection).insert(quotes)
 
 
@@ -74,7 +74,7 @@ def test_what_was_stored_is_remembered_as_the_table_has_it(database: Database):
     recent = RecentQuoteCache(WINDOW)
     assert newest(recent, database, "AAPL") == {}
     insert(recent, database, *(stored_quote(minute=minute, trend="up") for minute in range(5)))
-    with recent.kept(), database.transaction() as connection:
+    with recent.cleared_on_error(), database.transaction() as connection:
         remembered = recent.table(connection).newest(["AAPL"], WINDOW)
         assert remembered == SqliteQuoteTable(connection).newest(["AAPL"], WINDOW)
     assert remembered["AAPL"][-1] == precedent(stored_quote(minute=4, trend="up"))
@@ -85,7 +85,7 @@ def test_another_number_of_quotes_is_read(database: Database):
     recent = RecentQuoteCache(WINDOW)
     insert(recent, database, *(stored_quote(minute=minute) for minute in range(5)))
     assert newest(recent, database, "AAPL") == {"AAPL": [102, 103, 104]}
-    with recent.kept(), database.transaction() as connection:
+    with recent.cleared_on_error(), database.transaction() as connection:
         assert len(recent.table(connection).newest(["AAPL"], 5)["AAPL"]) == 5
 
 
@@ -116,7 +116,7 @@ def test_what_was_rolled_back_is_forgotten(database: Database):
     taken = stored_quote(minute=1)
     with pytest.raises(HomeError, match="UNIQUE"):
         insert(recent, database, stored_quote(minute=2), taken)
-    with pytest.raises(KeyboardInterrupt), recent.kept(), database.transaction() as connection:
+    with pytest.raises(KeyboardInterrupt), recent.cleared_on_error(), database.transaction() as connection:
         _insert_and_interrupt(recent.table(connection))
     assert newest(recent, database, "AAPL") == {"AAPL": [101]}
 
@@ -128,7 +128,7 @@ def _insert_and_interrupt(table: CachedQuoteTable) -> None:
 
 def test_beyond_the_bound_symbols_are_read_each_time(database: Database):
     """Memory is bounded; what is told is the same."""
-    recent = RecentQuoteCache(WINDOW, most=2 * WINDOW)
+    recent = RecentQuoteCache(WINDOW, max_quotes=2 * WINDOW)
     symbols = ["A", "B", "C", "D"]
     assert newest(recent, database, *symbols) == {}
     for minute in range(5):
@@ -136,4 +136,4 @@ def test_beyond_the_bound_symbols_are_read_each_time(database: Database):
         assert newest(recent, database, *symbols) == {
             symbol: list(range(100 + max(0, minute - 2), 101 + minute)) for symbol in symbols
         }
-    assert [recent.of(symbol) is None for symbol in symbols] == [False, False, True, True]
+    assert [recent.get(symbol) is None for symbol in symbols] == [False, False, True, True]
