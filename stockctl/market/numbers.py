@@ -52,6 +52,11 @@ def parse_number(value: object, field: str) -> Decimal:
     return number
 
 
+def is_price(value: object) -> bool:
+    """Return whether ``value`` is a decimal that ``parse_number`` returns unchanged."""
+    return type(value) is Decimal and value.is_finite() and _PRICES.quantize(value, _PRICE_UNIT) == value
+
+
 def parse_positive(value: object, field: str) -> Decimal:
     """Return a JSON number that is above zero once rounded to 6 places.
 

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import TypeGuard
 from zoneinfo import ZoneInfo
 
 from stockctl.market.validation import InvalidQuote, truncate
@@ -17,9 +18,14 @@ def parse_timestamp(value: object, field: str = "timestamp") -> str:
     Raises:
         InvalidQuote: it has another form, or does not exist in the calendar.
     """
-    if isinstance(value, str) and _CANONICAL.fullmatch(value) and _exists(value):
+    if is_timestamp(value):
         return value
     raise InvalidQuote(f"{field} {truncate(value)} is not a UTC time such as 2008-10-06T20:00:00.000Z")
+
+
+def is_timestamp(value: object) -> TypeGuard[str]:
+    """Return whether ``value`` is a canonical timestamp."""
+    return isinstance(value, str) and _CANONICAL.fullmatch(value) is not None and _exists(value)
 
 
 @lru_cache(maxsize=4096)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from stockctl.market.enrichment import Enricher
 from stockctl.market.numbers import exact_arithmetic
 from stockctl.market.policy import AnalysisRules
-from stockctl.market.quote import DecodedQuote, EnrichedQuote, PriorQuote, Quote, decode_record
+from stockctl.market.quote import DecodedQuote, EnrichedQuote, PriorQuote, Quote, decode_record, is_canonical
 from stockctl.market.validation import InvalidQuote
 from stockctl.pipeline.ports import Archive, Quarantine, QuoteTable, RawObject, Record, Rejection
 
@@ -120,6 +120,9 @@ def _decode(records: Sequence[Record | Rejection]) -> tuple[list[DecodedQuote], 
     for record in records:
         if isinstance(record, Rejection):
             rejections.append(record)
+            continue
+        if record.quote is not None and is_canonical(record.quote):
+            decoded.append(DecodedQuote(record.quote, record.data))
             continue
         try:
             decoded.append(decode_record(record.data))

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from stockctl.errors import StockctlError
 from stockctl.market.alert import Alert
-from stockctl.market.quote import EnrichedQuote, PriorQuote
+from stockctl.market.quote import EnrichedQuote, PriorQuote, Quote
 
 
 class Record(NamedTuple):
@@ -21,7 +21,9 @@ class Record(NamedTuple):
     data: bytes
     origin: str
     key: str = ""
-    """The symbol, when who sends the record knows it; empty: it has to be read out of ``data``."""
+    """The symbol, if the sender knows it; empty: it must be read from ``data``."""
+    quote: Quote | None = None
+    """The quote that was encoded as ``data``, if the sender still has it: then nobody needs to decode it."""
 
 
 class Rejection(NamedTuple):

@@ -63,4 +63,4 @@ class Batcher:
 
 def record_of(quote: Quote) -> Record:
     """Return the record for ``quote``."""
-    return Record(encode_quote(quote), quote.source, quote.symbol)
+    return Record(encode_quote(quote), quote.source, quote.symbol, quote)

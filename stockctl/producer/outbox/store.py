@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 
 def pack(items: Sequence[Record] | Sequence[Rejection]) -> bytes:
     """Return ``items`` as a blob."""
-    data, origins, others = zip(*items, strict=True) if items else ((), (), ())
+    data, origins, others = zip(*(item[:3] for item in items), strict=True) if items else ((), (), ())
     texts = json.dumps([origins, others]).encode("ascii")
     lengths = struct.pack(f"<{len(items)}I", *map(len, data))
     body = b"".join((_HEAD.pack(len(items), len(texts)), texts, lengths, *data))
