@@ -1,1 +1,1 @@
-"""Where quotes come from."""
+"""Sources of quotes."""

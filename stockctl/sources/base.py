@@ -1,15 +1,15 @@
-"""The contract of a source of quotes, for those that come with stockctl and for yours.
+"""The interface of a source of quotes.
 
-A package of yours gives stockctl a source by an entry point::
+Another package can add a source to stockctl with an entry point::
 
     [project.entry-points."stockctl.sources"]
     acme = "acme_quotes.stockctl:make_source"
 
 ``make_source`` takes a ``SourceRequest`` and returns a ``Source``; ``stockctl stream --source acme`` runs it.
-``stockctl.sources.testing`` holds the tests that it has to pass.
+``stockctl.sources.testing`` has the tests that it must pass.
 
-Two things more a source may do, if it likes: follow market hours, see ``follows_market_hours``, and tell of
-itself, see ``stockctl.sources.base``.
+A source can also follow market hours (see ``FollowsMarketHours``), and report its state (see
+``ReportsStatus``).
 """
 
 import math
@@ -24,79 +24,80 @@ from stockctl.market.symbol import parse_symbol
 from stockctl.pipeline.ports import Rejection
 
 Tick = Sequence[Quote | Rejection]
-"""What a source has at one moment: quotes, and what it met but could not read."""
+"""What a source yields at one moment: quotes, and rejections of what it could not read."""
 
 
 class SourceStopped(Exception):
-    """The stop event was set while something was awaited or read; it never leaves a source."""
+    """The stop event was set during a wait or a read; it never leaves a source."""
 
 
 class Source(Protocol):
-    """A place that quotes come from, in order of time for each symbol.
+    """Yields quotes, in order of time for each symbol.
 
-    A source waits between ticks itself, always with ``stop.wait(seconds)``, and ends soon after ``stop``
-    is set. What it has taken from where it cannot be had again (a pipe, a socket), it still yields before it
-    ends; whoever runs it takes that too. What it has to say to a person (a pause, a retry) it says through
-    ``logging``, below ``stockctl.sources``. ``ticks`` is run in the main thread.
+    A source itself waits between ticks, always with ``stop.wait(seconds)``, and ends soon after ``stop`` is
+    set. Before it ends it still yields what it has read from a pipe or a socket, because that cannot be read
+    again. Messages for the user (a pause, a retry) go to a logger below ``stockctl.sources``. ``ticks`` runs
+    in the main thread.
     """
 
     @property
     def name(self) -> str:
-        """The value of ``source`` in its quotes: small letters, digits, ``-`` and ``_``."""
+        """The value of ``source`` in its quotes: lowercase letters, digits, ``-`` and ``_``."""
 
     @property
     def expected(self) -> int | None:
-        """How many quotes and rejections will come in all, once that is known."""
+        """How many quotes and rejections it will yield in all, once that is known."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether it yields the same again when it is run again.
+        """Whether it yields the same quotes when it is run again.
 
-        What another one yields waits on disk until it is delivered, because nobody could ask for it twice.
+        Quotes of other sources are stored on disk until they are delivered, because they cannot be read
+        again.
         """
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield ticks until there is nothing more; when ``stop`` is set, only what is in hand, and end.
+        """Yield ticks until there are no more; after ``stop`` is set, only what was read already.
 
         Raises:
-            SourceError: the source cannot go on.
+            SourceError: the source cannot continue.
         """
 
 
 class SourceRequest(NamedTuple):
-    """What a person asks of a source."""
+    """What the user asks a source for."""
 
     symbols: Sequence[str]
     """In canonical form, each once."""
     interval: float
     """Seconds between polls, if it polls."""
     once: bool
-    """Whether to read each symbol once, and end."""
+    """Whether to read each symbol once and end."""
     files: Sequence[str]
-    """What ``--file`` names."""
+    """The arguments of ``--file``."""
     options: Mapping[str, object]
-    """The table ``source.options`` of the configuration, for whatever else the source wants to know."""
+    """The table ``source.options`` of the configuration: options of the source itself."""
 
 
 class FollowsMarketHours(Protocol):
-    """A live source that has nothing to give while the markets of its symbols are closed.
+    """A live source that has no quotes while the markets of its symbols are closed.
 
-    It asks for that by this one attribute. Then stockctl runs its ``ticks`` from each open until some minutes
-    past the close, and does in between what ``--when-closed`` says. So ``ticks`` is to end soon when ``stop``
-    is set, and to go on where it left off when it is run again.
+    With this attribute, stockctl runs its ``ticks`` from each open until some minutes after the close, and
+    does what ``--when-closed`` says in between. So ``ticks`` must end soon after ``stop`` is set, and
+    continue where it stopped when it is run again.
     """
 
     follows_market_hours: bool
-    """Always true; one that does not follow them has no such attribute."""
+    """Always true; a source that does not follow market hours has no such attribute."""
 
 
 def follows_market_hours(source: Source) -> bool:
-    """Return whether a source asks to rest while the markets of its symbols are closed."""
+    """Return whether a source is to be paused while the markets of its symbols are closed."""
     return bool(getattr(source, "follows_market_hours", False))
 
 
 SourceFactory = Callable[[SourceRequest], Source]
-"""What an entry point of the group ``stockctl.sources`` names."""
+"""The object that an entry point of the group ``stockctl.sources`` names."""
 
 
 LEFT_OUT_REASONS = ("backwards", "timeless", "outside_session")
@@ -157,19 +158,19 @@ def canonical_symbols(symbols: Sequence[str]) -> list[str]:
     """Return the symbols in canonical form, each once.
 
     Raises:
-        UsageError: there is none.
-        InvalidQuote: one has characters that no symbol has.
+        UsageError: there is no symbol.
+        InvalidQuote: a symbol has invalid characters.
     """
     if not symbols:
-        raise UsageError("There is no symbol to ask Yahoo for.", "Name some: --symbols AAPL,MSFT.")
+        raise UsageError("There is no symbol to ask Yahoo for.", "Pass some: --symbols AAPL,MSFT.")
     return list(dict.fromkeys(map(parse_symbol, symbols)))
 
 
 def check_interval(seconds: float) -> None:
-    """Make sure that polls can be so many seconds apart.
+    """Check the number of seconds between polls.
 
     Raises:
-        UsageError: they cannot.
+        UsageError: it is not above zero.
     """
     if not (math.isfinite(seconds) and seconds > 0):
         raise UsageError(f"The interval of {seconds:g} s is not above zero.", "Try --interval 30.")

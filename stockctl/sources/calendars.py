@@ -1,4 +1,4 @@
-"""Exchange calendars: which exchange a symbol trades on, and when that is open."""
+"""Exchange calendars: which exchange a symbol trades on, and when it is open."""
 
 import logging
 import warnings
@@ -11,14 +11,14 @@ from stockctl.errors import SourceError
 from stockctl.formatting import join_symbols
 
 ALWAYS_OPEN = "24/7"
-"""The calendar of what never closes."""
+"""The calendar of symbols that are always traded."""
 HOME_CALENDAR = "XNYS"
-"""The calendar of a symbol without a suffix; Nasdaq and the other exchanges of the USA keep the same."""
+"""The calendar of a symbol without a suffix; Nasdaq and the other US exchanges have the same hours."""
 
 _FUTURES = "CMES"
 
-# Of a symbol's ending after the last dot; a calendar is named by the exchange's ISO 10383 code.
-_OF_SUFFIX = {
+# By the part of a symbol after the last dot. Calendars have the ISO 10383 code of their exchange.
+_CALENDAR_BY_SUFFIX = {
     "AS": "XAMS", "AT": "ASEX", "AX": "XASX", "BA": "XBUE", "BD": "XBUD", "BE": "XFRA", "BK": "XBKK",
     "BO": "XBOM", "BR": "XBRU", "CL": "XBOG", "CN": "XTSE", "CO": "XCSE", "DE": "XETR", "DU": "XDUS",
     "F": "XFRA", "HA": "XHAM", "HE": "XHEL", "HK": "XHKG", "HM": "XHAM", "IC": "XICE", "IL": "XLON",
@@ -31,8 +31,8 @@ _OF_SUFFIX = {
     "WA": "XWAR",
 }  # fmt: skip
 
-# An index has no suffix that would tell.
-_OF_INDEX = {
+# An index has no suffix.
+_CALENDAR_BY_INDEX = {
     "^AEX": "XAMS", "^AORD": "XASX", "^AXJO": "XASX", "^BFX": "XBRU", "^BSESN": "XBOM", "^BVSP": "BVMF",
     "^DJI": "XNYS", "^FCHI": "XPAR", "^FTMC": "XLON", "^FTSE": "XLON", "^FVX": "XNYS", "^GDAXI": "XETR",
     "^GSPC": "XNYS", "^GSPTSE": "XTSE", "^HSI": "XHKG", "^IBEX": "XMAD", "^IRX": "XNYS", "^IXIC": "XNYS",
@@ -43,8 +43,8 @@ _OF_INDEX = {
     "^TYX": "XNYS", "^VIX": "XNYS", "^VXN": "XNYS", "^XAX": "XNYS",
 }  # fmt: skip
 
-# A coin is written against one of these (BTC-USD); a class of shares has a letter or two there (BRK-B).
-_QUOTED_IN = frozenset({
+# A coin is quoted in one of these (BTC-USD); a class of shares has one or two letters there (BRK-B).
+_QUOTE_CURRENCIES = frozenset({
     "AUD", "BRL", "BTC", "CAD", "CHF", "CNY", "DKK", "ETH", "EUR", "GBP", "HKD", "IDR", "ILS", "INR", "JPY",
     "KRW", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "RUB", "SEK", "SGD", "THB", "TRY", "TWD", "USD", "USDC",
     "USDT", "ZAR",
@@ -52,121 +52,123 @@ _QUOTED_IN = frozenset({
 
 
 def calendar_of(symbol: str) -> str | None:
-    """Return the name of the calendar that a canonical symbol trades by, or None when nobody can tell."""
-    if symbol.endswith("=X") or (symbol.rpartition("-")[2] in _QUOTED_IN and "-" in symbol):
+    """Return the name of the calendar of a canonical symbol, or None if it is unknown."""
+    if symbol.endswith("=X") or (symbol.rpartition("-")[2] in _QUOTE_CURRENCIES and "-" in symbol):
         return ALWAYS_OPEN
     if symbol.endswith("=F"):
         return _FUTURES
     if symbol.startswith("^"):
-        return _OF_INDEX.get(symbol)
+        return _CALENDAR_BY_INDEX.get(symbol)
     _, dot, suffix = symbol.rpartition(".")
-    return _OF_SUFFIX.get(suffix) if dot else HOME_CALENDAR
+    return _CALENDAR_BY_SUFFIX.get(suffix) if dot else HOME_CALENDAR
 
 
 _COLUMNS = ["open", "close", "break_start", "break_end"]
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
-"""The close of what never closes."""
-SINCE_EVER = datetime.min.replace(tzinfo=UTC)
+"""The close of a session without end."""
+DISTANT_PAST = datetime.min.replace(tzinfo=UTC)
 
-BEFORE = timedelta(days=12)
-AFTER = timedelta(days=60)
-"""How far around a day sessions are read; no exchange rests for longer."""
+DAYS_BEFORE = timedelta(days=12)
+DAYS_AFTER = timedelta(days=60)
+"""How far before and after a day sessions are read; no exchange is closed for longer."""
 
 
 class Session(NamedTuple):
-    """A trading session, from its open up to, and without, its close; the break at noon, if it has one."""
+    """A trading session from its open to its close (exclusive), with its lunch break, if it has one."""
 
     opens: datetime
     closes: datetime
-    pauses: datetime | None = None
-    resumes: datetime | None = None
+    break_starts: datetime | None = None
+    break_ends: datetime | None = None
 
     def trades_at(self, moment: datetime) -> bool:
-        """Return whether the session is on at ``moment``, and not in its break."""
-        if self.pauses is not None and self.resumes is not None and self.pauses <= moment < self.resumes:
+        """Return whether the market is open at ``moment``: within the session, not in its break."""
+        if not self.opens <= moment < self.closes:
             return False
-        return self.opens <= moment < self.closes
+        if self.break_starts is None or self.break_ends is None:
+            return True
+        return not self.break_starts <= moment < self.break_ends
 
 
-ALWAYS_OPEN_TIMETABLE = Session(SINCE_EVER, FOREVER)
-"""Stands for hours that nobody knows: no quote is to be missed for that."""
+ALWAYS_OPEN_SESSION = Session(DISTANT_PAST, FOREVER)
+"""Also used for unknown hours, so that no quote is missed."""
 
 
 class Timetable(NamedTuple):
-    """Sessions in order, and from when on (None: as far as was asked) the calendar knows no more."""
+    """Sessions in order; ``known_until`` is the last day the calendar knows, if it ends too early."""
 
     sessions: tuple[Session, ...]
     known_until: date | None = None
 
 
 def read_timetable(calendar: str, day: date) -> Timetable | None:
-    """Return the sessions around ``day`` of a calendar of exchange_calendars; None when it has none.
+    """Return the sessions around ``day`` from a calendar of exchange_calendars; None if there is none.
 
-    Where the calendar ends early, because next year's holidays are not published yet, what comes after
-    is one session without an end.
+    If the calendar ends early, because next year's holidays are not published yet, one session without
+    end follows.
 
     Raises:
-        SourceError: exchange_calendars is absent or broken.
+        SourceError: exchange_calendars is missing or broken.
     """
     try:
         import exchange_calendars
     except ImportError as error:
         raise SourceError(
-            f"exchange_calendars, which knows when markets are open, cannot be loaded: {error}.",
-            "Install it again: pip install --force-reinstall 'exchange_calendars>=4.13,<5'.",
+            f"The package exchange_calendars (market hours) cannot be loaded: {error}.",
+            "Reinstall it: pip install --force-reinstall 'exchange_calendars>=4.13,<5'.",
         ) from error
-    first, last = day - BEFORE, day + AFTER
+    first, last = day - DAYS_BEFORE, day + DAYS_AFTER
     for end in (last, None):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # its own, about pandas
+                warnings.simplefilter("ignore")  # from its use of pandas
                 known = exchange_calendars.get_calendar(calendar, start=first, end=end)
                 rows = known.schedule.loc[: str(last), _COLUMNS].itertuples(index=False, name=None)
-        # What it raises when a calendar does not reach that far, or stumbles over this release of pandas.
+        # Raised if a calendar ends too early, or does not work with this release of pandas.
         except (ValueError, NotImplementedError, exchange_calendars.errors.CalendarError):
             continue
         sessions = tuple(_session(*row) for row in rows)
-        return Timetable(sessions) if end else _suffix(sessions, known.last_session.date())
+        return Timetable(sessions) if end else _with_open_end(sessions, known.last_session.date())
     return None
 
 
-def _session(opens: datetime, closes: datetime, pauses: datetime, resumes: datetime) -> Session:
-    """Return the session of a row, made of plain datetimes: what pandas gives is slow to compare."""
-    # For no break pandas has a value that is not equal to itself.
-    breaks = (pauses, resumes) if pauses == pauses else ()
+def _session(opens: datetime, closes: datetime, break_starts: datetime, break_ends: datetime) -> Session:
+    """Return the session of a row with plain datetimes: those of pandas are slow to compare."""
+    # Without a break pandas has NaT, which is not equal to itself.
+    breaks = (break_starts, break_ends) if break_starts == break_starts else ()
     return Session(*(datetime.fromtimestamp(moment.timestamp(), UTC) for moment in (opens, closes, *breaks)))
 
 
-def _suffix(sessions: tuple[Session, ...], last: date) -> Timetable:
+def _with_open_end(sessions: tuple[Session, ...], last: date) -> Timetable:
     end = datetime.combine(last + timedelta(days=1), time(), UTC)
     return Timetable((*sessions, Session(end, FOREVER)), last)
 
 
 _TIMETABLE_VALID_FOR = timedelta(days=20)
-"""How far from the day it was read for a timetable is good; the ends of its sessions are far beyond."""
+"""How far from the day it was read for a timetable is valid; its sessions extend far beyond that."""
 
 _log = logging.getLogger(__name__)
 
 
 class MarketHours:
-    """Knows the sessions of the exchanges that symbols trade on.
+    """The trading sessions of symbols.
 
-    All moments are aware. Coins (``BTC-USD``) and currencies (``EURUSD=X``) are open always; so is, having
-    been named once in the log, what trades at unknown hours. Extended hours are no session.
+    All times are aware. Coins (``BTC-USD``) and currencies (``EURUSD=X``) are always open. So are symbols
+    with unknown hours, which are logged once. Extended hours do not count as a session.
 
     Args:
-        read: gives the sessions of a calendar around a day; None when it has none.
+        read: returns the sessions of a calendar around a day, or None if there are none.
     """
 
     def __init__(self, read: Callable[[str, date], Timetable | None] = read_timetable) -> None:
         self._read = read
         self._calendars: dict[str, str | None] = {}
         self._tables: dict[str, tuple[date, Timetable]] = {}
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     def is_open(self, symbol: str, at: datetime) -> bool:
-        """Return whether ``symbol`` trades at ``at``: within a session, and not in its break at noon."""
+        """Return whether ``symbol`` trades at ``at``: within a session, and not in its lunch break."""
         return self.any_open((symbol,), at)
 
     def any_open(self, symbols: Iterable[str], at: datetime) -> bool:
@@ -177,65 +179,67 @@ class MarketHours:
         )
 
     def session_end(self, symbols: Iterable[str], at: datetime) -> datetime | None:
-        """Return when the last of the symbols' sessions ends, counting those that begin before it does.
+        """Return when the last of the symbols' sessions ends, including those that start before that.
 
-        None when no session is on at ``at``, ``FOREVER`` when there is no end. A break at noon is a part
-        of its session.
+        None if there is no session at ``at``, ``FOREVER`` if there is no end. A lunch break is part of its
+        session.
         """
         calendars = self._calendars_of(symbols)
         end, moment = None, at
         while moment < FOREVER:
-            on = (self._session(calendar, moment) for calendar in calendars)
-            closes = [session.closes for session in on if session is not None]
+            sessions = (self._session(calendar, moment) for calendar in calendars)
+            closes = [session.closes for session in sessions if session is not None]
             if not closes:
                 break
             end = moment = max(closes)
         return end
 
     def next_open(self, symbols: Iterable[str], at: datetime) -> datetime | None:
-        """Return when, after ``at``, the first session of any of the symbols begins; None if none does."""
-        begins = (self._next(calendar, at) for calendar in self._calendars_of(symbols))
-        return min((moment for moment in begins if moment is not None), default=None)
+        """Return when the first session of any of the symbols starts after ``at``; None if none does."""
+        starts = (self._next_start(calendar, at) for calendar in self._calendars_of(symbols))
+        return min((moment for moment in starts if moment is not None), default=None)
 
     def _calendars_of(self, symbols: Iterable[str]) -> set[str]:
         asked = list(symbols)
         new = [symbol for symbol in asked if symbol not in self._calendars]
         self._calendars.update((symbol, calendar_of(symbol)) for symbol in new)
         if unknown := [symbol for symbol in new if self._calendars[symbol] is None]:
-            _log.warning("The market hours of %s are unknown; taken for always open.", join_symbols(unknown))
+            _log.warning(
+                "The market hours of %s are unknown; treating them as always open.", join_symbols(unknown)
+            )
         return {self._calendars[symbol] or ALWAYS_OPEN for symbol in asked}
 
     def _session(self, calendar: str, at: datetime) -> Session | None:
-        """Return the session that is on."""
+        """Return the session at ``at``, if there is one."""
         sessions = self._sessions(calendar, at)
-        place = bisect_right(sessions, at, key=_opens) - 1
-        return sessions[place] if place >= 0 and at < sessions[place].closes else None
+        index = bisect_right(sessions, at, key=_opens) - 1
+        return sessions[index] if index >= 0 and at < sessions[index].closes else None
 
-    def _next(self, calendar: str, at: datetime) -> datetime | None:
+    def _next_start(self, calendar: str, at: datetime) -> datetime | None:
         sessions = self._sessions(calendar, at)
-        place = bisect_right(sessions, at, key=_opens)
-        return sessions[place].opens if place < len(sessions) else None
+        index = bisect_right(sessions, at, key=_opens)
+        return sessions[index].opens if index < len(sessions) else None
 
     def _sessions(self, calendar: str, at: datetime) -> tuple[Session, ...]:
         if calendar == ALWAYS_OPEN:
-            return (ALWAYS_OPEN_TIMETABLE,)
+            return (ALWAYS_OPEN_SESSION,)
         day = at.date()
         read_for, table = self._tables.get(calendar, (None, None))
         if table is None or read_for is None or abs(day - read_for) > _TIMETABLE_VALID_FOR:
-            table = self._read(calendar, day) or Timetable((ALWAYS_OPEN_TIMETABLE,), date.min)
+            table = self._read(calendar, day) or Timetable((ALWAYS_OPEN_SESSION,), date.min)
             self._tables[calendar] = (day, table)
-            self._tell(calendar, table)
+            self._log_unknown(calendar, table)
         return table.sessions
 
-    def _tell(self, calendar: str, table: Timetable) -> None:
-        if table.known_until is None or calendar in self._told:
+    def _log_unknown(self, calendar: str, table: Timetable) -> None:
+        if table.known_until is None or calendar in self._logged:
             return
-        self._told.add(calendar)
-        if table.sessions == (ALWAYS_OPEN_TIMETABLE,):
-            _log.warning("The hours of the exchange %s are unknown; taken for always open.", calendar)
+        self._logged.add(calendar)
+        if table.sessions == (ALWAYS_OPEN_SESSION,):
+            _log.warning("The hours of the exchange %s are unknown; treating it as always open.", calendar)
             return
         _log.warning(
-            "The holidays of the exchange %s are known until %s; after that it is taken for always open. "
+            "The holidays of the exchange %s are known until %s; after that it is treated as always open. "
             "A newer release of exchange_calendars may know more.",
             calendar,
             table.known_until,

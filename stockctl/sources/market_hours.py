@@ -13,10 +13,10 @@ from stockctl.sources.base import Source, SourceStatus, Tick, source_status
 from stockctl.sources.calendars import FOREVER, MarketHours
 
 AFTER_CLOSE = timedelta(minutes=20)
-"""How long a source goes on after the close: some quotes come delayed, and closing auctions take a while."""
-LONGEST_NAP = 1.0
-"""Seconds between two looks at the symbols, which may be changed, and at the time of day, which may be set,
-or jump while a machine is suspended."""
+"""How long a source runs on after the close: some quotes are delayed, and closing auctions take a while."""
+CHECK_SECONDS = 1.0
+"""Seconds between two checks of the symbols, which may change, and of the clock, which may be set or jump
+while the machine is suspended."""
 
 _log = logging.getLogger(__name__)
 
@@ -26,37 +26,37 @@ class SupportsSymbolChanges(Protocol):
     """A source whose symbols can be changed while it runs, from any thread."""
 
     def change_symbols(self, symbols: Sequence[str]) -> None:
-        """Take these symbols from now on, and no others.
+        """Use these symbols only, from now on.
 
         Raises:
-            InvalidQuote: one has characters that no symbol has; nothing is changed.
+            InvalidQuote: a symbol has invalid characters; nothing is changed.
         """
 
 
-def supports_symbol_changes(source: Source) -> SupportsSymbolChanges | None:
-    """Return who changes the symbols of ``source``, or of what it wraps; None when nobody can."""
+def find_symbol_changer(source: Source) -> SupportsSymbolChanges | None:
+    """Return the source or the wrapped one whose symbols can be changed; None if there is none."""
     if isinstance(source, MarketHoursSource):
-        return source if supports_symbol_changes(source.source) else None
+        return source if find_symbol_changer(source.source) else None
     if isinstance(source, SupportsSymbolChanges):
         return source
     inner: Source | None = getattr(source, "source", None)
-    return None if inner is None else supports_symbol_changes(inner)
+    return None if inner is None else find_symbol_changer(inner)
 
 
 class MarketHoursSource:
-    """A source that rests while the markets of all its symbols are closed.
+    """A source that pauses while the markets of all its symbols are closed.
 
-    With ``wait`` it runs the source from each open until ``AFTER_CLOSE`` past the close; with ``exit`` it
-    ends there, or at once when no market is open to begin with. A break at noon is no close. Symbols that
-    are changed meanwhile have their own hours, from that moment on.
+    With the policy ``wait`` it runs the source from each open until ``AFTER_CLOSE`` after the close. With
+    ``exit`` it ends then, or at once if no market is open at the start. A lunch break does not close a
+    market. Changed symbols have their own hours, from the change on.
 
     Args:
-        source: what to run; it is run anew for each session, so it must be able to tick more than once.
-        symbols: whose markets count.
+        source: the source to run; its ``ticks`` runs once for each session.
+        symbols: the symbols whose markets count.
         policy: what to do while they are closed.
-        hours: knows them.
-        clock: the time of day.
-        zone: the zone to say times in beside UTC; the machine's own by default.
+        hours: the market hours.
+        clock: the current time.
+        zone: the time zone of logged times, beside UTC; by default the machine's own.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class MarketHoursSource:
         self._zone = zone
         self._opens_at: datetime | None = None
         self._closes_at: datetime | None = None
-        self._judged: Sequence[str] = ()
+        self._until_symbols: Sequence[str] = ()
         self._until: datetime | None = None
 
     @property
     def expected(self) -> int | None:
-        """What the source expects."""
+        """How many items the source expects to yield."""
         return self.source.expected
 
     def status(self) -> SourceStatus:
-        """Return what the source tells, and until when it rests, or a market is open; any thread may ask."""
+        """Return the status of the source with that of its market; call it from any thread."""
         opens = self._opens_at
         return source_status(self.source)._replace(
             market_closed=opens is not None,
@@ -97,58 +97,62 @@ class MarketHoursSource:
         )
 
     def change_symbols(self, symbols: Sequence[str]) -> None:
-        """Let the markets of these symbols count, and hand them to a source that can change its own.
+        """Use the markets of these symbols, and change those of the source if it can.
 
         Raises:
-            InvalidQuote: one has characters that no symbol has; nothing is changed.
+            InvalidQuote: a symbol has invalid characters; nothing is changed.
         """
-        wanted = tuple(map(parse_symbol, symbols))
-        if (inner := supports_symbol_changes(self.source)) is not None:
-            inner.change_symbols(symbols)
-        self._symbols = wanted
+        new_symbols = tuple(map(parse_symbol, symbols))
+        if (changer := find_symbol_changer(self.source)) is not None:
+            changer.change_symbols(symbols)
+        self._symbols = new_symbols
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield what the source yields while a market is open.
+        """Yield the ticks of the source while a market is open.
 
         Raises:
-            SourceError: the source cannot go on, or market hours cannot be read.
+            SourceError: the source cannot continue, or market hours cannot be read.
         """
         if self._policy is MarketClosedPolicy.CONTINUE:
             yield from self.source.ticks(stop)
             return
         while not stop.is_set():
-            if self._closes() is not None:
-                session = _SessionEvent(stop, self._left)
+            if self._run_until() is not None:
+                session = _SessionEvent(stop, self._seconds_left)
                 yield from self.source.ticks(session)
                 if not session.is_over:
                     return
-            elif not self._rest(stop):
+            elif not self._wait_for_open(stop):
                 return
 
-    def _closes(self) -> datetime | None:
-        """Return until when to run now, or None when no market is open."""
+    def _run_until(self) -> datetime | None:
+        """Return until when to run, or None if no market is open."""
         symbols = self._symbols
         end = self._hours.session_end(symbols, self._clock())
         self._closes_at = None if end == FOREVER else end
         self._until = end if end in (None, FOREVER) else end + AFTER_CLOSE
-        self._judged = symbols
+        self._until_symbols = symbols
         return self._until
 
-    def _left(self) -> float:
-        """Return the seconds until the session is over, which is another one for other symbols."""
-        until = self._until if self._symbols is self._judged else self._closes()
+    def _seconds_left(self) -> float:
+        """Return the seconds until the end of the session; changed symbols have another one."""
+        until = self._until if self._symbols is self._until_symbols else self._run_until()
         return 0.0 if until is None else (until - self._clock()).total_seconds()
 
-    def _rest(self, stop: Event) -> bool:
-        """Say that all markets are closed; sleep until one opens, and return whether to go on then."""
+    def _wait_for_open(self, stop: Event) -> bool:
+        """Log that all markets are closed, sleep until one opens, and return whether to continue."""
         opens = self._hours.next_open(self._symbols, self._clock())
         if opens is None:
-            return not stop.wait(LONGEST_NAP)
+            return not stop.wait(CHECK_SECONDS)
         markets = f"The market of {join_symbols(self._symbols)} is closed"
         if self._policy is MarketClosedPolicy.EXIT:
-            _log.info("%s until %s: ending here, as --when-closed exit asks.", markets, self._shown(opens))
+            _log.info("%s until %s. Stopping, because of --when-closed exit.", markets, self._format(opens))
             return False
-        _log.info("%s. Waiting until %s; --when-closed continue does not.", markets, self._shown(opens))
+        _log.info(
+            "%s. Waiting until %s. To poll anyway, pass --when-closed continue.",
+            markets,
+            self._format(opens),
+        )
         self._opens_at = opens
         try:
             return self._sleep(opens, stop)
@@ -156,13 +160,13 @@ class MarketHoursSource:
             self._opens_at = None
 
     def _sleep(self, opens: datetime, stop: Event) -> bool:
-        asked = self._symbols
-        while self._symbols == asked and (left := (opens - self._clock()).total_seconds()) > 0:
-            if stop.wait(min(left, LONGEST_NAP)):
+        symbols = self._symbols
+        while self._symbols == symbols and (left := (opens - self._clock()).total_seconds()) > 0:
+            if stop.wait(min(left, CHECK_SECONDS)):
                 return False
         return True
 
-    def _shown(self, moment: datetime) -> str:
+    def _format(self, moment: datetime) -> str:
         utc = moment.astimezone(UTC)
         local = moment.astimezone(self._zone)
         if local.utcoffset() == utc.utcoffset():
@@ -171,32 +175,32 @@ class MarketHoursSource:
 
 
 class _SessionEvent(Event):
-    """A wish to stop that another event brings, or the end of a session, which is for good."""
+    """A stop event that is also set at the end of a session, and stays set then."""
 
-    def __init__(self, stop: Event, left: Callable[[], float]) -> None:
+    def __init__(self, stop: Event, seconds_left: Callable[[], float]) -> None:
         super().__init__()
         self._stop = stop
-        self._left = left
+        self._seconds_left = seconds_left
         self._ended = False
 
     @property
     def is_over(self) -> bool:
-        """Whether the session has ended, and nothing else asks to stop."""
-        return self._remains() <= 0 and not self._stop.is_set()
+        """Whether the session has ended, and the other event is not set."""
+        return self._remaining() <= 0 and not self._stop.is_set()
 
     def is_set(self) -> bool:
-        return self._stop.is_set() or self._remains() <= 0
+        return self._stop.is_set() or self._remaining() <= 0
 
     def wait(self, timeout: float | None = None) -> bool:
         left = float("inf") if timeout is None else timeout
-        while left > 0 and not self._stop.is_set() and (remains := self._remains()) > 0:
-            nap = min(left, remains, LONGEST_NAP)
-            self._stop.wait(nap)
-            left -= nap
+        while left > 0 and not self._stop.is_set() and (remains := self._remaining()) > 0:
+            seconds = min(left, remains, CHECK_SECONDS)
+            self._stop.wait(seconds)
+            left -= seconds
         return self.is_set()
 
-    def _remains(self) -> float:
-        """Return the seconds that are left; once none was, symbols that are changed again bring none back."""
-        remains = 0.0 if self._ended else self._left()
+    def _remaining(self) -> float:
+        """Return the seconds left; once it was 0 it stays so, even if the symbols change again."""
+        remains = 0.0 if self._ended else self._seconds_left()
         self._ended = remains <= 0
         return remains

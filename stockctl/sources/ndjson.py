@@ -1,4 +1,4 @@
-"""Quotes from a pipe or a growing file, one JSON object a line."""
+"""The source ``ndjson``: quotes from a pipe or a growing file, one JSON object a line."""
 
 import logging
 import os
@@ -24,22 +24,22 @@ from stockctl.sources.formats.ndjson import ObjectReader
 
 _BLOCK = 1 << 16
 _POLL_SECONDS = 0.25
-"""Seconds between two looks at a file that has no more, or at a wish to stop."""
-_KEPT_CHARACTERS = 4 * MAX_ROW  # bytes of a line without end: more than MAX_ROW characters, whatever they are
+"""Seconds between two reads at the end of a file, or checks of the stop event."""
+_MAX_LINE_BYTES = 4 * MAX_ROW  # kept of an endless line: more than MAX_ROW characters in any case
 
 _log = logging.getLogger(__name__)
 
 
 class LineReader:
-    """A pipe, or a file.
+    """Reads lines from standard input or a file.
 
     Args:
         argument: the name of a regular file, or ``-`` for standard input.
-        follow: at the end of the file wait for more, until stopped. A file that was replaced or cut is
-            read anew from its beginning.
+        follow: wait for more at the end of the file, until stopped. A file that was replaced or truncated
+            is read again from its start.
 
     Raises:
-        UsageError: the argument is no regular file.
+        UsageError: the argument is not a regular file.
     """
 
     def __init__(self, argument: str, *, follow: bool = False) -> None:
@@ -48,21 +48,21 @@ class LineReader:
         self._follow = follow
         self._rest = b""
         if argument != STANDARD_INPUT:
-            _check(argument)
+            _check_regular(argument)
 
     def lines(self, stop: Event) -> Iterator[list[str]]:
-        """Yield the lines that have come, without their ends, whenever some have; end when ``stop`` is set.
+        """Yield new lines, without their ends, as they arrive; end when ``stop`` is set.
 
-        Bytes that are not UTF-8 come as lone surrogates. A line without its end counts at the end of the
-        feed, and, on standard input, when ``stop`` is set: nobody else could read its beginning again.
+        Bytes that are not UTF-8 become lone surrogates. An incomplete line is yielded at the end of the
+        feed and, on standard input, when ``stop`` is set, because its start cannot be read again.
 
         Raises:
             SourceError: the feed cannot be read.
         """
-        blocks = standard_input(stop) if self._path == STANDARD_INPUT else self._filed(stop)
+        blocks = standard_input(stop) if self._path == STANDARD_INPUT else self._read_file(stop)
         try:
             for block in blocks:
-                if complete := self._complete(block):
+                if complete := self._complete_lines(block):
                     yield complete
         except SourceStopped:
             pass
@@ -71,12 +71,12 @@ class LineReader:
         if self._rest and (self._path == STANDARD_INPUT or not stop.is_set()):
             yield [_text(self._rest)]
 
-    def _complete(self, block: bytes) -> list[str]:
+    def _complete_lines(self, block: bytes) -> list[str]:
         ended, newline, self._rest = (self._rest + block).rpartition(b"\n")
-        self._rest = self._rest[:_KEPT_CHARACTERS]
+        self._rest = self._rest[:_MAX_LINE_BYTES]
         return [_text(line) for line in ended.split(b"\n")] if newline else []
 
-    def _filed(self, stop: Event) -> Iterator[bytes]:
+    def _read_file(self, stop: Event) -> Iterator[bytes]:
         while not stop.is_set():
             with open(self._path, "rb", buffering=0) as file:
                 while not stop.is_set():
@@ -84,38 +84,38 @@ class LineReader:
                         yield block
                     elif not self._follow:
                         return
-                    elif self._is_over(file):
-                        yield file.read()  # what came between the two looks
+                    elif self._was_replaced(file):
+                        yield file.read()  # added since the last read
                         break
                     else:
                         stop.wait(_POLL_SECONDS)
             if not stop.is_set():
-                _log.info("%s was replaced or cut; it is read anew.", self.label)
+                _log.info("%s was replaced or truncated; reading it from the start.", self.label)
                 yield b"\n"
 
-    def _is_over(self, file: FileIO) -> bool:
-        """Tell whether the name leads to another file now, or to this one with less in it than was read."""
+    def _was_replaced(self, file: FileIO) -> bool:
+        """Return whether the name now means another file, or this one is shorter than what was read."""
         try:
-            there = os.stat(self._path)
+            current = os.stat(self._path)
         except FileNotFoundError:
-            return False  # the next one is still to come
-        if not os.path.samestat(there, os.fstat(file.fileno())):
+            return False  # the new file does not exist yet
+        if not os.path.samestat(current, os.fstat(file.fileno())):
             return True
-        return there.st_size < file.tell()
+        return current.st_size < file.tell()
 
 
 def _text(line: bytes) -> str:
     return line.decode("utf-8", "surrogateescape").removesuffix("\r")
 
 
-def _check(argument: str) -> None:
+def _check_regular(argument: str) -> None:
     try:
         mode = os.stat(argument).st_mode
     except OSError as error:
         raise UsageError(f"{argument} cannot be read: {error.strerror or error}.") from None
     if not stat.S_ISREG(mode):
         raise UsageError(
-            f"{argument} is no regular file.", "Pipe it in: ... | stockctl stream --source ndjson --file -"
+            f"{argument} is not a regular file.", "Pipe it in: ... | stockctl stream --source ndjson --file -"
         )
 
 
@@ -123,23 +123,23 @@ TICK_ITEMS = 500
 
 
 class NdjsonSource:
-    """Quotes that another program writes, one JSON object a line, each sent on as it comes.
+    """Yields quotes that another program writes, one JSON object a line, as they arrive.
 
-    An object has the names ``timestamp``, ``date`` or ``datetime``; ``symbol`` or ``ticker``; ``price`` or
+    An object has the fields ``timestamp``, ``date`` or ``datetime``; ``symbol`` or ``ticker``; ``price`` or
     ``close``; it may have ``open``, ``high``, ``low``, ``volume`` and ``previous_close``. Nothing is
-    sorted: the feed gives the quotes of each symbol in order of time. A line that cannot be read becomes
-    a ``Rejection`` with the origin ``ndjson:<feed>#<line>``, and its text.
+    sorted: the feed must have the quotes of each symbol in order of time. An invalid line becomes a
+    ``Rejection`` with the origin ``ndjson:<feed>#<line>`` and its text.
 
     Args:
         argument: the name of a regular file, or ``-`` for standard input.
-        follow: at the end of the file wait for more, until stopped.
+        follow: wait for more at the end of the file, until stopped.
         symbols: which symbols to send; None means all.
-        timezone: where naive times are at home.
-        clock: the time of day, for ``observed_at``.
+        timezone: the time zone of naive times.
+        clock: the current time, for ``observed_at``.
 
     Raises:
-        UsageError: the argument is no regular file, or there is no such time zone.
-        InvalidQuote: a symbol has characters that no symbol has.
+        UsageError: the argument is not a regular file, or there is no such time zone.
+        InvalidQuote: a symbol has invalid characters.
     """
 
     name = "ndjson"
@@ -155,20 +155,20 @@ class NdjsonSource:
         timezone: str = NEW_YORK,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._feed = LineReader(argument, follow=follow)
-        wanted = None if symbols is None else frozenset(map(parse_symbol, symbols))
-        self._check = RowValidator(wanted, timestamp_parser(timezone))
+        self._reader = LineReader(argument, follow=follow)
+        selected = None if symbols is None else frozenset(map(parse_symbol, symbols))
+        self._validator = RowValidator(selected, timestamp_parser(timezone))
         self._objects = ObjectReader()
         self._clock = clock
-        self._line = 0
+        self._line_number = 0
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield what has come, whenever something has; after a stop the rest of what was read.
+        """Yield quotes as they arrive; after a stop the rest of what was read.
 
         Raises:
             SourceError: the feed cannot be read.
         """
-        for lines in self._feed.lines(stop):
+        for lines in self._reader.lines(stop):
             items = self._items(lines)
             while tick := list(islice(items, TICK_ITEMS)):
                 yield tick
@@ -176,22 +176,22 @@ class NdjsonSource:
     def _items(self, lines: list[str]) -> Iterator[Quote | Rejection]:
         observed_at = format_timestamp(self._clock())
         for line in lines:
-            self._line += 1
+            self._line_number += 1
             if line.strip() and (item := self._item(line, observed_at)) is not None:
                 yield item
 
     def _item(self, line: str, observed_at: str) -> Quote | Rejection | None:
         try:
-            values = self._check.checked(self._objects.values(line))
+            values = self._validator.validate(self._objects.values(line))
         except InvalidQuote as reason:
             data = line[:MAX_ROW].encode("utf-8", "surrogateescape")
-            return Rejection(data, f"{self.name}:{self._feed.label}#{self._line}", str(reason))
+            return Rejection(data, f"{self.name}:{self._reader.label}#{self._line_number}", str(reason))
         return None if values is None else _quote(values, observed_at)
 
 
 def _quote(values: Values, observed_at: str) -> Quote:
-    symbol, timestamp, price, *figures, volume = values
-    previous_close, opening, high, low = (Decimal(figure) if figure else None for figure in figures)
+    symbol, timestamp, price, *prices, volume = values
+    previous_close, opening, high, low = (Decimal(text) if text else None for text in prices)
     return Quote(
         symbol,
         timestamp,

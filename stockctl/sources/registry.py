@@ -11,41 +11,41 @@ from stockctl.market.validation import InvalidQuote
 from stockctl.sources.base import Source, SourceRequest, follows_market_hours
 
 GROUP = "stockctl.sources"
-_PARTS = ("name", "expected", "repeatable", "ticks")
+_REQUIRED_ATTRIBUTES = ("name", "expected", "repeatable", "ticks")
 
 
 def installed_sources() -> dict[str, EntryPoint]:
-    """Return the sources of other packages, by name; nothing of them is imported."""
-    return {found.name: found for found in entry_points(group=GROUP)}
+    """Return the sources of other packages by name, without importing them."""
+    return {entry_point.name: entry_point for entry_point in entry_points(group=GROUP)}
 
 
-def create_installed(found: EntryPoint, request: SourceRequest) -> Source:
-    """Return the source that an entry point makes.
+def create_installed(entry_point: EntryPoint, request: SourceRequest) -> Source:
+    """Create the source of an entry point.
 
     Raises:
-        SourceError: it cannot be imported, or does not make what a source is.
+        SourceError: it cannot be imported, or does not create a source.
     """
-    package = found.dist.name if found.dist else "its package"
+    package = entry_point.dist.name if entry_point.dist else "its package"
     try:
-        factory = found.load()
+        factory = entry_point.load()
     except (ImportError, AttributeError) as error:
         raise SourceError(
-            f"The source {found.name} cannot be loaded from {found.value}: {error}.",
-            f"Install {package} again, or ask whoever maintains it.",
+            f"The source {entry_point.name} cannot be loaded from {entry_point.value}: {error}.",
+            f"Reinstall {package}, or ask its maintainers.",
         ) from error
     try:
         source: Source = factory(request)
     except (StockctlError, InvalidQuote):
         raise
-    except Exception as error:  # foreign code may fail with anything
+    except Exception as error:  # code of others may raise anything
         raise SourceError(
-            f"The source {found.name} of {package} has failed: {type(error).__name__}: {error}.",
-            f"Nothing is wrong with stockctl; tell whoever maintains {package}.",
+            f"The source {entry_point.name} of {package} has failed: {type(error).__name__}: {error}.",
+            f"This is not an error of stockctl; report it to the maintainers of {package}.",
         ) from error
-    if missing := [part for part in _PARTS if not hasattr(source, part)]:
+    if missing := [name for name in _REQUIRED_ATTRIBUTES if not hasattr(source, name)]:
         raise SourceError(
-            f"What {found.value} makes is no source: it has no {', no '.join(missing)}.",
-            f"stockctl.sources.base tells what a source has; tell whoever maintains {package}.",
+            f"What {entry_point.value} creates is not a source: it has no {', no '.join(missing)}.",
+            f"stockctl.sources.base defines a source; report this to the maintainers of {package}.",
         )
     return source
 
@@ -53,9 +53,9 @@ def create_installed(found: EntryPoint, request: SourceRequest) -> Source:
 if TYPE_CHECKING:
     from stockctl.config.schema import Settings
 
-NAMES = ("yahoo", "yahoo-live", "replay", "simulate", "ndjson")
+BUILT_IN = ("yahoo", "yahoo-live", "replay", "simulate", "ndjson")
 """The sources that come with stockctl."""
-_BELONGS_TO = {
+_SOURCES_WITH_OPTION = {
     "files": ("replay", "ndjson"),
     "timezone": ("replay", "ndjson"),
     "follow": ("ndjson",),
@@ -66,13 +66,13 @@ _BELONGS_TO = {
     "seed": ("simulate",),
     "start": ("simulate",),
 }
-_OF_ANY_PACKAGE = ("files", "interval", "when_closed", "once")
-"""What a source of another package is told, or has done for it."""
+_OPTIONS_OF_INSTALLED = ("files", "interval", "when_closed", "once")
+"""The options of sources from other packages."""
 _SIMULATED_SPEED = 60.0
 
 
 class SourceOptions(NamedTuple):
-    """What a user asks for; None (or empty, or False) where nothing was said."""
+    """The options of the command line; None (or empty, or False) if not given."""
 
     name: str | None = None
     symbols: Sequence[str] | None = None
@@ -93,23 +93,25 @@ def create_source(
     on_progress: Callable[[str], None] | None = None,
     price_store: PriceStore | None = None,
 ) -> Source:
-    """Return the source that options and settings name, ready to run; a replay has read its files.
+    """Create the source that options and settings name, ready to run; a replay has read its files.
 
-    ``on_progress`` is told in a few words, now and then, what takes time. What a live source takes is judged
-    by what ``memory`` has of earlier runs, and told to it.
+    ``on_progress`` gets a short text about slow work now and then. Quotes of a live source are checked
+    against the prices of earlier runs in ``price_store``, which is updated.
 
     Raises:
         UsageError: the name is unknown, an option belongs to another source, or a needed one is missing.
         SourceError: a file cannot be replayed.
     """
     name = _name(options, settings)
-    if name not in NAMES and name not in (others := installed_sources()):
-        raise UsageError(f"The source {name!r} is unknown.", f"Choose one of {', '.join([*NAMES, *others])}.")
-    _refuse_foreign(options, name)
-    if name not in NAMES:
-        other = _of_another_package(name, options, settings)
+    if name not in BUILT_IN and name not in (others := installed_sources()):
+        raise UsageError(
+            f"The source {name!r} is unknown.", f"Choose one of {', '.join([*BUILT_IN, *others])}."
+        )
+    _check_options(options, name)
+    if name not in BUILT_IN:
+        source = _installed(name, options, settings)
         return _with_market_hours(
-            _with_validation(other, price_store), options, settings, wanted=follows_market_hours(other)
+            _with_validation(source, price_store), options, settings, follows=follows_market_hours(source)
         )
     if name == "replay":
         return _replay(options, on_progress)
@@ -117,7 +119,7 @@ def create_source(
         return _simulate(options, settings)
     if name == "ndjson":
         return _with_validation(_ndjson(options), price_store)
-    return _with_market_hours(_yahoo(name, options, settings, price_store), options, settings, wanted=True)
+    return _with_market_hours(_yahoo(name, options, settings, price_store), options, settings, follows=True)
 
 
 def _name(options: SourceOptions, settings: "Settings") -> str:
@@ -128,7 +130,7 @@ def _name(options: SourceOptions, settings: "Settings") -> str:
     return settings.source.name
 
 
-def _of_another_package(name: str, options: SourceOptions, settings: "Settings") -> Source:
+def _installed(name: str, options: SourceOptions, settings: "Settings") -> Source:
     request = SourceRequest(
         options.symbols or settings.symbols,
         options.interval or settings.source.interval,
@@ -139,9 +141,9 @@ def _of_another_package(name: str, options: SourceOptions, settings: "Settings")
     return create_installed(installed_sources()[name], request)
 
 
-def _refuse_foreign(options: SourceOptions, name: str) -> None:
-    for field, sources in _BELONGS_TO.items():
-        if name not in NAMES and field in _OF_ANY_PACKAGE:
+def _check_options(options: SourceOptions, name: str) -> None:
+    for field, sources in _SOURCES_WITH_OPTION.items():
+        if name not in BUILT_IN and field in _OPTIONS_OF_INSTALLED:
             continue
         given = getattr(options, field)
         if given is not None and given is not False and given != () and name not in sources:
@@ -154,7 +156,7 @@ def _replay(options: SourceOptions, on_progress: Callable[[str], None] | None) -
     from stockctl.sources.replay.source import ReplaySource
 
     if not options.files:
-        raise UsageError("A replay needs a file.", "Such as: stockctl stream --file quotes.csv")
+        raise UsageError("A replay needs a file.", "Example: stockctl stream --file quotes.csv")
     source = ReplaySource(
         options.files,
         symbols=options.symbols,
@@ -172,7 +174,7 @@ def _ndjson(options: SourceOptions) -> Source:
 
     if len(options.files) != 1:
         raise UsageError(
-            "The source ndjson reads one feed.", "Such as: my-feed | stockctl stream --source ndjson --file -"
+            "The source ndjson reads one feed.", "Example: my-feed | stockctl stream --source ndjson --file -"
         )
     return NdjsonSource(
         options.files[0],
@@ -222,7 +224,7 @@ def _yahoo(name: str, options: SourceOptions, settings: "Settings", price_store:
 
 
 def _with_validation(source: Source, price_store: PriceStore | None) -> Source:
-    """Hold the quotes of a live source against what a price can be."""
+    """Check the plausibility of the quotes of a live source."""
     if source.repeatable:
         return source
     from stockctl.sources.validation import ValidatedSource
@@ -231,10 +233,10 @@ def _with_validation(source: Source, price_store: PriceStore | None) -> Source:
 
 
 def _with_market_hours(
-    source: Source, options: SourceOptions, settings: "Settings", *, wanted: bool
+    source: Source, options: SourceOptions, settings: "Settings", *, follows: bool
 ) -> Source:
-    """Let a source rest while its markets are closed, if it wants that."""
-    if not wanted:
+    """Pause a source while its markets are closed, if it follows market hours."""
+    if not follows:
         if options.when_closed is not None:
             raise UsageError(
                 f"--when-closed is for sources that follow market hours; {source.name} does not."

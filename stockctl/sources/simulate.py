@@ -1,8 +1,8 @@
-"""Quotes out of a seeded market that was never there, and looks as if it had been.
+"""The source ``simulate``: random quotes of an invented market that looks real.
 
-Each symbol draws from a generator of its own, seeded with the seed and its name, so that its path is the
-same whichever other symbols run beside it. Time is the market's: regular sessions, 09:30 to 16:00 in New
-York, Monday to Friday (holidays are not known here), and no quote outside them.
+Each symbol has its own random generator, seeded with the seed and its name, so that its prices do not depend
+on the other symbols. Quotes are within regular sessions, 09:30 to 16:00 in New York, Monday to Friday;
+holidays are ignored.
 """
 
 import math
@@ -30,37 +30,37 @@ DEFAULT_START = "2026-01-05T14:30:00.000Z"
 _OPEN, _CLOSE = time_of_day(9, 30), time_of_day(16)
 _SESSION = timedelta(hours=6, minutes=30)
 _FIRST_YEAR = 1900
-_SLOWEST = 0.001
+_MIN_SPEED = 0.001
 _SATURDAY = 5
 _ZONE = ZoneInfo(NEW_YORK)
 
-# Of a symbol, drawn once.
+# Chosen once a symbol.
 _PRICES = (8.0, 600.0)
 _DAILY_VOLATILITY = (0.008, 0.025)
 _DAILY_VOLUME = (2e5, 6e7)
 
-_NIGHT = 0.5  # volatility of a night, in days
-_JUMP_CHANCE = 0.04  # a session; the same for the night before it
+_OVERNIGHT = 0.5  # volatility of a night, in days
+_JUMP_CHANCE = 0.04  # per session; the same for the night before it
 _JUMP_SIZES = (0.04, 0.12)
-_PULL = 0.005  # a night, back towards the first price: endless must not mean boundless
-_UNEVEN_VOLUME = 0.6
+_MEAN_REVERSION = 0.005  # per night, back towards the first price, so that prices stay bounded
+_VOLUME_SIGMA = 0.6
 
 
 class SimulateSource:
     """An endless, repeatable stream: the same arguments give the same quotes, byte for byte.
 
     Args:
-        symbols: one path each; any number of them.
-        seed: another seed is another market.
-        start: the earliest moment of a quote, canonical; None is ``DEFAULT_START``. Outside a session the
-            next one opens the stream.
-        step: seconds of market time from tick to tick, at least a thousandth.
-        speed: how many times faster than the market the ticks come; 0 is as fast as they are taken.
-            Hours in which the market is closed take no time.
+        symbols: the symbols to simulate.
+        seed: another seed gives another market.
+        start: the earliest timestamp of a quote, canonical; None is ``DEFAULT_START``. Outside a session
+            the stream starts with the next one.
+        step: seconds of market time between ticks, at least a thousandth.
+        speed: how many times faster than real time; 0 is as fast as possible. Hours in which the market
+            is closed are skipped.
 
     Raises:
         UsageError: an argument is out of range.
-        InvalidQuote: a symbol has characters that no symbol has.
+        InvalidQuote: a symbol has invalid characters.
     """
 
     name = SOURCE
@@ -77,11 +77,11 @@ class SimulateSource:
         speed: float = 0.0,
     ) -> None:
         if not symbols:
-            raise UsageError("There is no symbol to simulate.", "Name some: --symbols AAPL,MSFT.")
-        if speed != 0 and not _SLOWEST <= speed < math.inf:
+            raise UsageError("There is no symbol to simulate.", "Pass some: --symbols AAPL,MSFT.")
+        if speed != 0 and not _MIN_SPEED <= speed < math.inf:
             raise UsageError(
-                f"A speed of {speed:g} is neither 0 nor {_SLOWEST:g} or more.",
-                "0 is as fast as possible, 1 as slow as the market, 60 a minute in a second.",
+                f"A speed of {speed:g} is neither 0 nor {_MIN_SPEED:g} or more.",
+                "0 is as fast as possible, 1 is real time, 60 is a minute a second.",
             )
         if not 0.001 <= step <= _SESSION.total_seconds():
             raise UsageError(
@@ -89,30 +89,30 @@ class SimulateSource:
             )
         self._symbols = list(dict.fromkeys(map(parse_symbol, symbols)))
         self._seed = seed
-        self._start = _checked_start(DEFAULT_START if start is None else start)
+        self._start = _parse_start(DEFAULT_START if start is None else start)
         self._step = timedelta(milliseconds=round(step * 1000))
         self._speed = speed
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield one quote of every symbol at each step of market time, until ``stop`` is set."""
         paths = [_PricePath(symbol, self._seed) for symbol in self._symbols]
-        pace = _Pacer(self._step.total_seconds(), self._speed)
+        pacer = _Pacer(self._step.total_seconds(), self._speed)
         for moment in _ticks(self._start, self._step):
-            if pace.wait(stop):
+            if pacer.wait(stop):
                 return
             yield [path.quote(moment) for path in paths]
 
 
 class _Tick(NamedTuple):
-    """A step of market time, and how much of a session happens in it."""
+    """A step of market time, and its share of a session's activity."""
 
     timestamp: str
     opens: bool
-    """It is the first of its session."""
+    """Whether it is the first step of its session."""
     share: float
-    """Its part of the session's time."""
-    bustle: float
-    """How lively it is, 1 on average: the ends of a session are livelier than its middle."""
+    """Its share of the session's duration."""
+    activity: float
+    """1 on average: higher at the start and the end of a session than in its middle."""
 
 
 def _ticks(start: datetime, step: timedelta) -> Iterator[_Tick]:
@@ -125,8 +125,8 @@ def _ticks(start: datetime, step: timedelta) -> Iterator[_Tick]:
             continue
         first = at = max(opening, start)
         while at <= closing:
-            middle = 2 * ((at - opening) / _SESSION) - 1
-            yield _Tick(format_timestamp(at), at == first, share, 0.6 + 1.2 * middle * middle)
+            position = 2 * ((at - opening) / _SESSION) - 1
+            yield _Tick(format_timestamp(at), at == first, share, 0.6 + 1.2 * position * position)
             at += step
 
 
@@ -135,7 +135,7 @@ def _utc(day: int, moment: time_of_day) -> datetime:
 
 
 class _PricePath:
-    """One symbol: a random walk of the logarithm of its price, with nights, jumps and a gentle pull back."""
+    """The prices of one symbol: a random walk of their logarithm, with nights, jumps and mean reversion."""
 
     __slots__ = (
         "_anchor",
@@ -153,8 +153,8 @@ class _PricePath:
     )
 
     def __init__(self, symbol: str, seed: int) -> None:
-        # Seeded with text, a generator does not depend on the hashes of this process.
-        self._rng = rng = Random(f"{seed}:{symbol}")  # noqa: S311 - a game of chance, no secret
+        # Seeded with text, because hashes differ from process to process.
+        self._rng = rng = Random(f"{seed}:{symbol}")  # noqa: S311 - no secret
         self._symbol = symbol
         self._anchor = self._level = rng.uniform(*map(math.log, _PRICES))
         self._volatility = rng.uniform(*_DAILY_VOLATILITY)
@@ -164,7 +164,7 @@ class _PricePath:
         self._volume = 0
 
     def quote(self, moment: _Tick) -> Quote:
-        """Go to ``moment`` and return the quote there."""
+        """Advance to ``moment`` and return its quote."""
         if moment.opens:
             self._open_session()
         else:
@@ -190,13 +190,13 @@ class _PricePath:
 
     def _open_session(self) -> None:
         self._previous_close = self._price
-        pull = _PULL * (self._anchor - self._level)
-        self._move(pull + self._rng.gauss(0.0, _NIGHT * self._volatility), _JUMP_CHANCE)
+        reversion = _MEAN_REVERSION * (self._anchor - self._level)
+        self._move(reversion + self._rng.gauss(0.0, _OVERNIGHT * self._volatility), _JUMP_CHANCE)
         self._open = self._high = self._low = self._price
         self._volume = 0
 
     def _walk(self, moment: _Tick) -> None:
-        deviation = self._volatility * moment.bustle * math.sqrt(moment.share)
+        deviation = self._volatility * moment.activity * math.sqrt(moment.share)
         self._move(self._rng.gauss(0.0, deviation), _JUMP_CHANCE * moment.share)
 
     def _move(self, by: float, jump_chance: float) -> None:
@@ -207,12 +207,12 @@ class _PricePath:
         self._price = _price(self._level)
 
     def _traded(self, moment: _Tick) -> int:
-        noise = math.exp(self._rng.gauss(0.0, _UNEVEN_VOLUME))
-        return int(self._turnover * moment.share * moment.bustle * noise)
+        noise = math.exp(self._rng.gauss(0.0, _VOLUME_SIGMA))
+        return int(self._turnover * moment.share * moment.activity * noise)
 
 
 def _price(level: float) -> Decimal:
-    """Return the price at a logarithm: in cents, and below a dollar in hundredths of a cent."""
+    """Return the price of a logarithm: in cents, below a dollar in hundredths of a cent."""
     price = math.exp(level)
     if price >= 1:
         return Decimal(round(price * 100)).scaleb(-2)
@@ -220,14 +220,14 @@ def _price(level: float) -> Decimal:
 
 
 class _Pacer:
-    """Keeps ticks apart; who is late catches up, so that the speed holds in the long run."""
+    """Waits between ticks; late ticks are caught up, so that the average speed is right."""
 
     def __init__(self, step: float, speed: float) -> None:
         self._wait = step / speed if speed else 0.0
         self._due: float | None = None
 
     def wait(self, stop: Event) -> bool:
-        """Wait for the next tick, the first of which is due at once; return whether ``stop`` was set."""
+        """Wait for the next tick (the first is due at once), and return whether ``stop`` was set."""
         if not self._wait:
             return stop.is_set()
         now = time.monotonic()
@@ -235,11 +235,11 @@ class _Pacer:
         return stop.wait(max(0.0, self._due - now))
 
 
-def _checked_start(start: str) -> datetime:
+def _parse_start(start: str) -> datetime:
     try:
         moment = to_datetime(parse_timestamp(start, "start"))
     except InvalidQuote as reason:
         raise UsageError(f"{reason}.") from None
     if moment.year < _FIRST_YEAR:
-        raise UsageError(f"A start in the year {moment.year} is before there were sessions to simulate.")
+        raise UsageError(f"A simulation cannot start in the year {moment.year}, before {_FIRST_YEAR}.")
     return moment

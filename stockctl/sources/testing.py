@@ -1,14 +1,14 @@
-"""The tests that every source has to pass, yours as well.
+"""The tests that every source must pass, including those of other packages.
 
-Subclass ``SourceContract`` in a test of your package, and have pytest collect it::
+Subclass ``SourceContract`` in a test of your package, so that pytest collects it::
 
-    from stockctl.sources.contract import SourceContract
+    from stockctl.sources.testing import SourceContract
 
     class TestAcme(SourceContract):
         def make(self):
             return make_source(SourceRequest(["AAPL"], 30.0, False, (), {}))
 
-Only plain asserts are used: nothing but pytest's collection is needed.
+The tests use plain asserts, and need no fixtures.
 """
 
 import re
@@ -25,9 +25,9 @@ class SourceContract:
     """Tests of one source.
 
     Attributes:
-        sample_ticks: how many ticks are looked at; a source that has more is stopped after them.
+        sample_ticks: how many ticks are checked; a source with more is stopped after them.
         patience: seconds that the first tick, and the end after a stop, may take.
-        silence: seconds after which a source that gave something has no more to give for now.
+        silence: seconds without a tick after which a source is expected to have no more for now.
     """
 
     sample_ticks = 5
@@ -35,24 +35,24 @@ class SourceContract:
     silence = 1.0
 
     def make(self) -> Source:
-        """Return a new source, that has at least one quote to give."""
+        """Return a new source that yields at least one quote."""
         raise NotImplementedError
 
     def test_it_tells_its_name(self) -> None:
-        """The name can stand in a quote, and stands in each of its own."""
+        """The name is valid in a quote, and is in each of its quotes."""
         source = self.make()
         assert _NAME.fullmatch(source.name), source.name
         assert {quote.source for quote in self._quotes(source)} == {source.name}
 
     def test_it_says_whether_it_can_be_repeated(self) -> None:
-        """A repeatable source yields the same quotes to whoever runs it again."""
+        """A repeatable source yields the same quotes when it is run again."""
         source = self.make()
         assert isinstance(source.repeatable, bool)
         if source.repeatable:
             assert self._quotes(source) == self._quotes(self.make())
 
     def test_ticks_hold_quotes_and_rejections(self) -> None:
-        """A tick is a sequence of these, and not empty; there is a quote among the first ticks."""
+        """A tick is a sequence of these and not empty; the first ticks contain a quote."""
         items = []
         for tick in self._ticks(self.make()):
             assert len(tick) > 0
@@ -61,19 +61,19 @@ class SourceContract:
         assert any(isinstance(item, Quote) for item in items)
 
     def test_quotes_survive_the_stream(self) -> None:
-        """Encoded and read again, each quote is what it was: all of its fields are as the contract says."""
+        """A quote that is encoded and decoded is unchanged, because all of its fields are valid."""
         for quote in self._quotes(self.make()):
             assert decode_record(encode_quote(quote)).quote == quote
 
     def test_each_symbols_quotes_come_in_order_of_time(self) -> None:
-        """No quote is older than the one of its symbol before, and none comes twice."""
+        """Each quote is newer than the one of its symbol before."""
         newest: dict[str, str] = {}
         for quote in self._quotes(self.make()):
             assert quote.timestamp > newest.get(quote.symbol, ""), quote
             newest[quote.symbol] = quote.timestamp
 
     def test_rejections_say_what_why_and_from_where(self) -> None:
-        """Whoever looks into the quarantine finds the reason and the origin."""
+        """The quarantine shows the reason and the origin."""
         for tick in self._ticks(self.make()):
             for item in tick:
                 if isinstance(item, Rejection):
@@ -82,23 +82,22 @@ class SourceContract:
                     assert isinstance(item.data, bytes)
 
     def test_it_ends_when_it_is_told_to(self) -> None:
-        """Stopped after its first tick, from another thread as a signal would, it ends soon.
+        """Stopped after its first tick, from another thread as by a signal, it ends soon.
 
-        All that it still yields is taken: it must not go on because somebody does.
+        All its further ticks are read: it must not continue because somebody reads them.
         """
         Run(self.make(), 1, self.patience, self.silence).finish()
 
     def test_told_to_end_before_it_begins_it_yields_next_to_nothing(self) -> None:
-        """With ``stop`` set at the start there is one tick at most."""
+        """With ``stop`` set at the start it yields one tick at most."""
         stop = Event()
         stop.set()
         assert len(list(self.make().ticks(stop))) <= 1
 
     def test_one_that_follows_market_hours_can_be_run_for_each_session(self) -> None:
-        """It is live, ends when a session does, and can be run again for the next one, without a repetition.
+        """It is live, ends with its session, and can be run again for the next one without repetition.
 
-        A source that does not follow them has no such promise to keep. What the second run has to give is
-        its own affair: perhaps nothing is new since.
+        This applies only to a source that follows market hours. The second run may yield nothing.
         """
         source = self.make()
         if not follows_market_hours(source):
@@ -115,7 +114,7 @@ class SourceContract:
                     assert item.timestamp > newest.get(item.symbol, ""), item
 
     def test_what_it_expects_comes(self) -> None:
-        """A source that ends and says how many items it has is right."""
+        """A source that ends has yielded as many items as it said."""
         source = self.make()
         run = Run(source, self.sample_ticks, self.patience, self.silence)
         run.finish()
@@ -132,14 +131,14 @@ class SourceContract:
 
 
 class Run:
-    """A source that runs in a thread until it has given a sample; it goes on until ``end`` or ``finish``.
+    """Runs a source in a thread, and waits for a sample; the source runs on until ``end`` or ``finish``.
 
     Args:
-        source: what to run.
-        sample: how many ticks.
-        patience: seconds that an end may take, and the first tick unless ``first`` says otherwise.
-        silence: seconds without a tick after which no more are waited for.
-        first: seconds that the first tick is waited for.
+        source: the source to run.
+        sample: how many ticks to wait for.
+        patience: seconds that the end may take, and the first tick unless ``first`` is given.
+        silence: seconds without a tick after which to stop waiting.
+        first: seconds to wait for the first tick.
     """
 
     def __init__(
@@ -156,25 +155,25 @@ class Run:
         self._wait(sample, silence, patience if first is None else first)
 
     def finish(self) -> None:
-        """Stop the source, and insist that it had something to give, and ends."""
+        """Stop the source, and check that it has yielded a tick, and ends."""
         self.end()
         assert self.ticks, "no tick came"
 
     def end(self) -> None:
-        """Stop the source, and insist that it ends."""
+        """Stop the source, and check that it ends."""
         self._stop.set()
         self._thread.join(self._patience)
         if self._failure is not None:
             raise self._failure
-        assert not self._thread.is_alive(), "it goes on"
+        assert not self._thread.is_alive(), "it does not end"
 
-    def _wait(self, sample: int, silence: float, left: float) -> None:
+    def _wait(self, sample: int, silence: float, timeout: float) -> None:
         with self._changed:
             seen = 0
             while seen < sample and not self._is_over:
                 if len(self.ticks) > seen:
-                    seen, left = len(self.ticks), silence
-                elif not self._changed.wait(left):
+                    seen, timeout = len(self.ticks), silence
+                elif not self._changed.wait(timeout):
                     return
 
     @property
@@ -187,7 +186,7 @@ class Run:
                 with self._changed:
                     self.ticks.append(tick)
                     self._changed.notify_all()
-        except Exception as failure:  # noqa: BLE001 - raised again where the test is
+        except Exception as failure:  # noqa: BLE001 - raised again in the thread of the test
             self._failure = failure
         with self._changed:
             self.ended_by_itself = not self._stop.is_set()

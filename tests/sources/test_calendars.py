@@ -144,8 +144,8 @@ def test_what_nobody_knows_is_taken_for_open_and_named_once(caplog: pytest.LogCa
         assert hours.is_open("ABC.QQ", datetime(2026, 12, 25, 3, tzinfo=UTC))
         assert hours.is_open("^NOBODY", datetime(2026, 12, 25, 3, tzinfo=UTC))
     assert [record.getMessage() for record in caplog.records] == [
-        "The market hours of ABC.QQ are unknown; taken for always open.",
-        "The market hours of ^NOBODY are unknown; taken for always open.",
+        "The market hours of ABC.QQ are unknown; treating them as always open.",
+        "The market hours of ^NOBODY are unknown; treating them as always open.",
     ]
 
 

@@ -14,7 +14,7 @@ from stockctl.market.quote import Quote
 from stockctl.market.validation import InvalidQuote
 from stockctl.sources.base import Source, Tick
 from stockctl.sources.calendars import MarketHours
-from stockctl.sources.market_hours import MarketHoursSource, supports_symbol_changes
+from stockctl.sources.market_hours import MarketHoursSource, find_symbol_changer
 from stockctl.sources.simulate import SimulateSource
 from stockctl.sources.validation import ValidatedSource
 
@@ -89,7 +89,7 @@ def test_it_waits_for_the_open_and_until_the_next_one(caplog: pytest.LogCaptureF
     assert found == [*wednesday, *friday, "30 14:30", "30 15:00", "30 15:30"]
     assert source.runs == ["25 20:00", "27 14:30", "30 14:30"]
     assert [record.getMessage() for record in caplog.records] == [
-        f"The market of AAPL is closed. Waiting until {opens}; --when-closed continue does not."
+        f"The market of AAPL is closed. Waiting until {opens}. To poll anyway, pass --when-closed continue."
         for opens in ("Fri 2026-11-27 15:30 CET (Fri 14:30 UTC)", "Mon 2026-11-30 15:30 CET (Mon 14:30 UTC)")
     ]
 
@@ -108,8 +108,8 @@ def test_with_exit_it_ends_after_the_close(caplog: pytest.LogCaptureFixture) -> 
     assert times(HalfHourly(day), day, EXIT) == ["27 17:45", "27 18:15"]
     assert f"{day.now:%d %H:%M}" == "27 18:20"
     assert [record.getMessage() for record in caplog.records] == [
-        "The market of AAPL is closed until Mon 2026-11-30 15:30 CET (Mon 14:30 UTC): ending here, as "
-        "--when-closed exit asks."
+        "The market of AAPL is closed until Mon 2026-11-30 15:30 CET (Mon 14:30 UTC). Stopping, "
+        "because of --when-closed exit."
     ]
 
 
@@ -220,11 +220,11 @@ def test_changed_symbols_reach_a_source_whose_quotes_are_judged() -> None:
     """Another wrapper in between passes them on; where nobody can change symbols, nothing offers to."""
     source = HalfHourly(Day("2026-11-26T15:00", "2026-11-26T17:00"))
     wrapped = MarketHoursSource(ValidatedSource(source), ["AAPL"], WAIT)
-    assert supports_symbol_changes(wrapped) is wrapped
+    assert find_symbol_changer(wrapped) is wrapped
     wrapped.change_symbols(["BTC-USD"])
     assert source.symbols == ["BTC-USD"]
-    assert supports_symbol_changes(ValidatedSource(source)) is source
-    assert supports_symbol_changes(MarketHoursSource(SimulateSource(["AAPL"]), ["AAPL"], WAIT)) is None
+    assert find_symbol_changer(ValidatedSource(source)) is source
+    assert find_symbol_changer(MarketHoursSource(SimulateSource(["AAPL"]), ["AAPL"], WAIT)) is None
 
 
 def test_the_wrapper_looks_like_its_source() -> None:

@@ -183,7 +183,7 @@ def test_a_stop_while_nothing_comes_ends_it(feed: Path) -> None:
     Reader(source_of(feed, follow=True)).end()
 
 
-@pytest.mark.parametrize(("name", "words"), [("nothing", "No such file"), (".", "is no regular file")])
+@pytest.mark.parametrize(("name", "words"), [("nothing", "No such file"), (".", "is not a regular file")])
 def test_what_is_no_file_is_refused(tmp_path: Path, name: str, words: str) -> None:
     """Before anything begins, with the reason."""
     with pytest.raises(UsageError, match=words):

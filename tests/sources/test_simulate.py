@@ -260,7 +260,7 @@ def test_it_ends_where_the_calendar_ends() -> None:
         ({"step": float("nan")}, "A step of nan s is not between"),
         ({"start": "2026-01-05"}, "start '2026-01-05' is not a UTC time such as"),
         ({"start": "2026-02-30T00:00:00.000Z"}, "start '2026-02-30T00:00:00.000Z' is not"),
-        ({"start": "1799-01-01T00:00:00.000Z"}, "A start in the year 1799 is before"),
+        ({"start": "1799-01-01T00:00:00.000Z"}, "A simulation cannot start in the year 1799"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments: dict, message: str) -> None:

@@ -36,9 +36,9 @@ def symbol_reload(
 
     Whoever shows symbols is told by ``keep``. With ``given`` the command line named them, and they stay.
     """
-    from stockctl.sources.market_hours import supports_symbol_changes
+    from stockctl.sources.market_hours import find_symbol_changer
 
-    changeable = supports_symbol_changes(source)
+    changeable = find_symbol_changer(source)
     if changeable is None:
         return lambda: _log.info(
             "SIGHUP changes nothing: the source %s has no symbols to change.", source.name

@@ -1,4 +1,4 @@
-"""The rows of a CSV file."""
+"""Rows from CSV files."""
 
 import csv
 from collections import deque
@@ -12,13 +12,13 @@ from stockctl.sources.formats.fields import Columns, Values, find_columns, requi
 from stockctl.sources.formats.files import FORMATS_HINT, MAX_ROW, Input, open_text, read_lines
 
 _DELIMITERS = ",;\t"
-_MAX_LINES = 100  # of one record: a quote that is never closed must not swallow the rows behind it
+_MAX_LINES = 100  # of one record, so that an unclosed quote does not swallow all further rows
 
 
 class CsvRows:
-    """A CSV file with a header: comma, or semicolon or tab where only they give a header of use.
+    """A CSV file with a header, separated by commas, or by semicolons or tabs if the header needs them.
 
-    Cells may stand in double quotes, and hold line breaks then. Blank lines are no rows.
+    Cells may be in double quotes, and contain line breaks then. Blank lines are ignored.
     """
 
     def __init__(self, source: Input) -> None:
@@ -27,15 +27,15 @@ class CsvRows:
 
     @property
     def lacks_previous_close(self) -> bool:
-        """Whether the file has no such column; known once the first row was read."""
+        """Whether the file has no such column; known after the first row was read."""
         return self._columns is not None and not self._columns.has("previous_close")
 
     def rows(self, stop: Event) -> Iterator[tuple[Values | InvalidQuote, str]]:
-        """Yield the values of each row, or why it has none, with its text.
+        """Yield the values of each row, or why it is invalid, with its text.
 
         Raises:
-            SourceError: the file cannot be read, is damaged, or has no header of use.
-            Stopped: ``stop`` was set.
+            SourceError: the file cannot be read, is damaged, or has no usable header.
+            SourceStopped: ``stop`` was set.
         """
         with open_text(self._source) as stream:
             lines = read_lines(stream, stop)
@@ -80,12 +80,12 @@ class _Layout(NamedTuple):
 
 def _records(lines: Iterator[str], layout: _Layout) -> Iterator[tuple[list[str] | InvalidQuote, str]]:
     delimiter, width = layout.delimiter, layout.columns.width
-    again: deque[str] = deque()
-    while (line := again.popleft() if again else next(lines, None)) is not None:
+    pushed_back: deque[str] = deque()
+    while (line := pushed_back.popleft() if pushed_back else next(lines, None)) is not None:
         if len(line) > MAX_ROW:
             yield InvalidQuote(f"row is longer than {MAX_ROW} characters"), line
         elif '"' in line:
-            yield _quoted_record(line, lines, again, layout)
+            yield _quoted_record(line, lines, pushed_back, layout)
         else:
             cells = line.split(delimiter)
             if len(cells) == width:
@@ -95,24 +95,24 @@ def _records(lines: Iterator[str], layout: _Layout) -> Iterator[tuple[list[str] 
 
 
 def _quoted_record(
-    line: str, lines: Iterator[str], again: deque[str], layout: _Layout
+    line: str, lines: Iterator[str], pushed_back: deque[str], layout: _Layout
 ) -> tuple[list[str] | InvalidQuote, str]:
-    """Return a record that begins with ``line``; lines that turn out not to belong to it go to ``again``."""
+    """Return the record that starts with ``line``; lines read that do not belong to it are pushed back."""
     cells = _check_row(line, layout)
     if not isinstance(cells, InvalidQuote) or _is_closed(line):
         return cells, line
-    text, taken = _join_quoted(line, _both_lines(again, lines))
+    text, taken = _join_quoted(line, _with_pushed_back(pushed_back, lines))
     whole = _check_row(text, layout)
-    # No field has a line break in it: where one seems to, a quote was forgotten.
+    # No field may contain a line break: if one does, a closing quote is missing.
     if not isinstance(whole, InvalidQuote) and not any("\n" in value for value in layout.values(whole)):
         return whole, text
-    again.extendleft(reversed(taken))
+    pushed_back.extendleft(reversed(taken))
     return cells, line
 
 
-def _both_lines(again: deque[str], lines: Iterator[str]) -> Iterator[str]:
-    while again:
-        yield again.popleft()
+def _with_pushed_back(pushed_back: deque[str], lines: Iterator[str]) -> Iterator[str]:
+    while pushed_back:
+        yield pushed_back.popleft()
     yield from lines
 
 

@@ -17,10 +17,10 @@ from stockctl.market.timestamp import format_timestamp
 from stockctl.market.validation import InvalidQuote, truncate
 
 Values = Sequence[str]
-"""The texts of one row in the order of ``FIELDS``; empty where the row says nothing."""
+"""The texts of one row in the order of ``FIELDS``; empty if unknown."""
 
 ColumnPicker = Callable[[Sequence[str]], Values]
-"""A function from a row's cells, with an empty one put behind them, to its values."""
+"""A function from a row's cells, followed by an empty one, to its values."""
 
 FIELDS = ("symbol", "timestamp", "price", "previous_close", "open", "high", "low", "volume")
 _REQUIRED = ("timestamp", "symbol", "price")
@@ -30,101 +30,101 @@ _NAMES = {field: (field,) for field in FIELDS} | {
     "price": ("price", "close"),
 }
 _KNOWN = frozenset(name for names in _NAMES.values() for name in names)
-_SHOWN_NAMES = 12
+_MAX_LISTED_NAMES = 12
 
 
 class Columns(NamedTuple):
-    """Where the fields stand in a row of ``width`` cells; an absent field stands at ``width``."""
+    """The positions of the fields in a row of ``width`` cells; a missing field has position ``width``."""
 
     positions: tuple[int, ...]
     """In the order of ``FIELDS``."""
     width: int
 
     def has(self, field: str) -> bool:
-        """Tell whether the file has a column for ``field``."""
+        """Return whether the file has a column for ``field``."""
         return self.positions[FIELDS.index(field)] < self.width
 
     @property
     def pick(self) -> ColumnPicker:
-        """What finds the fields in a row."""
+        """The function that takes the fields from a row."""
         return itemgetter(*self.positions)
 
 
 def find_columns(names: Sequence[str]) -> Columns:
-    """Return where the fields stand among the columns called ``names``, whatever their case.
+    """Find the fields among the columns called ``names``; case does not matter.
 
-    Of several names for one field the first counts in the order timestamp, date, datetime; symbol,
+    If a field has several columns, the first one counts in the order timestamp, date, datetime; symbol,
     ticker; price, close. Other columns are ignored.
 
     Raises:
-        InvalidQuote: a name that means something here stands there twice.
+        InvalidQuote: a field's column appears twice.
     """
     known: dict[str, int] = {}
     for position, name in enumerate(names):
-        plain_name = name.strip().lower()
-        if plain_name in known:
-            raise InvalidQuote(f"column {truncate(plain_name)} stands there twice")
-        if plain_name in _KNOWN:
-            known[plain_name] = position
+        lower_name = name.strip().lower()
+        if lower_name in known:
+            raise InvalidQuote(f"column {truncate(lower_name)} appears twice")
+        if lower_name in _KNOWN:
+            known[lower_name] = position
     width = len(names)
     found = (next((known[name] for name in _NAMES[field] if name in known), width) for field in FIELDS)
     return Columns(tuple(found), width)
 
 
 def require_columns(columns: Columns, names: Sequence[str]) -> None:
-    """Make sure that ``columns``, found among ``names``, have what every quote has.
+    """Check that ``columns``, found among ``names``, have what every quote needs.
 
     Raises:
         InvalidQuote: time, symbol or price has no column.
     """
     for field in _REQUIRED:
         if not columns.has(field):
-            raise InvalidQuote(f"no {_choice(_NAMES[field])} among the columns {_listed(names)}")
+            raise InvalidQuote(f"no {_alternatives(_NAMES[field])} among the columns {_list_names(names)}")
 
 
-def _choice(names: Sequence[str]) -> str:
+def _alternatives(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = ", ..." if len(names) > _SHOWN_NAMES else ""
-    return (", ".join(truncate(name) for name in names[:_SHOWN_NAMES]) or "(there are none)") + more
+def _list_names(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _MAX_LISTED_NAMES else ""
+    return (", ".join(truncate(name) for name in names[:_MAX_LISTED_NAMES]) or "(there are none)") + more
 
 
 _CACHED_SYMBOLS = 1 << 16
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
-# Nearly every cell is one of these, and then is right as it stands.
+# Nearly every cell matches one of these, and needs no conversion.
 _is_plain = re.compile(r"(?:[0-9]{1,15}(?:\.[0-9]{1,6})?)?").fullmatch
 _is_plain_positive = re.compile(r"(?=[0.]*[1-9])[0-9]{1,15}(?:\.[0-9]{1,6})?").fullmatch
 _is_plain_volume = re.compile(r"(?:[0-9]{1,18})?").fullmatch
 
 
 class RowValidator:
-    """Turns the values of a row into canonical ones, texts all the same.
+    """Turns the values of a row into canonical texts.
 
     Args:
-        symbols: the symbols that are wanted, in canonical form, or None for all.
-        moment: reads a time.
+        symbols: the symbols to keep, in canonical form, or None for all.
+        parse_time: parses a timestamp.
     """
 
-    def __init__(self, symbols: Collection[str] | None, moment: Callable[[str], str]) -> None:
-        self._wanted = symbols
-        self._moment = moment
-        self._symbol = lru_cache(maxsize=_CACHED_SYMBOLS)(self._read_symbol)
-        self.absent = set(symbols or ())
-        """Which of the wanted symbols were not met yet."""
+    def __init__(self, symbols: Collection[str] | None, parse_time: Callable[[str], str]) -> None:
+        self._symbols = symbols
+        self._parse_time = parse_time
+        self._parse_symbol = lru_cache(maxsize=_CACHED_SYMBOLS)(self._selected_symbol)
+        self.missing_symbols = set(symbols or ())
+        """Which of the symbols were not found so far."""
 
-    def checked(self, values: Values) -> Values | None:
-        """Return the values of a row as a quote has them, empty where unknown; None if it is unwanted.
+    def validate(self, values: Values) -> Values | None:
+        """Return the canonical values of a row, empty if unknown; None for a symbol that is not kept.
 
         Raises:
             InvalidQuote: a field is missing or breaks the contract of a quote.
         """
         symbol_text, time_text, price, previous_close, opening, high, low, volume = values
-        symbol = self._symbol(symbol_text)
+        symbol = self._parse_symbol(symbol_text)
         if symbol is None:
             return None
-        timestamp = self._moment(time_text)
+        timestamp = self._parse_time(time_text)
         if not _is_plain_positive(price):
             price = _price(price)
         if previous_close and not _is_plain_positive(previous_close):
@@ -139,16 +139,16 @@ class RowValidator:
             volume = _volume(volume)
         return symbol, timestamp, price, previous_close, opening, high, low, volume
 
-    def _read_symbol(self, text: str) -> str | None:
+    def _selected_symbol(self, text: str) -> str | None:
         text = text.strip()
         if not text:
             raise InvalidQuote("symbol is missing")
         symbol = parse_symbol(text)
-        if self._wanted is None:
+        if self._symbols is None:
             return symbol
-        if symbol not in self._wanted:
+        if symbol not in self._symbols:
             return None
-        self.absent.discard(symbol)
+        self.missing_symbols.discard(symbol)
         return symbol
 
 
@@ -180,7 +180,7 @@ def _volume(text: str) -> str:
     return str(int(number))
 
 
-_CACHED_TIMESTAMPS = 1 << 15  # symbols share their times, and a file by symbol comes back to each of them
+_CACHED_TIMESTAMPS = 1 << 15  # symbols share their timestamps
 _CLOSE = "16:00"
 _DATE_AND_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -189,12 +189,12 @@ _DATE_AND_TIME = re.compile(
 
 
 def timestamp_parser(timezone: str) -> Callable[[str], str]:
-    """Return a function from a time as text to a canonical timestamp.
+    """Return a function that parses a text to a canonical timestamp.
 
-    It reads ISO 8601 dates and times with ``-`` and ``:``: ``2008-10-06``, which means 16:00 in
+    It accepts ISO 8601 dates and times with ``-`` and ``:``: ``2008-10-06``, which means 16:00 in
     ``timezone``; ``2008-10-06 15:59:30.25``, a time in ``timezone``; ``2008-10-06T19:59Z`` or with any
-    offset. What is finer than a millisecond is cut. A naive time that comes twice when clocks go back
-    is the earlier one; one that is skipped when they go forward counts on from before.
+    offset. Digits after milliseconds are cut. A naive time that exists twice when clocks go back is the
+    earlier one; one that does not exist when they go forward uses the offset from before.
 
     Raises:
         UsageError: there is no such time zone. The function itself raises ``InvalidQuote``.
@@ -202,10 +202,10 @@ def timestamp_parser(timezone: str) -> Callable[[str], str]:
     zone = _zone(timezone)
 
     @lru_cache(maxsize=_CACHED_TIMESTAMPS)
-    def moment(text: str) -> str:
+    def parse(text: str) -> str:
         return _timestamp(text, zone)
 
-    return moment
+    return parse
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -214,7 +214,7 @@ def _zone(name: str) -> ZoneInfo:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise UsageError(
             f"The time zone {truncate(name)} is unknown.",
-            "Give a name of the IANA time zone database, such as America/New_York, Europe/Berlin or UTC.",
+            "Use a name from the IANA time zone database, such as America/New_York, Europe/Berlin or UTC.",
         ) from None
 
 
@@ -229,7 +229,7 @@ def _timestamp(text: str, zone: ZoneInfo) -> str:
     except ValueError:
         raise InvalidQuote(f"timestamp {truncate(text)} is not in the calendar") from None
     if moment.tzinfo is UTC:
-        return f"{day}T{clock}Z"  # as most files have it; formatting would take most of the time
+        return f"{day}T{clock}Z"  # the usual case; formatting is much slower
     return format_timestamp(moment if offset else moment.replace(tzinfo=zone))
 
 

@@ -1,4 +1,4 @@
-"""Opens input files: detects compression and format, reads lines."""
+"""Opens input files, detects their compression and format, and reads lines."""
 
 import gzip
 import os
@@ -25,14 +25,14 @@ _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _BLOCK = 1 << 18
-_POLL_SECONDS = 0.2  # seconds between two looks at the stop event while standard input is silent
+_STOP_CHECK_SECONDS = 0.2  # between two checks of the stop event while standard input is silent
 
 
 ByteStream: TypeAlias = gzip.GzipFile | BufferedReader
 
 
 class Format(Enum):
-    """How a file holds its rows."""
+    """The format of a file."""
 
     CSV = "CSV"
     NDJSON = "NDJSON"
@@ -43,27 +43,27 @@ class Input(NamedTuple):
     """A file to replay."""
 
     argument: str
-    """As the command line names it; ``-`` is standard input."""
+    """The argument of the command line; ``-`` is standard input."""
     path: Path
-    """Where its bytes are."""
+    """The file to read, a copy in the case of standard input."""
 
     @property
     def label(self) -> str:
-        """The file's own name, as UTF-8 can write it."""
+        """The name of the file without its folder, valid as UTF-8."""
         name = STANDARD_INPUT if self.argument == STANDARD_INPUT else Path(self.argument).name
         return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def check_arguments(arguments: tuple[str, ...]) -> None:
-    """Make sure that every argument is ``-`` or names a regular file; nothing in it is expanded.
+    """Check that every argument is ``-`` or names a regular file; patterns are not expanded.
 
     Raises:
-        UsageError: there is none, one is no such file, or ``-`` stands there twice.
+        UsageError: there is no argument, one is not such a file, or ``-`` is given twice.
     """
     if not arguments:
-        raise UsageError("A replay needs at least one file.", "Name it with --file; - is standard input.")
+        raise UsageError("A replay needs at least one file.", "Pass it with --file; - is standard input.")
     if arguments.count(STANDARD_INPUT) > 1:
-        raise UsageError("Standard input (-) can be replayed only once.", "Give --file - a single time.")
+        raise UsageError("Standard input (-) can be replayed only once.", "Pass --file - once.")
     for argument in arguments:
         if argument != STANDARD_INPUT:
             _check_regular(argument)
@@ -74,25 +74,25 @@ def _check_regular(argument: str) -> None:
         mode = os.stat(argument).st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
-            f"There is no file {argument}.",
-            "--file takes the names of local files as they are: no URL, and no pattern.",
+            f"The file {argument} does not exist.",
+            "--file takes names of local files, not URLs or patterns.",
         ) from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"{argument} cannot be looked at: {_reason(error)}.") from None
+        raise UsageError(f"{argument} cannot be accessed: {_reason(error)}.") from None
     if stat.S_ISDIR(mode):
-        raise UsageError(f"{argument} is a folder, not a file.", "Name the files in it, each with --file.")
+        raise UsageError(f"{argument} is a folder, not a file.", "Pass the files in it, each with --file.")
     if not stat.S_ISREG(mode):
         raise UsageError(
             f"{argument} is not a regular file, but a pipe, a socket or a device.",
-            "Pipe it into standard input, and give --file -.",
+            "Pipe it into standard input, and pass --file -.",
         )
 
 
 def resolve_inputs(argument: str, spool: Path, stop: Event) -> Input:
-    """Return where the bytes of ``argument`` are; standard input is first copied to ``spool``.
+    """Return the file of ``argument``; standard input is first copied to ``spool``.
 
     Raises:
-        Stopped: ``stop`` was set while standard input was being copied.
+        SourceStopped: ``stop`` was set while standard input was being copied.
         OSError: the copy cannot be written.
     """
     if argument != STANDARD_INPUT:
@@ -104,18 +104,18 @@ def resolve_inputs(argument: str, spool: Path, stop: Event) -> Input:
 
 
 def standard_input(stop: Event) -> Iterator[bytes]:
-    """Yield what comes on standard input, whenever something has come.
+    """Yield blocks from standard input as they arrive.
 
     Raises:
         UsageError: there is no standard input.
-        Stopped: ``stop`` was set.
+        SourceStopped: ``stop`` was set.
     """
     if sys.stdin is None:
         raise UsageError("There is no standard input to read.")
     stream = sys.stdin.buffer
     try:
         descriptor = stream.fileno()
-    except OSError:  # something that only looks like a file
+    except OSError:  # not a real file
         yield stream.read()
         return
     while block := _read_when_ready(descriptor, stop):
@@ -124,7 +124,7 @@ def standard_input(stop: Event) -> Iterator[bytes]:
 
 def _read_when_ready(descriptor: int, stop: Event) -> bytes:
     # A read of a silent pipe would block, and not notice the stop event.
-    while not select.select([descriptor], [], [], _POLL_SECONDS)[0]:
+    while not select.select([descriptor], [], [], _STOP_CHECK_SECONDS)[0]:
         if stop.is_set():
             raise SourceStopped
     if stop.is_set():
@@ -133,10 +133,10 @@ def _read_when_ready(descriptor: int, stop: Event) -> bytes:
 
 
 def detect_format(source: Input) -> Format:
-    """Tell the format of a file by its first bytes; its name says nothing.
+    """Detect the format of a file by its first bytes, whatever its name.
 
     Raises:
-        SourceError: it is empty, cannot be read, or its first bytes tell that it is something else.
+        SourceError: it is empty, cannot be read, or has an unsupported format.
     """
     with reading_file(source), _opened(source) as stream:
         head = stream.read(_BLOCK)
@@ -158,14 +158,14 @@ def detect_format(source: Input) -> Format:
 
 
 def is_gzip(source: Input) -> bool:
-    """Tell whether the file is gzip-compressed."""
+    """Return whether the file is gzip-compressed."""
     with source.path.open("rb") as stream:
         return stream.read(len(_GZIP)) == _GZIP
 
 
 @contextmanager
 def open_text(source: Input) -> Iterator[ByteStream]:
-    """Open a text file for reading bytes, decompressed where it is compressed.
+    """Open a text file to read bytes, decompressed if it is compressed.
 
     Raises:
         SourceError: here or within the block, the file cannot be read or its compression is damaged.
@@ -182,13 +182,13 @@ def _opened(source: Input) -> ByteStream:
 
 @contextmanager
 def reading_file(source: Input) -> Iterator[None]:
-    """Turn what goes wrong in reading a file within the block into a ``SourceError``."""
+    """Turn errors of reading a file within the block into a ``SourceError``."""
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise SourceError(
             f"{source.argument} is damaged, its gzip data cannot be read: {error}.",
-            "Fetch or compress the file again; nothing of it was replayed.",
+            "Download or compress the file again; nothing of it was replayed.",
         ) from error
     except OSError as error:
         raise SourceError(f"{source.argument} cannot be read: {_reason(error)}.") from error
@@ -199,28 +199,27 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 MAX_ROW = 1 << 16
-"""A row may have so many characters."""
+"""The longest row, in characters."""
 
-_BLOCK = 1 << 18
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_KEPT = 4 * MAX_ROW  # bytes of a line without end: more than MAX_ROW characters, whatever they are
+_MAX_LINE_BYTES = 4 * MAX_ROW  # kept of an endless line: more than MAX_ROW characters in any case
 
 
 class ByteSource(Protocol):
-    """What bytes are read from."""
+    """A stream of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """Return up to ``size`` bytes; none at the end."""
+        """Return up to ``size`` bytes; an empty result means the end."""
 
 
 def read_lines(stream: ByteSource, stop: Event) -> Iterator[str]:
     r"""Yield the lines of ``stream`` without their ends (``\n`` or ``\r\n``), and without a byte order mark.
 
-    Bytes that are not UTF-8 come as lone surrogates, so that they can be told and written again. Of a
-    line that is much too long the middle is left out; it still is longer than ``MAX_ROW``.
+    Bytes that are not UTF-8 become lone surrogates, so that they can be detected and written again. The
+    middle of a line that is much too long is left out; it is still longer than ``MAX_ROW``.
 
     Raises:
-        Stopped: ``stop`` was set.
+        SourceStopped: ``stop`` was set.
         OSError, EOFError, zlib.error: ``stream`` cannot be read.
     """
     return chain.from_iterable(_blocks(stream, stop))
@@ -234,8 +233,8 @@ def _blocks(stream: ByteSource, stop: Event) -> Iterator[list[str]]:
         ended, newline, rest = (rest + block).rpartition(b"\n")
         if newline:
             yield _split(ended)
-        elif len(rest) > _KEPT:
-            rest = rest[:_KEPT]
+        elif len(rest) > _MAX_LINE_BYTES:
+            rest = rest[:_MAX_LINE_BYTES]
     if rest:
         yield _split(rest)
 

@@ -10,31 +10,31 @@ from stockctl.market.validation import InvalidQuote
 from stockctl.sources.formats.fields import ColumnPicker, Values, find_columns, require_columns
 from stockctl.sources.formats.files import FORMATS_HINT, MAX_ROW, Input, open_text, read_lines
 
-_MAX_SHAPES = 256  # of objects, by their names; a feed has a few
+_MAX_CACHED_LAYOUTS = 256  # a layout is the field names of an object; a feed has a few
 _TEXTS = frozenset({str, type(None)})
 
 
 class ObjectReader:
-    """Reads objects whose names are their columns.
+    """Reads JSON objects, whose field names are used as columns.
 
-    Prices and volume are numbers or texts of numbers, and time is a text; null and an absent name say
-    the same.
+    Prices and volume are numbers, or texts that contain a number; the time is a text. Null means the same
+    as a missing field.
     """
 
     def __init__(self) -> None:
-        self._shapes: dict[tuple[str, ...], ColumnPicker] = {}
+        self._layouts: dict[tuple[str, ...], ColumnPicker] = {}
         self.usable = False
-        """Whether any object so far named symbol, time and price."""
+        """Whether any object so far had a symbol, a time and a price."""
         self.has_previous_close = False
-        """Whether any object so far had that name."""
+        """Whether any object so far had a previous close."""
         self.first_reason: InvalidQuote | None = None
-        """Why the first line without a usable object had none."""
+        """Why the first invalid line is invalid."""
 
     def values(self, line: str) -> Values:
         """Return the values of the object in ``line``.
 
         Raises:
-            InvalidQuote: there is none.
+            InvalidQuote: it is not a usable object.
         """
         try:
             return self._values(line)
@@ -49,33 +49,33 @@ class ObjectReader:
         if type(pairs) is not tuple:
             raise InvalidQuote("not a JSON object")
         names, cells = zip(*pairs, strict=True) if pairs else ((), ())
-        pick = self._shapes.get(names) or self._learn(names)
+        pick = self._layouts.get(names) or self._add_layout(names)
         values = pick((*cells, ""))
         if not _TEXTS.issuperset(map(type, values)):
             values = _as_texts(values)
         return [value or "" for value in values]
 
-    def _learn(self, names: tuple[str, ...]) -> ColumnPicker:
+    def _add_layout(self, names: tuple[str, ...]) -> ColumnPicker:
         columns = find_columns(names)
         try:
             require_columns(columns, names)
             self.usable = True
-        except InvalidQuote as reason:  # what this object lacks is told with its values
+        except InvalidQuote as reason:  # its values raise it again
             self.first_reason = self.first_reason or reason
         self.has_previous_close |= columns.has("previous_close")
-        if len(self._shapes) < _MAX_SHAPES:
-            self._shapes[names] = columns.pick
+        if len(self._layouts) < _MAX_CACHED_LAYOUTS:
+            self._layouts[names] = columns.pick
         return columns.pick
 
 
 def _as_texts(values: Sequence[object]) -> Values:
-    """Return ``values`` with texts, which no check passes, in place of booleans, arrays and objects."""
+    """Return ``values`` with invalid texts in place of booleans, arrays and objects."""
     if type(values[0]) not in _TEXTS:
-        raise InvalidQuote(f"symbol {_list_words(values[0])} is not text")
-    return ["" if value is None else _list_words(value) for value in values]
+        raise InvalidQuote(f"symbol {_describe(values[0])} is not text")
+    return ["" if value is None else _describe(value) for value in values]
 
 
-def _list_words(value: object) -> str:
+def _describe(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else "[...]" if isinstance(value, list) else "{...}"
@@ -85,7 +85,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise InvalidQuote(f"{name} is not a JSON number")
 
 
-# Numbers stay the text they are; an object becomes a tuple of pairs, so that a name met twice is seen.
+# Numbers stay texts; an object becomes a tuple of pairs, so that a duplicate field is noticed.
 _decode_text = json.JSONDecoder(
     parse_float=str, parse_int=str, parse_constant=_refuse_constant, object_pairs_hook=tuple
 ).decode
@@ -101,7 +101,7 @@ def _decode(line: str) -> object:
 
 
 class NdjsonRows:
-    """A file of JSON objects, one a line. Blank lines are no rows."""
+    """A file of JSON objects, one a line. Blank lines are ignored."""
 
     def __init__(self, source: Input) -> None:
         self._source = source
@@ -109,16 +109,16 @@ class NdjsonRows:
 
     @property
     def lacks_previous_close(self) -> bool:
-        """Whether no object of the file has that name; known once the last row was read."""
+        """Whether no object of the file has such a field; known after the last row was read."""
         return not self._reader.has_previous_close
 
     def rows(self, stop: Event) -> Iterator[tuple[Values | InvalidQuote, str]]:
-        """Yield the values of each object, or why it has none, with the text of its line.
+        """Yield the values of each object, or why it is invalid, with the text of its line.
 
         Raises:
-            SourceError: the file cannot be read, is damaged, or no object of it names symbol, time and
-                price, as is known at its end.
-            Stopped: ``stop`` was set.
+            SourceError: the file cannot be read, is damaged, or (at its end) had no object with symbol,
+                time and price.
+            SourceStopped: ``stop`` was set.
         """
         with open_text(self._source) as stream:
             for line in read_lines(stream, stop):

@@ -18,9 +18,9 @@ _THREADS = 2
 
 
 def connect(folder: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
-    """Return an empty database in memory that never loads an extension.
+    """Return an empty in-memory database that never loads an extension.
 
-    It takes about ``memory_mb`` megabytes, and puts into ``folder`` what does not fit.
+    It uses about ``memory_mb`` megabytes, and temporary files in ``folder`` for what does not fit.
     """
     connection = duckdb.connect(
         ":memory:",
@@ -36,32 +36,32 @@ def connect(folder: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def literal(path: Path) -> str:
-    """Return ``path`` as DuckDB's readers take it for the name of exactly one file."""
+def escape_path(path: Path) -> str:
+    """Return ``path`` as a pattern for DuckDB that matches exactly this file."""
     return glob.escape(str(path))
 
 
 def first_line(error: duckdb.Error) -> str:
-    """Return what DuckDB says went wrong, without the statement it quotes."""
+    """Return the message of an error from DuckDB, without the statement."""
     return str(error).partition("\n")[0]
 
 
-_FETCHED = 2000
-_MEMORY_MB = 1024  # a row group is decompressed as a whole
+_FETCH_ROWS = 2000
+_MEMORY_MB = 1024  # a row group is decompressed at once
 _OPTIONS = "hive_partitioning = false, union_by_name = false"
 
 
 class ParquetRows:
-    """A Parquet file, each value as the shortest text that stands for it.
+    """A Parquet file, with each value as a text.
 
-    A naive timestamp is a naive time, a timestamp with zone is in UTC, a date is a bare date; a float
-    is the shortest decimal that reads as the same float.
+    A naive timestamp stays naive, a timestamp with time zone is in UTC, a date has no time; a float is the
+    shortest decimal number that is parsed to the same float.
 
     Args:
         source: the file.
         folder: a private folder; the file is read through a link in it, because DuckDB would expand
             patterns in the file's own name.
-        index: tells this file from the others in ``folder``.
+        index: the number of the file, for the name of the link.
     """
 
     def __init__(self, source: Input, folder: Path, index: int) -> None:
@@ -73,20 +73,20 @@ class ParquetRows:
 
     @property
     def lacks_previous_close(self) -> bool:
-        """Whether the file has no such column; known once the first row was read."""
+        """Whether the file has no such column; known after the first row was read."""
         return self._columns is not None and not self._columns.has("previous_close")
 
     def rows(self, stop: Event) -> Iterator[tuple[Values | InvalidQuote, None]]:
         """Yield the values of each row, in the order of the file; there is no text.
 
         Raises:
-            SourceError: the file cannot be read, is damaged, or a column that every quote needs is absent.
-            Stopped: ``stop`` was set.
+            SourceError: the file cannot be read, is damaged, or has no column for a required field.
+            SourceStopped: ``stop`` was set.
         """
         with self._reading(), closing(connect(self._folder, _MEMORY_MB)) as database:
             statement = self._statement(database)
-            result = database.execute(statement, [literal(self._link)])
-            while rows := result.fetchmany(_FETCHED):
+            result = database.execute(statement, [escape_path(self._link)])
+            while rows := result.fetchmany(_FETCH_ROWS):
                 if stop.is_set():
                     raise SourceStopped
                 for row in rows:
@@ -94,34 +94,34 @@ class ParquetRows:
 
     def _statement(self, database: duckdb.DuckDBPyConnection) -> str:
         described = database.execute(
-            f"DESCRIBE SELECT * FROM read_parquet(?, {_OPTIONS})", [literal(self._link)]
+            f"DESCRIBE SELECT * FROM read_parquet(?, {_OPTIONS})", [escape_path(self._link)]
         ).fetchall()
         try:
-            own_names = self._names(database)
-            self._columns = find_columns(own_names)
-            require_columns(self._columns, own_names)
+            names = self._names(database)
+            self._columns = find_columns(names)
+            require_columns(self._columns, names)
         except InvalidQuote as reason:
             raise SourceError(
                 f"{self._source.argument} cannot be replayed: {reason}.", FORMATS_HINT
             ) from None
-        names = [name for name, *_ in described]
+        columns = [name for name, *_ in described]
         cells = ", ".join(
-            _text_of(names[position]) if position < len(names) else "''"
+            _text_of(columns[position]) if position < len(columns) else "''"
             for position in self._columns.positions
         )
         return f"SELECT {cells} FROM read_parquet(?, {_OPTIONS})"
 
     def _names(self, database: duckdb.DuckDBPyConnection) -> list[str]:
-        """Return the columns' own names; DuckDB renames one that it takes for a second of its name."""
+        """Return the names of the columns in the file; DuckDB renames duplicate ones."""
         schema = database.execute(
-            "SELECT name, num_children FROM parquet_schema(?)", [literal(self._link)]
+            "SELECT name, num_children FROM parquet_schema(?)", [escape_path(self._link)]
         ).fetchall()
         names = []
-        inside = 0
+        nested = 0
         for name, children in schema[1:]:
-            if not inside:
+            if not nested:
                 names.append(name)
-            inside = max(inside - 1, 0) + (children or 0)
+            nested = max(nested - 1, 0) + (children or 0)
         return names
 
     @contextmanager
@@ -132,7 +132,7 @@ class ParquetRows:
             reason = first_line(error).replace(str(self._link), self._source.argument).rstrip(".")
             raise SourceError(
                 f"{self._source.argument} cannot be read as Parquet: {reason}.",
-                "Fetch or write the file again; nothing of it was replayed.",
+                "Download or write the file again; nothing of it was replayed.",
             ) from error
 
 

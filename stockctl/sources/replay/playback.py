@@ -1,4 +1,4 @@
-"""Sorted rows as quotes: previous closes filled in, paced by market time."""
+"""Turns sorted rows into quotes, fills in previous closes, and plays them at the speed of the market."""
 
 import logging
 import math
@@ -15,7 +15,7 @@ from stockctl.market.timestamp import NEW_YORK, format_timestamp, new_york_date,
 
 
 class _Session:
-    """What is known of a symbol's newest session."""
+    """The newest session of a symbol."""
 
     __slots__ = ("date", "last_price", "last_timestamp", "previous_close")
 
@@ -27,10 +27,9 @@ class _Session:
 
 
 class PreviousCloseTracker:
-    """The last price of each symbol's latest earlier New York date.
+    """The previous close of each symbol: its last price on its latest earlier New York date.
 
-    Rows have to pass in order of time, which is why one look at each is enough. Of rows with the same
-    symbol and timestamp the first one counts.
+    Rows must come in order of time. Of rows with the same symbol and timestamp the first one counts.
     """
 
     def __init__(self) -> None:
@@ -38,8 +37,8 @@ class PreviousCloseTracker:
         self._date = ""
         self._date_ends = ""
 
-    def pass_by(self, symbol: str, timestamp: str, price: Decimal) -> Decimal | None:
-        """Take the next row, and return the close of the session before its own."""
+    def update(self, symbol: str, timestamp: str, price: Decimal) -> Decimal | None:
+        """Process the next row, and return its previous close."""
         if timestamp >= self._date_ends:
             self._date = new_york_date(timestamp)
             self._date_ends = _end_of(self._date)
@@ -61,20 +60,20 @@ class PreviousCloseTracker:
 def _end_of(day: str) -> str:
     """Return the timestamp at which the date ends in New York."""
     if day == date.max.isoformat():
-        return "~"  # sorts behind every timestamp
+        return "~"  # sorts after every timestamp
     midnight = datetime.fromisoformat(day) + timedelta(days=1)
     return format_timestamp(midnight.replace(tzinfo=ZoneInfo(NEW_YORK)))
 
 
 class QuoteBuilder:
-    """Makes quotes of staged lines that pass in order.
+    """Turns sorted staged lines into quotes.
 
     Args:
-        deriving: the numbers of the files whose rows get their previous close from the session before.
+        files_without_close: the numbers of the files whose previous closes come from earlier rows.
     """
 
-    def __init__(self, deriving: Collection[int]) -> None:
-        self._deriving = deriving
+    def __init__(self, files_without_close: Collection[int]) -> None:
+        self._files_without_close = files_without_close
         self._closes = PreviousCloseTracker()
 
     def quotes(self, lines: Iterable[str]) -> list[Quote]:
@@ -85,11 +84,11 @@ class QuoteBuilder:
         timestamp, _, file, symbol, price_text, close_text, opening, high, low, volume = line[:-1].split("\t")
         price = Decimal(price_text)
         close = Decimal(close_text) if close_text else None
-        if self._deriving:
-            # Every row passes, because one of this file may be the session before one of another.
-            derived = self._closes.pass_by(symbol, timestamp, price)
-            if int(file) in self._deriving:
-                close = derived
+        if self._files_without_close:
+            # For every row, because a row of this file may be the session before one of another file.
+            derived_close = self._closes.update(symbol, timestamp, price)
+            if int(file) in self._files_without_close:
+                close = derived_close
         return Quote(
             symbol,
             timestamp,
@@ -104,26 +103,26 @@ class QuoteBuilder:
         )
 
 
-_LOG = logging.getLogger("stockctl.sources.replay")
-_LONGEST_WAIT = 3600.0  # seconds; an event cannot wait for ever
+_log = logging.getLogger("stockctl.sources.replay")
+_MAX_WAIT = 3600.0  # seconds; an event cannot wait for any time
 _LOG_WAITS_FROM = 60.0  # seconds
 
 
 def check_speed(speed: float) -> None:
-    """Make sure that ``speed`` is 0 or a positive number.
+    """Check that ``speed`` is 0 or a positive number.
 
     Raises:
         UsageError: it is not.
     """
     if not 0 <= speed < math.inf:
         raise UsageError(
-            f"A replay cannot have the speed {speed}.",
-            "Give 0 (as fast as possible), 1 (real time), or 60 (a minute a second).",
+            f"The speed {speed} is not possible.",
+            "Use 0 (as fast as possible), 1 (real time), or 60 (a minute a second).",
         )
 
 
 class Pacer:
-    """Tells and awaits when moments are due: ``speed`` times as fast as they were, from the first on.
+    """Waits until timestamps are due: ``speed`` times faster than real time, from the first one on.
 
     Args:
         speed: above 0.
@@ -139,38 +138,38 @@ class Pacer:
         self._reached = ""
 
     def is_due(self, timestamp: str) -> bool:
-        """Tell whether ``timestamp`` is reached; moments have to come in order."""
-        return timestamp == self._reached or self._rest(timestamp) <= 0
+        """Return whether ``timestamp`` is due; timestamps must come in order."""
+        return timestamp == self._reached or self._wait_time(timestamp) <= 0
 
     def wait_for(self, timestamp: str) -> bool:
-        """Wait until ``timestamp`` is due; False means that ``stop`` came first."""
-        rest = self._rest(timestamp)
-        if rest >= _LOG_WAITS_FROM:
-            _LOG.info("the next quotes, of %s, are due in %s", timestamp, format_age(rest))
-        while rest > 0:
-            if self._stop.wait(min(rest, _LONGEST_WAIT)):
+        """Wait until ``timestamp`` is due; return False if ``stop`` was set first."""
+        wait = self._wait_time(timestamp)
+        if wait >= _LOG_WAITS_FROM:
+            _log.info("The next quotes, of %s, are due in %s.", timestamp, format_age(wait))
+        while wait > 0:
+            if self._stop.wait(min(wait, _MAX_WAIT)):
                 return False
-            rest = self._rest(timestamp)
+            wait = self._wait_time(timestamp)
         self._reached = timestamp
         return not self._stop.is_set()
 
-    def _rest(self, timestamp: str) -> float:
-        """Return the seconds until ``timestamp`` is due; the first one asked for is due at once."""
-        moment, now = to_datetime(timestamp).timestamp(), self._clock()
+    def _wait_time(self, timestamp: str) -> float:
+        """Return the seconds until ``timestamp`` is due; the first one is due at once."""
+        market_time, now = to_datetime(timestamp).timestamp(), self._clock()
         if self._start is None:
-            self._start = moment, now
-        first, began = self._start
-        return began + (moment - first) / self._speed - now
+            self._start = market_time, now
+        first, started = self._start
+        return started + (market_time - first) / self._speed - now
 
 
-def paced_ticks(quotes: Iterable[Quote], pacer: Pacer, most: int) -> Iterator[list[Quote]]:
-    """Yield quotes when they are due: those of a moment together, with any that are overdue.
+def paced_ticks(quotes: Iterable[Quote], pacer: Pacer, max_quotes: int) -> Iterator[list[Quote]]:
+    """Yield quotes when they are due, those with the same time together with any that are overdue.
 
-    A tick has at most ``most`` quotes. The iterator ends early when the pacer is stopped.
+    A tick has at most ``max_quotes`` quotes. The iterator ends early if the pacer is stopped.
     """
     tick: list[Quote] = []
     for quote in quotes:
-        if len(tick) >= most or not pacer.is_due(quote.timestamp):
+        if len(tick) >= max_quotes or not pacer.is_due(quote.timestamp):
             if tick:
                 yield tick
                 tick = []

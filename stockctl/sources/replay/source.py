@@ -1,4 +1,4 @@
-"""Replays files as a source: loads, sorts and plays them back."""
+"""The source ``replay``: loads files, sorts their rows, and plays them back."""
 
 import logging
 import time
@@ -29,112 +29,115 @@ from stockctl.sources.formats.ndjson import NdjsonRows
 from stockctl.sources.replay.playback import Pacer, QuoteBuilder, check_speed, paced_ticks
 from stockctl.sources.replay.staging import LineSorter, RejectionFile, RowSource, Staging, Workspace
 
-_LOG = logging.getLogger("stockctl.sources.replay")
+_log = logging.getLogger("stockctl.sources.replay")
 
 
 class LoadedRows(NamedTuple):
-    """What is ready to be sent."""
+    """The loaded rows of all files."""
 
-    spill: RejectionFile
+    rejections: RejectionFile
     rows: LineSorter
-    """Staged lines."""
-    quotes: int
-    """How many rows there are."""
-    deriving: Collection[int]
-    """The numbers of the files whose previous closes come from the session before."""
+    row_count: int
+    """How many valid rows there are."""
+    files_without_close: Collection[int]
+    """The numbers of the files without a column ``previous_close``."""
 
 
 class Loader:
-    """Reads files into a private folder.
+    """Loads files into a temporary folder.
 
     Args:
-        folder: where to put things; the caller removes it.
-        check: the check of a row.
-        on_progress: told, now and then, what is being done.
-        stop: ends the reading.
+        folder: the folder; the caller removes it.
+        validator: validates rows.
+        on_progress: called now and then with a short text.
+        stop: ends the loading.
     """
 
     def __init__(
-        self, folder: Path, check: RowValidator, on_progress: Callable[[str], None], stop: Event
+        self, folder: Path, validator: RowValidator, on_progress: Callable[[str], None], stop: Event
     ) -> None:
         self._folder = folder
-        self._check = check
+        self._validator = validator
         self._on_progress = on_progress
         self._stop = stop
 
-    def run(self, files: Sequence[str]) -> LoadedRows:
-        """Read ``files``, one after the other.
+    def load(self, files: Sequence[str]) -> LoadedRows:
+        """Load ``files``, one after the other.
 
         Raises:
-            SourceError: a file is refused.
-            Stopped: the stop event was set.
-            OSError: the folder has no room.
+            SourceError: a file cannot be used.
+            SourceStopped: the stop event was set.
+            OSError: the disk is full.
         """
         sorter = LineSorter(self._folder, self._stop)
-        with closing(RejectionFile(self._folder / "rejected.ndjson")) as spill:
-            staging = Staging(sorter, spill, self._check, self._on_progress)
+        with closing(RejectionFile(self._folder / "rejected.ndjson")) as rejections:
+            staging = Staging(sorter, rejections, self._validator, self._on_progress)
             sources = [self._stage(name, index, staging) for index, name in enumerate(files)]
-        self._report(sources, staging, spill)
-        return LoadedRows(spill, sorter, staging.count, staging.deriving)
+        self._log_summary(sources, staging, rejections)
+        return LoadedRows(rejections, sorter, staging.count, staging.files_without_close)
 
     def _stage(self, name: str, index: int, staging: Staging) -> Input:
         source = resolve_inputs(name, self._folder / f"spooled-{index}", self._stop)
         self._on_progress(f"reading {source.label}")
         if not staging.add(source, index, self._rows(source, index), self._stop):
-            _LOG.warning("%s has no rows", source.label)
+            _log.warning("%s has no rows.", source.label)
         return source
 
     def _rows(self, source: Input, index: int) -> RowSource:
-        found = detect_format(source)
-        if found is Format.PARQUET:
+        file_format = detect_format(source)
+        if file_format is Format.PARQUET:
             from stockctl.sources.formats.parquet import ParquetRows
 
             return ParquetRows(source, self._folder, index)
-        return NdjsonRows(source) if found is Format.NDJSON else CsvRows(source)
+        return NdjsonRows(source) if file_format is Format.NDJSON else CsvRows(source)
 
-    def _report(self, sources: Sequence[Input], staging: Staging, spill: RejectionFile) -> None:
-        _LOG.info(
-            "%d rows to replay; %d cannot be read, %d are of other symbols",
+    def _log_summary(self, sources: Sequence[Input], staging: Staging, rejections: RejectionFile) -> None:
+        _log.info(
+            "%d rows to replay; %d invalid, %d skipped (other symbols).",
             staging.count,
-            spill.count,
-            staging.unwanted,
+            rejections.count,
+            staging.skipped,
         )
-        if staging.deriving and staging.count:
-            labels = ", ".join(sources[index].label for index in sorted(staging.deriving))
-            _LOG.info("previous closes come from the session before, for want of a column in %s", labels)
-        if self._check.absent:
-            _LOG.warning("no file has a row of %s", ", ".join(sorted(self._check.absent)))
+        if staging.files_without_close and staging.count:
+            labels = [sources[index].label for index in sorted(staging.files_without_close)]
+            _log.info(
+                "%s %s no previous_close column; using the last close of the day before.",
+                ", ".join(labels),
+                "has" if len(labels) == 1 else "have",
+            )
+        if self._validator.missing_symbols:
+            _log.warning("No file has a row for %s.", ", ".join(sorted(self._validator.missing_symbols)))
 
 
 TICK_ITEMS = 500
-"""A tick has at most so many items."""
+"""The largest number of items in a tick."""
 
 
 class ReplaySource:
     """Replays the rows of files in order of time, whatever their order in and across the files.
 
-    The files are CSV, NDJSON (both may be gzip-compressed) or Parquet, told by their content. A file
+    The files are CSV, NDJSON (both may be gzip-compressed) or Parquet, detected by their content. A file
     has the columns ``timestamp``, ``date`` or ``datetime``; ``symbol`` or ``ticker``; ``price`` or
-    ``close`` (the first of each that is there counts); it may have ``open``, ``high``, ``low``, ``volume``
-    and ``previous_close``. Where a file has no ``previous_close``, it is the last price of the symbol's
-    latest earlier New York date in all the files. Ties of time go by the order of the files, then of the
-    rows.
+    ``close`` (the first one found counts); it may have ``open``, ``high``, ``low``, ``volume`` and
+    ``previous_close``. If a file has no ``previous_close``, it is the last price of the symbol on its
+    latest earlier New York date in all files. Rows with the same time keep the order of the files, then of
+    the rows.
 
-    A row that cannot be read becomes a ``Rejection``; its origin is ``replay:<file name>#<record
-    number>``. Records are counted from 1, without the header and without blank lines; its bytes are the
-    row's text, or JSON of its fields where the file holds no text. Rejections come ahead of the quotes.
+    An invalid row becomes a ``Rejection`` with the origin ``replay:<file name>#<record number>``. Records
+    are counted from 1, without the header and blank lines. Its data is the text of the row, or its fields
+    as JSON if the file has no text. Rejections come before the quotes.
 
-    The source keeps a private temporary folder from ``prepare`` on, as large as the rows of the files.
-    It is removed when ``ticks`` ends, on ``close``, and at the end of a ``with`` block; that of a replay that
-    was killed, by the next one.
+    From ``prepare`` on the source has a private temporary folder, as large as the rows of the files. It is
+    removed when ``ticks`` ends, on ``close``, and at the end of a ``with`` block. The folder of a killed
+    replay is removed by the next one.
 
     Args:
-        files: names of local regular files, taken literally; ``-`` is standard input.
+        files: names of local regular files, without patterns; ``-`` is standard input.
         symbols: which symbols to send; None means all.
-        timezone: where naive times are at home; a bare date is 16:00 there.
-        speed: how many times faster than it was; 0 is as fast as possible.
-        on_progress: told in a few words, now and then, what ``prepare`` is doing.
-        clock: seconds that only go forward, for the pace.
+        timezone: the time zone of naive times; a date without a time means 16:00 there.
+        speed: how many times faster than real time; 0 is as fast as possible.
+        on_progress: called now and then with a short text about what ``prepare`` does.
+        clock: seconds that only go forward, for the speed.
 
     Raises:
         UsageError: a symbol, the time zone or the speed cannot be used.
@@ -155,13 +158,13 @@ class ReplaySource:
     ) -> None:
         check_speed(speed)
         self._files = tuple(files)
-        self._symbols = None if symbols is None else frozenset(map(_wanted, symbols))
-        self._moment = timestamp_parser(timezone)
+        self._symbols = None if symbols is None else frozenset(map(_parse_symbol, symbols))
+        self._parse_time = timestamp_parser(timezone)
         self._speed = speed
         self._on_progress = on_progress or _ignore
         self._clock = clock
-        self._folder: Workspace | None = None
-        self._prepared: LoadedRows | None = None
+        self._workspace: Workspace | None = None
+        self._loaded: LoadedRows | None = None
         self.expected: int | None = None
 
     def __enter__(self) -> Self:
@@ -173,55 +176,55 @@ class ReplaySource:
         self.close()
 
     def close(self) -> None:
-        """Remove the temporary folder; a second call does nothing."""
-        self._prepared = None
-        if self._folder is not None:
-            self._folder.close()
-            self._folder = None
+        """Remove the temporary folder; call it any number of times."""
+        self._loaded = None
+        if self._workspace is not None:
+            self._workspace.close()
+            self._workspace = None
 
     def prepare(self, stop: Event | None = None) -> None:
-        """Read all files to their end and set ``expected``; nothing happens when that is done already.
+        """Load all files and set ``expected``; does nothing if they are loaded already.
 
-        When ``stop`` is set meanwhile, it returns early and leaves nothing behind.
+        If ``stop`` is set meanwhile, it returns early and removes its folder.
 
         Raises:
-            UsageError: an argument is no regular file.
-            SourceError: a file is empty, damaged, or has no column for symbol, time or price; or there
-                is no room for the temporary folder.
+            UsageError: an argument is not a regular file.
+            SourceError: a file is empty, damaged, or has no column for symbol, time or price; or the disk
+                is full.
         """
-        if self._prepared is not None:
+        if self._loaded is not None:
             return
         check_arguments(self._files)
         try:
-            self._folder = Workspace()
-            check = RowValidator(self._symbols, self._moment)
-            preparation = Loader(self._folder.path, check, self._on_progress, stop or Event())
-            self._prepared = preparation.run(self._files)
-            self.expected = self._prepared.spill.count + self._prepared.quotes
+            self._workspace = Workspace()
+            validator = RowValidator(self._symbols, self._parse_time)
+            loader = Loader(self._workspace.path, validator, self._on_progress, stop or Event())
+            self._loaded = loader.load(self._files)
+            self.expected = self._loaded.rejections.count + self._loaded.row_count
         except SourceStopped:
-            _LOG.debug("stopped while files were being read")
+            _log.debug("Stopped while loading files.")
         except OSError as error:
             raise SourceError(
-                f"The files cannot be copied into the temporary folder: {error.strerror or error}.",
-                "Make room there, or set TMPDIR to a folder that has some.",
+                f"The files cannot be copied to the temporary folder: {error.strerror or error}.",
+                "Free some space there, or set TMPDIR to another folder.",
             ) from error
         finally:
-            if self._prepared is None:
+            if self._loaded is None:
                 self.close()
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield rejections, then quotes in order of time; end when there are no more or ``stop`` is set.
+        """Yield rejections, then quotes in order of time, until there are no more or ``stop`` is set.
 
-        With a speed the quotes of a moment come when they are due, at most ``TICK_ITEMS`` at once.
+        With a speed, quotes with the same time come when they are due, at most ``TICK_ITEMS`` at once.
 
         Raises:
             UsageError, SourceError: as ``prepare`` does; or the temporary folder cannot be read.
         """
         try:
             self.prepare(stop)
-            if self._prepared is None:
+            if self._loaded is None:
                 return
-            with closing(self._all_ticks(self._prepared, stop)) as ticks:
+            with closing(self._all_ticks(self._loaded, stop)) as ticks:
                 for tick in ticks:
                     if stop.is_set():
                         return
@@ -229,34 +232,34 @@ class ReplaySource:
         finally:
             self.close()
 
-    def _all_ticks(self, prepared: LoadedRows, stop: Event) -> Generator[Tick, None, None]:
-        yield from prepared.spill.chunks(TICK_ITEMS)
-        chunks = self._quotes(prepared)
+    def _all_ticks(self, loaded: LoadedRows, stop: Event) -> Generator[Tick, None, None]:
+        yield from loaded.rejections.chunks(TICK_ITEMS)
+        chunks = self._quotes(loaded)
         if self._speed:
             pacer = Pacer(self._speed, stop, self._clock)
             yield from paced_ticks(chain.from_iterable(chunks), pacer, TICK_ITEMS)
         else:
             yield from chunks
 
-    def _quotes(self, prepared: LoadedRows) -> Iterator[list[Quote]]:
-        maker = QuoteBuilder(prepared.deriving)
+    def _quotes(self, loaded: LoadedRows) -> Iterator[list[Quote]]:
+        builder = QuoteBuilder(loaded.files_without_close)
         try:
-            with closing(prepared.rows.lines()) as lines:
-                while quotes := maker.quotes(islice(lines, TICK_ITEMS)):
+            with closing(loaded.rows.lines()) as lines:
+                while quotes := builder.quotes(islice(lines, TICK_ITEMS)):
                     yield quotes
         except OSError as error:
             raise SourceError(
                 f"The rows cannot be read back from the temporary folder: {error.strerror or error}.",
-                "Run the replay again: what has arrived counts once.",
+                "Run the replay again: quotes that were stored already are not stored twice.",
             ) from error
 
 
-def _wanted(symbol: str) -> str:
+def _parse_symbol(symbol: str) -> str:
     try:
         return parse_symbol(symbol)
     except InvalidQuote as reason:
-        raise UsageError(f"{reason}.", "Name symbols separated by commas, such as AAPL,MSFT.") from None
+        raise UsageError(f"{reason}.", "Pass symbols separated by commas, such as AAPL,MSFT.") from None
 
 
 def _ignore(_: str) -> None:
-    """Take a word on the progress, for want of somebody to tell."""
+    """Do nothing with a progress text."""

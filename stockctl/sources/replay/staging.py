@@ -1,4 +1,4 @@
-"""A temporary folder for rows of all files: external merge sort, and rejected rows."""
+"""Stages the rows of all files in a temporary folder: external merge sort, and rejected rows."""
 
 import fcntl
 import json
@@ -21,20 +21,20 @@ from stockctl.sources.formats.fields import FIELDS, RowValidator, Values
 from stockctl.sources.formats.files import MAX_ROW, Input
 
 RUN_LINES = 50_000
-"""Lines that are sorted in memory, some 10 MB of them."""
+"""Lines that are sorted in memory at once, about 10 MB."""
 FAN_IN = 64
-"""Files of one size that are merged into one of the next, so that few are open at once."""
+"""How many files of one level are merged into one of the next, so that few are open at once."""
 
-_COPIED = 10_000
+_WRITE_LINES = 10_000
 
 
 class LineSorter:
     """An external merge sort of lines by their characters.
 
     Args:
-        folder: where sorted lines are put. It holds them once, and twice while files are merged.
+        folder: holds the sorted lines once, and twice while files are merged.
         stop: ends the sorting.
-        run_lines: how many lines are sorted in memory.
+        run_lines: how many lines are sorted in memory at once.
         fan_in: how many files are merged into one.
     """
 
@@ -47,48 +47,48 @@ class LineSorter:
         self._fan_in = fan_in
         self._pending: list[str] = []
         self._levels: list[list[Path]] = []
-        self._files = 0
+        self._file_count = 0
 
     def add(self, line: str) -> None:
-        r"""Take a line, which ends with ``\n``.
+        r"""Add a line, which ends with ``\n``.
 
         Raises:
-            Stopped: the stop event was set.
-            OSError: the folder has no room.
+            SourceStopped: the stop event was set.
+            OSError: the disk is full.
         """
         self._pending.append(line)
         if len(self._pending) >= self._run_lines:
             self._pending.sort()
-            self._keep(self._pending, 0)
+            self._store(self._pending, 0)
             self._pending = []
 
     def lines(self) -> Generator[str, None, None]:
-        """Yield all lines in order; nothing is added any more, and they are yielded once.
+        """Yield all lines in order; call it once, after the last ``add``.
 
         Raises:
-            OSError: what was put into the folder cannot be read.
+            OSError: a file in the folder cannot be read.
         """
         self._pending.sort()
         return self._merged([path for level in self._levels for path in level], self._pending)
 
-    def _keep(self, lines: Iterable[str], level: int) -> None:
-        """Write sorted lines to a file, and merge the files of its level when they have become many."""
+    def _store(self, lines: Iterable[str], level: int) -> None:
+        """Write sorted lines to a file, and merge the files of its level if there are ``fan_in``."""
         while len(self._levels) <= level:
             self._levels.append([])
-        here = self._levels[level]
-        here.append(self._written(lines))
-        if len(here) == self._fan_in:
+        files = self._levels[level]
+        files.append(self._written(lines))
+        if len(files) == self._fan_in:
             self._levels[level] = []
-            self._keep(self._merged(here), level + 1)
-            for path in here:
+            self._store(self._merged(files), level + 1)
+            for path in files:
                 path.unlink()
 
     def _written(self, lines: Iterable[str]) -> Path:
-        self._files += 1
-        path = self._folder / f"sorted-{self._files}"
+        self._file_count += 1
+        path = self._folder / f"sorted-{self._file_count}"
         rest = iter(lines)
         with path.open("w", encoding="ascii", newline="\n") as file:
-            while chunk := list(islice(rest, _COPIED)):
+            while chunk := list(islice(rest, _WRITE_LINES)):
                 if self._stop.is_set():
                     raise SourceStopped
                 file.writelines(chunk)
@@ -101,29 +101,29 @@ class LineSorter:
 
 
 class RejectionFile:
-    """A file of rejections; all are put first, then read."""
+    """A file of rejections; all are added first, then read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = path.open("w", encoding="ascii")
         self.count = 0
 
-    def put(self, rejection: Rejection) -> None:
-        """Add one."""
-        # Latin-1 gives each byte a character of its own, and JSON keeps the line breaks out of the way.
+    def add(self, rejection: Rejection) -> None:
+        """Add a rejection."""
+        # Latin-1 maps each byte to one character, and JSON escapes line breaks.
         self._file.write(json.dumps([rejection.data.decode("latin-1"), rejection.origin, rejection.reason]))
         self._file.write("\n")
         self.count += 1
 
     def chunks(self, size: int) -> Iterator[list[Rejection]]:
-        """Yield all, in the order they came, at most ``size`` at once."""
+        """Yield all rejections in the order they were added, at most ``size`` at once."""
         self.close()
         with self._path.open(encoding="ascii") as lines:
             while chunk := [_read(line) for line in islice(lines, size)]:
                 yield chunk
 
     def close(self) -> None:
-        """End the writing."""
+        """Close the file for writing."""
         self._file.close()
 
 
@@ -136,76 +136,76 @@ _PROGRESS_ROWS = 50_000
 
 
 class RowSource(Protocol):
-    """A file of some format, as rows."""
+    """The rows of a file of any format."""
 
     @property
     def lacks_previous_close(self) -> bool:
-        """Whether the file has no such column; known once all rows were read."""
+        """Whether the file has no such column; known after all rows were read."""
 
     def rows(self, stop: Event) -> Iterator[tuple[Values | InvalidQuote, str | None]]:
-        """Yield each row's values, or why it has none, and its text where the file is text."""
+        """Yield the values of each row, or why it is invalid, and its text if the file has text."""
 
 
 class Staging:
-    """Takes the rows of one file after the other.
+    """Stages the rows of one file after the other.
 
-    A staged line has these cells, separated by tabs: the time; a number of fixed width, in the order of the
-    files, then of their rows; the number of the file; and the other fields. So the order of the lines
-    is that of time, then of files and rows.
+    A staged line has these cells, separated by tabs: the time; a row number of fixed width, counted over
+    all files; the number of the file; and the other fields. So the lines sort by time, then by file and
+    row.
 
     Args:
-        sorter: where checked rows go.
-        spill: where refused rows go.
-        check: the check of a row.
-        on_progress: told, now and then, what is being done.
+        sorter: gets the valid rows.
+        rejections: gets the invalid rows.
+        validator: validates rows.
+        on_progress: called now and then with a short text.
     """
 
     def __init__(
         self,
         sorter: LineSorter,
-        spill: RejectionFile,
-        check: RowValidator,
+        rejections: RejectionFile,
+        validator: RowValidator,
         on_progress: Callable[[str], None],
     ) -> None:
         self._sorter = sorter
-        self._spill = spill
-        self._check = check
+        self._rejections = rejections
+        self._validator = validator
         self._on_progress = on_progress
         self.count = 0
         """How many rows were staged."""
-        self.unwanted = 0
-        """How many rows of other symbols were left out."""
-        self.deriving: set[int] = set()
-        """The numbers of the files without a column of previous closes."""
+        self.skipped = 0
+        """How many rows of other symbols were skipped."""
+        self.files_without_close: set[int] = set()
+        """The numbers of the files without a column ``previous_close``."""
 
     def add(self, source: Input, index: int, rows: RowSource, stop: Event) -> int:
         """Stage the file with the number ``index``, and return how many rows it has.
 
         Raises:
-            SourceError: the file is refused.
-            Stopped: ``stop`` was set.
-            OSError: the sorter has no room.
+            SourceError: the file cannot be used.
+            SourceStopped: ``stop`` was set.
+            OSError: the disk is full.
         """
         number = 0
-        put, check = self._sorter.add, self._check.checked
+        add_line, validate = self._sorter.add, self._validator.validate
         for number, (values, text) in enumerate(rows.rows(stop), 1):
             if not number % _PROGRESS_ROWS:
                 self._on_progress(f"reading {source.label}: {number:,} rows")
             try:
                 if isinstance(values, InvalidQuote):
                     raise values
-                checked = check(values)
+                valid = validate(values)
             except InvalidQuote as reason:
-                self._spill.put(_rejection(values, text, f"replay:{source.label}#{number}", str(reason)))
+                self._rejections.add(_rejection(values, text, f"replay:{source.label}#{number}", str(reason)))
                 continue
-            if checked is None:
-                self.unwanted += 1
+            if valid is None:
+                self.skipped += 1
                 continue
             self.count += 1
-            symbol, timestamp, *others = checked
-            put("\t".join((timestamp, f"{self.count:012}", str(index), symbol, *others)) + "\n")
+            symbol, timestamp, *others = valid
+            add_line("\t".join((timestamp, f"{self.count:012}", str(index), symbol, *others)) + "\n")
         if rows.lacks_previous_close:
-            self.deriving.add(index)
+            self.files_without_close.add(index)
         return number
 
 
@@ -228,27 +228,27 @@ def _as_json(values: Values | InvalidQuote) -> bytes:
 PREFIX = "stockctl-replay-"
 _LOCK = "in-use"
 _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-_LOG = logging.getLogger("stockctl.sources.replay")
+_log = logging.getLogger("stockctl.sources.replay")
 
 
 class Workspace:
-    """A temporary folder that says, by a lock that dies with the process, that it is in use.
+    """A temporary folder with a lock, which shows that it is in use until the process ends.
 
-    At its making those of the same user that nobody uses any more are removed; where the system has no
-    such locks, they stay.
+    Its creation removes unused folders of killed replays of the same user. On file systems without locks
+    they stay.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
 
     def __init__(self) -> None:
         remove_abandoned()
         self._folder = TemporaryDirectory(prefix=PREFIX)
         self.path = Path(self._folder.name)
-        begun = self.path / f"{_LOCK}.begun"
-        self._lock = os.open(begun, _FLAGS | os.O_CREAT, 0o600)
-        if _locked(self._lock):
-            begun.rename(self.path / _LOCK)  # by that name it is found locked, or not at all
+        unlocked = self.path / f"{_LOCK}.begun"
+        self._lock = os.open(unlocked, _FLAGS | os.O_CREAT, 0o600)
+        if _lock(self._lock):
+            unlocked.rename(self.path / _LOCK)  # under this name it is always locked while in use
 
     def close(self) -> None:
         """Remove the folder."""
@@ -257,14 +257,16 @@ class Workspace:
 
 
 def remove_abandoned() -> None:
-    """Remove the folders of this user's replays that were killed; what cannot be removed is told of."""
+    """Remove the folders of killed replays of this user; log those that cannot be removed."""
     for folder in _folders():
         try:
             _remove_unused(folder)
         except FileNotFoundError:
-            continue  # not locked yet, or gone meanwhile
+            continue  # not locked yet, or removed meanwhile
         except OSError as error:
-            _LOG.warning("%s, left by a killed replay, stays: %s", folder, error.strerror or error)
+            _log.warning(
+                "The folder %s of a killed replay cannot be removed: %s.", folder, error.strerror or error
+            )
 
 
 def _folders() -> list[Path]:
@@ -276,7 +278,7 @@ def _folders() -> list[Path]:
                 if entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False)
             ]
     except OSError as error:
-        _LOG.debug("nobody can see what killed replays left: %s", error)
+        _log.debug("The folder for temporary files cannot be read: %s.", error)
         return []
 
 
@@ -285,15 +287,15 @@ def _remove_unused(folder: Path) -> None:
         return
     lock = os.open(folder / _LOCK, _FLAGS)
     try:
-        if _locked(lock):
-            _LOG.info("removing %s, which a killed replay left", folder)
+        if _lock(lock):
+            _log.info("Removing the folder %s of a killed replay.", folder)
             shutil.rmtree(folder)
     finally:
         os.close(lock)
 
 
-def _locked(descriptor: int) -> bool:
-    """Take the lock; return False when another has it, or the file system knows none."""
+def _lock(descriptor: int) -> bool:
+    """Take the lock; return False if another process has it, or the file system has no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -320,7 +320,7 @@ def test_sighup_ends_no_stream_whose_symbols_cannot_change(stockctl: Command) ->
     ("name", "words"),
     [
         ("absent", "The source absent cannot be loaded from acme_quotes:gone"),
-        ("empty", "What acme_quotes:make_nothing makes is no source: it has no name, no expected"),
+        ("empty", "What acme_quotes:make_nothing creates is not a source: it has no name, no expected"),
     ],
 )
 def test_a_source_that_is_none_is_told(stockctl: Command, packages: Path, name: str, words: str) -> None:

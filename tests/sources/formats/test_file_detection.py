@@ -83,7 +83,7 @@ def test_an_absent_file_is_refused_by_name(
     with pytest.raises(UsageError) as failure:
         replayed("a.csv", name)
     assert name in failure.value.message
-    assert "There is no file" in failure.value.message or "cannot be looked at" in failure.value.message
+    assert "does not exist" in failure.value.message or "cannot be accessed" in failure.value.message
 
 
 def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
@@ -276,5 +276,5 @@ def test_without_room_for_the_copy_it_says_so(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
     with pytest.raises(SourceError) as failure:
         replayed(write(tmp_path / "a.csv", _GOOD))
-    assert "cannot be copied into the temporary folder: No such file" in failure.value.message
+    assert "cannot be copied to the temporary folder: No such file" in failure.value.message
     assert "TMPDIR" in str(failure.value.hint)

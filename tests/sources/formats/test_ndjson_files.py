@@ -73,8 +73,8 @@ _BAD = [
     (b'{"symbol":["A"],"timestamp":"2019-02-11","price":1}', "symbol [...] is not text"),
     (b'{"symbol":"\\ud800","timestamp":"2019-02-11","price":1}', r"symbol '\ud800' is not 1 to 20"),
     (b'{"symbol":"AAPL\\u0000","timestamp":"2019-02-11","price":1}', r"symbol 'AAPL\x00' is not 1 to 20"),
-    (b'{"symbol":"A","timestamp":"2019-02-11","price":1,"Price":2}', "column 'price' stands there twice"),
-    (b'{"symbol":"A","timestamp":"2019-02-11","price":1,"price":2}', "column 'price' stands there twice"),
+    (b'{"symbol":"A","timestamp":"2019-02-11","price":1,"Price":2}', "column 'price' appears twice"),
+    (b'{"symbol":"A","timestamp":"2019-02-11","price":1,"price":2}', "column 'price' appears twice"),
     (b'{"symbol":"\xff","timestamp":"2019-02-11","price":1}', "not UTF-8 text (byte 12 is 0xff)"),
     (_LINE[:-1] + b',"x":"' + b"x" * 70000 + b'"}', "row is longer than 65536 characters"),
 ]

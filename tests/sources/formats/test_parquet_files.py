@@ -146,7 +146,7 @@ def test_a_column_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
     file = write_parquet(tmp_path / "a", f'SELECT {_ROW}, 1 AS "Closf", 2 AS closf2')
     data = file.read_bytes().replace(b"Closf", b"Price")
     file.write_bytes(data)
-    with pytest.raises(SourceError, match="column 'price' stands there twice"):
+    with pytest.raises(SourceError, match="column 'price' appears twice"):
         replayed(file)
 
 

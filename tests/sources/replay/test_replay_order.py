@@ -83,7 +83,7 @@ def test_only_the_wanted_symbols_come(tmp_path: Path, caplog: pytest.LogCaptureF
     file = write_csv(tmp_path / "a.csv", rows)
     quotes = quotes_of(file, symbols=["Msft", "AAPL", "TSLA"])
     assert [quote.symbol for quote in quotes] == ["AAPL", "MSFT", "MSFT"]
-    assert "no file has a row of TSLA" in caplog.text
+    assert "No file has a row for TSLA" in caplog.text
     assert quotes_of(file, symbols=[]) == []
 
 
@@ -123,9 +123,9 @@ def test_progress_and_what_a_person_should_know(tmp_path: Path, caplog: pytest.L
         replayed(file, empty, symbols=["A"], on_progress=told.append)
     assert told == ["reading big.csv", "reading big.csv: 50,000 rows", "reading none.csv"]
     assert caplog.messages == [
-        "none.csv has no rows",
-        "50001 rows to replay; 1 cannot be read, 1 are of other symbols",
-        "previous closes come from the session before, for want of a column in big.csv, none.csv",
+        "none.csv has no rows.",
+        "50001 rows to replay; 1 invalid, 1 skipped (other symbols).",
+        "big.csv, none.csv have no previous_close column; using the last close of the day before.",
     ]
 
 

@@ -44,7 +44,7 @@ def test_real_time_is_speed_one_and_long_waits_are_told(
         assert len(list(_source(file, machine, 1).ticks(machine))) == 2
     assert machine.now - 1000 == 24 * 3600
     assert max(machine.waits) <= 3600
-    assert caplog.messages[-1] == "the next quotes, of 2019-02-12T21:00:00.000Z, are due in 1d"
+    assert caplog.messages[-1] == "The next quotes, of 2019-02-12T21:00:00.000Z, are due in 1d."
 
 
 def test_what_fell_due_meanwhile_comes_together(tmp_path: Path) -> None:
@@ -103,6 +103,6 @@ def test_an_absurdly_slow_replay_waits_until_it_is_stopped(tmp_path: Path) -> No
 @pytest.mark.parametrize("speed", [-1, -0.5, math.nan, math.inf, -math.inf])
 def test_an_impossible_speed_is_refused(speed: float) -> None:
     """With the value, and examples of better ones."""
-    with pytest.raises(UsageError, match=f"cannot have the speed {speed}") as failure:
+    with pytest.raises(UsageError, match=f"The speed {speed} is not possible") as failure:
         ReplaySource(["a.csv"], speed=speed)
     assert "real time" in str(failure.value.hint)

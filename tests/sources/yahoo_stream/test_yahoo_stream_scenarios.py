@@ -327,7 +327,7 @@ def test_a_market_that_closes_ends_it(live: Run) -> None:
     outcome = live.outcomes["closing"]
     assert pairs(outcome.quotes) == [("R", "2025-10-09T19:59:50.000Z"), ("R", "2025-10-09T20:00:00.000Z")]
     assert outcome.seconds < DEADLINE
-    assert "ending here, as --when-closed exit asks" in outcome.said("INFO")[-1]
+    assert "Stopping, because of --when-closed exit." in outcome.said("INFO")[-1]
 
 
 def test_a_market_that_is_closed_is_not_asked(live: Run) -> None:
