@@ -1,1 +1,1 @@
-"""The entry points of the Lambda functions: they wire AWS adapters to the two stages, nothing else."""
+"""The Lambda functions: each one connects a stage of the pipeline to AWS services."""

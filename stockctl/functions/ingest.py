@@ -1,4 +1,4 @@
-"""The Lambda function on the Kinesis stream: the ingest stage over S3 and DynamoDB."""
+"""The Lambda function of the Kinesis stream: runs the ingest stage with S3 and DynamoDB."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -32,19 +32,19 @@ metrics = Metrics()
 
 
 class IngestFunction:
-    """What lives as long as the function's process: settings, clients and threads."""
+    """Settings, clients and threads, kept for all invocations of the process."""
 
     def __init__(
-        self, environment: Environment, connection: ClientFactory, parallel: Parallel, backoff: Backoff
+        self, environment: Environment, clients: ClientFactory, parallel: Parallel, backoff: Backoff
     ) -> None:
         self._environment = environment
-        self._s3 = connection.client("s3")
-        self._dynamodb = connection.client("dynamodb")
+        self._s3 = clients.client("s3")
+        self._dynamodb = clients.client("dynamodb")
         self._parallel = parallel
         self._backoff = backoff
 
     def stage(self, context: Context) -> IngestStage:
-        """Return the stage for one invocation, which waits no longer than the invocation may."""
+        """Return the stage for one invocation; its pauses end before the time limit."""
         settings = self._environment
         backoff = replace(self._backoff, seconds_left=partial(seconds_left, context))
         bucket = WriteOnceBucket(self._s3, settings.bucket, account_of(context), self._parallel, backoff)
@@ -54,8 +54,8 @@ class IngestFunction:
         return IngestStage(S3Archive(bucket), S3Quarantine(bucket), table, settings.rules)
 
 
-connection = ClientFactory()
-function = IngestFunction(read_environment(os.environ), connection, Parallel(WORKERS), Backoff())
+clients = ClientFactory()
+function = IngestFunction(read_environment(os.environ), clients, Parallel(WORKERS), Backoff())
 
 
 @logger.inject_lambda_context
@@ -63,24 +63,25 @@ function = IngestFunction(read_environment(os.environ), connection, Parallel(WOR
 def handler(event: Event, context: Context) -> None:
     """Archive, enrich and store one batch; unreadable records go to the quarantine.
 
-    A fault that does not pass is raised, so that Lambda hands the whole batch over again. No part of it
-    is reported as done: the figures of a quote need all that precede it, and what was stored before the
-    fault is found stored. That holds for a batch that is too large for the time limit too, as one of
-    aggregated records may be: each time more of it is stored.
+    After an error Lambda delivers the whole batch again. No part of it is reported as done, because the
+    indicators of a quote need all earlier quotes; quotes that were stored before the error are found and
+    not stored twice. The same happens if a batch of aggregated records is too large for the time limit:
+    each attempt stores more of it.
     """
     records = kinesis_records(event)
     metrics.add_metric("records", MetricUnit.Count, len(records))
-    done = IngestResult.total(_in_time(function.stage(context).parts(records), context))
-    _report(done)
-    if done.records < len(records):
+    result = IngestResult.total(_within_time_limit(function.stage(context).parts(records), context))
+    _report(result)
+    if result.records < len(records):
         raise AwsError(
-            f"No time is left after {done.records} of {len(records)} records; all of them come again.",
-            "Raise functions.memory_mb, which brings more CPU, or lower functions.batch_size.",
+            f"The time limit is near after {result.records} of {len(records)} records; Lambda delivers all "
+            "of them again.",
+            "Raise functions.memory_mb, which gives more CPU, or lower functions.batch_size.",
         )
 
 
-def _in_time(parts: Iterable[IngestResult], context: Context) -> Iterator[IngestResult]:
-    """Yield parts for as long as there is time for another one like the slowest so far."""
+def _within_time_limit(parts: Iterable[IngestResult], context: Context) -> Iterator[IngestResult]:
+    """Yield parts while there is time for another one as slow as the slowest so far."""
     left = seconds_left(context)
     slowest = 0.0
     for part in parts:
@@ -91,15 +92,15 @@ def _in_time(parts: Iterable[IngestResult], context: Context) -> Iterator[Ingest
             return
 
 
-def _report(done: IngestResult) -> None:
-    stored = len(done.stored)
+def _report(result: IngestResult) -> None:
+    stored = len(result.stored)
     metrics.add_metric("stored", MetricUnit.Count, stored)
-    metrics.add_metric("quarantined", MetricUnit.Count, done.quarantined)
-    if done.stored:
-        # Stored quotes are in order of time.
-        age = now() - to_datetime(done.stored[0].timestamp)
+    metrics.add_metric("quarantined", MetricUnit.Count, result.quarantined)
+    if result.stored:
+        # Stored quotes are in order of time, oldest first.
+        age = now() - to_datetime(result.stored[0].timestamp)
         metrics.add_metric("oldest_quote_age", MetricUnit.Seconds, age.total_seconds())
     logger.info(
         "batch ingested",
-        extra={"stored": stored, "repeated": done.duplicates, "quarantined": done.quarantined},
+        extra={"stored": stored, "repeated": result.duplicates, "quarantined": result.quarantined},
     )

@@ -1,4 +1,4 @@
-"""What both Lambda functions share: environment and event parsing."""
+"""Shared by both Lambda functions: parsing of events and environment variables, time limit."""
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,21 +15,21 @@ from stockctl.pipeline.ports import Record, Rejection
 
 Event: TypeAlias = Mapping[str, Any]
 
-RESERVE = 2.0
-"""Seconds that a function keeps to end in order."""
+SAFETY_SECONDS = 2.0
+"""Seconds before the time limit at which a function stops working."""
 
 
 class Context(Protocol):
-    """What Lambda tells of an invocation, as far as it is used here."""
+    """The part of Lambda's context object that is used here."""
 
     invoked_function_arn: str
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the function may still run."""
+        """Return the milliseconds until the time limit."""
 
 
 class InsertedImage(NamedTuple):
-    """An item that was put into the table: its place in the event and in the table's stream; its image."""
+    """A new item of the table: position in the event, sequence number in the stream, and content."""
 
     position: int
     sequence_number: str
@@ -37,19 +37,19 @@ class InsertedImage(NamedTuple):
 
 
 def kinesis_records(event: Event) -> list[Record | Rejection]:
-    """Return the records of a Kinesis event in order, those within aggregated ones singly.
+    """Return the records of a Kinesis event in order; aggregated records are unpacked.
 
-    The origin of each is its shard and sequence number; of one that was within an aggregated record, with
-    ``#`` and its index there, from 0 on. An aggregated record that is damaged is one rejection.
+    The origin of a record is its shard and sequence number, and for one from an aggregated record also ``#``
+    and its index there, from 0. A damaged aggregated record becomes one rejection.
     """
     return [
-        unpacked
+        record_or_rejection
         for record in event["Records"]
-        for unpacked in _unpacked(base64.b64decode(record["kinesis"]["data"]), record["eventID"])
+        for record_or_rejection in _unpack(base64.b64decode(record["kinesis"]["data"]), record["eventID"])
     ]
 
 
-def _unpacked(data: bytes, origin: str) -> Sequence[Record | Rejection]:
+def _unpack(data: bytes, origin: str) -> Sequence[Record | Rejection]:
     if not is_aggregated(data):
         return [Record(data, origin)]
     try:
@@ -60,7 +60,7 @@ def _unpacked(data: bytes, origin: str) -> Sequence[Record | Rejection]:
 
 
 def insertions(event: Event) -> Iterator[InsertedImage]:
-    """Yield the new items of a DynamoDB stream event; changed and removed ones are left out."""
+    """Yield the new items of a DynamoDB stream event; skip changed and removed ones."""
     for position, record in enumerate(event["Records"]):
         if record["eventName"] == "INSERT":
             change = record["dynamodb"]
@@ -68,45 +68,45 @@ def insertions(event: Event) -> Iterator[InsertedImage]:
 
 
 def account_of(context: Context) -> str | None:
-    """Return the account that the function runs in: the one its bucket has to belong to."""
+    """Return the account of the function, which must own the bucket too."""
     parts = context.invoked_function_arn.split(":")
     return parts[4] if len(parts) > 4 and parts[4].isdigit() else None
 
 
 def seconds_left(context: Context) -> float:
-    """Return how long the function may still wait, when it is to end in order."""
-    return context.get_remaining_time_in_millis() / 1000 - RESERVE
+    """Return the seconds until the function has to stop working."""
+    return context.get_remaining_time_in_millis() / 1000 - SAFETY_SECONDS
 
 
 def now() -> datetime:
-    """Return the present as an aware UTC datetime."""
+    """Return the current time as an aware UTC datetime."""
     return datetime.now(UTC)
 
 
-_HINT = "'stockctl provision' sets it."
+_PROVISION = "Run 'stockctl provision' to set it."
 
 
 class Environment(NamedTuple):
-    """The environment of a function, read once."""
+    """The settings of a function, from its environment variables."""
 
     table: str
     """The DynamoDB table of quotes."""
     alerts_table: str
     bucket: str
     topic_arn: str
-    """Empty where the function publishes nothing."""
+    """Empty if the function publishes nothing."""
     rules: AnalysisRules
     alert_max_age: timedelta | None
-    """An older quote's alert is logged only; None means no limit."""
+    """Alerts of older quotes are logged but not published; None means no limit."""
     ttl: timedelta | None
-    """How long a quote is kept; None means for ever."""
+    """How long to keep a quote; None means for ever."""
 
 
 def read_environment(variables: Mapping[str, str], *, publishes: bool = False) -> Environment:
-    """Return what ``variables`` say; a function that publishes has to be told its topic.
+    """Read the settings; a function that ``publishes`` needs a topic.
 
     Raises:
-        ConfigError: one is missing or is not a number where it has to be.
+        ConfigError: a variable is missing, or is not a number.
     """
     max_age = _whole(variables, "ALERT_MAX_AGE_SECONDS")
     ttl = _whole(variables, "TTL_DAYS")
@@ -129,13 +129,13 @@ def _text(variables: Mapping[str, str], name: str) -> str:
     try:
         return variables[name]
     except KeyError:
-        raise ConfigError(f"The environment variable {name} is missing.", _HINT) from None
+        raise ConfigError(f"The environment variable {name} is missing.", _PROVISION) from None
 
 
 def _whole(variables: Mapping[str, str], name: str) -> int:
     text = _text(variables, name)
     if not (text.isascii() and text.isdigit()):
-        raise ConfigError(f"The environment variable {name} = {text!r} is not a whole number.", _HINT)
+        raise ConfigError(f"The environment variable {name} = {text!r} is not a whole number.", _PROVISION)
     return int(text)
 
 
@@ -146,5 +146,5 @@ def _number(variables: Mapping[str, str], name: str) -> Decimal:
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite() or number < 0:
-        raise ConfigError(f"The environment variable {name} = {text!r} is not a number.", _HINT)
+        raise ConfigError(f"The environment variable {name} = {text!r} is not a number.", _PROVISION)
     return number

@@ -1,4 +1,4 @@
-"""The Lambda function on the stream of the quotes table: the trend stage over DynamoDB and SNS."""
+"""The Lambda function of the quotes table's stream: runs the trend stage with DynamoDB and SNS."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ metrics = Metrics()
 
 
 class InsertedQuote(NamedTuple):
-    """A quote that was stored, and its place in the stream of the table."""
+    """A new quote of the table, with its position in the event and its sequence number in the stream."""
 
     quote: EnrichedQuote
     position: int
@@ -42,51 +42,51 @@ class InsertedQuote(NamedTuple):
 
 
 class RecordResult(NamedTuple):
-    """What became of a quote: how many alerts it added to the log, or the fault that kept it from that."""
+    """The result for one quote: the number of logged alerts, or the error."""
 
-    arrival: InsertedQuote
+    inserted: InsertedQuote
     alerts: int
-    fault: Exception | None = None
+    error: Exception | None = None
 
 
 class TrendFunction:
-    """What lives as long as the function's process: settings, clients and threads.
+    """Settings, clients and threads, kept for all invocations of the process.
 
-    ``symbols`` and ``alerts`` are two crews, as a thread that waits for its own crew could wait for ever.
+    ``symbols`` and ``alerts`` are two thread pools: a thread that waits for its own pool could wait for ever.
     """
 
     def __init__(
-        self, environment: Environment, connection: ClientFactory, symbols: Parallel, alerts: Parallel
+        self, environment: Environment, clients: ClientFactory, symbols: Parallel, alerts: Parallel
     ) -> None:
         self._symbols = symbols
         self._stage = TrendStage(
-            DynamoAlertLog(connection.client("dynamodb"), environment.alerts_table, alerts),
-            SnsNotifier(connection.client("sns"), environment.topic_arn),
+            DynamoAlertLog(clients.client("dynamodb"), environment.alerts_table, alerts),
+            SnsNotifier(clients.client("sns"), environment.topic_arn),
             environment.rules,
             environment.alert_max_age,
             now,
         )
 
-    def run(self, arrivals: Sequence[InsertedQuote], context: Context) -> list[RecordResult]:
-        """Take quotes one by one in order of time, several symbols at once, and go on after a fault."""
-        ordered = sorted(arrivals, key=lambda arrival: arrival.quote[:2])
-        lanes = [list(lane) for _, lane in groupby(ordered, key=lambda arrival: arrival.quote.symbol)]
-        taken = self._symbols.map(lambda lane: [self._take(arrival, context) for arrival in lane], lanes)
-        return [outcome for outcomes in taken for outcome in outcomes]
+    def run(self, inserted: Sequence[InsertedQuote], context: Context) -> list[RecordResult]:
+        """Process quotes in order of time, several symbols at once; an error does not stop the others."""
+        ordered = sorted(inserted, key=lambda each: each.quote[:2])
+        by_symbol = [list(group) for _, group in groupby(ordered, key=lambda each: each.quote.symbol)]
+        results = self._symbols.map(lambda group: [self._process(each, context) for each in group], by_symbol)
+        return [result for of_symbol in results for result in of_symbol]
 
-    def _take(self, arrival: InsertedQuote, context: Context) -> RecordResult:
+    def _process(self, inserted: InsertedQuote, context: Context) -> RecordResult:
         if seconds_left(context) <= 0:
-            return RecordResult(arrival, 0, TimeoutError("no time is left in this invocation"))
+            return RecordResult(inserted, 0, TimeoutError("the time limit of this invocation is near"))
         try:
-            return RecordResult(arrival, len(self._stage.run([arrival.quote])))
-        except (ClientError, BotoCoreError, AwsError) as fault:
-            return RecordResult(arrival, 0, fault)
+            return RecordResult(inserted, len(self._stage.run([inserted.quote])))
+        except (ClientError, BotoCoreError, AwsError) as error:
+            return RecordResult(inserted, 0, error)
 
 
-connection = ClientFactory()
+clients = ClientFactory()
 function = TrendFunction(
     read_environment(os.environ, publishes=True),
-    connection,
+    clients,
     symbols=Parallel(WORKERS // 2),
     alerts=Parallel(WORKERS // 2),
 )
@@ -95,50 +95,50 @@ function = TrendFunction(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: Event, context: Context) -> Mapping[str, Any]:
-    """Log and publish the alerts of one batch; return from where on Lambda shall hand it over again.
+    """Log and publish the alerts of one batch; return from which record on Lambda shall deliver it again.
 
-    A fault holds up no other quote. When it strikes the first record of the batch it is raised, so that
-    a stage that gets nowhere is seen: alarms count errors, not partial answers.
+    An error does not stop other quotes. If the first record of the batch fails, the error is raised, so that
+    the alarm shows a stage that makes no progress: alarms count errors, not partial failures.
     """
     metrics.add_metric("records", MetricUnit.Count, len(event["Records"]))
-    outcomes = function.run(_read(event), context)
-    faults = [outcome for outcome in outcomes if outcome.fault is not None]
-    _report(outcomes, len(faults))
-    if not faults:
+    results = function.run(_read(event), context)
+    failed = [result for result in results if result.error is not None]
+    _report(results, len(failed))
+    if not failed:
         return {"batchItemFailures": []}
-    first = min(faults, key=attrgetter("arrival.position"))
-    if first.arrival.position == 0 and first.fault is not None:
-        raise first.fault
-    return {"batchItemFailures": [{"itemIdentifier": first.arrival.sequence_number}]}
+    first = min(failed, key=attrgetter("inserted.position"))
+    if first.inserted.position == 0 and first.error is not None:
+        raise first.error
+    return {"batchItemFailures": [{"itemIdentifier": first.inserted.sequence_number}]}
 
 
 def _read(event: Event) -> list[InsertedQuote]:
-    """Return the quotes of the event; what is none was put into the table by somebody else."""
-    arrivals = []
+    """Return the quotes of the event; skip items that stockctl did not write."""
+    quotes = []
     for inserted in insertions(event):
         try:
             quote = read_quote(inserted.image)
         except UnreadableItem as reason:
-            logger.warning("item left out", extra={"reason": reason.message})
+            logger.warning("item skipped", extra={"reason": reason.message})
             metrics.add_metric("unreadable", MetricUnit.Count, 1)
         else:
-            arrivals.append(InsertedQuote(quote, inserted.position, inserted.sequence_number))
-    return arrivals
+            quotes.append(InsertedQuote(quote, inserted.position, inserted.sequence_number))
+    return quotes
 
 
-def _report(outcomes: Sequence[RecordResult], failed: int) -> None:
-    for outcome in outcomes:
-        if outcome.fault is not None:
-            symbol, timestamp = outcome.arrival.quote[:2]
-            reason = f"{type(outcome.fault).__name__}: {outcome.fault}"
+def _report(results: Sequence[RecordResult], failed: int) -> None:
+    for result in results:
+        if result.error is not None:
+            symbol, timestamp = result.inserted.quote[:2]
+            reason = f"{type(result.error).__name__}: {result.error}"
             logger.error(
-                "quote comes again", extra={"symbol": symbol, "timestamp": timestamp, "reason": reason}
+                "quote will be retried", extra={"symbol": symbol, "timestamp": timestamp, "reason": reason}
             )
-    alerts = sum(outcome.alerts for outcome in outcomes)
+    alerts = sum(result.alerts for result in results)
     metrics.add_metric("alerts", MetricUnit.Count, alerts)
     metrics.add_metric("failed", MetricUnit.Count, failed)
-    if outcomes:
-        oldest = min(outcome.arrival.quote.timestamp for outcome in outcomes)
+    if results:
+        oldest = min(result.inserted.quote.timestamp for result in results)
         age = (now() - to_datetime(oldest)).total_seconds()
         metrics.add_metric("oldest_quote_age", MetricUnit.Seconds, age)
-    logger.info("batch watched", extra={"quotes": len(outcomes), "alerts": alerts, "failed": failed})
+    logger.info("batch processed", extra={"quotes": len(results), "alerts": alerts, "failed": failed})

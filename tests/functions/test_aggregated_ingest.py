@@ -205,7 +205,9 @@ def test_a_batch_too_large_for_the_time_limit_gets_done(
     """It is given up before the time is up, says so, and goes on where it was when it comes again."""
     quotes, batch = large_batch()
     for done in (1000, 2000):
-        with pytest.raises(AwsError, match=f"No time is left after {done} of 2600 records") as given_up:
+        with pytest.raises(
+            AwsError, match=f"The time limit is near after {done} of 2600 records"
+        ) as given_up:
             functions.ingest.handler(batch, Clock(memory, seconds=62, write=1))
         assert "functions.memory_mb" in (given_up.value.hint or "")
         assert len(memory.quotes) == done
@@ -238,7 +240,7 @@ def test_parts_of_any_size_give_the_same(functions: Functions, batches: list[lis
     outcomes = []
     for size in (part, 1000):
         memory = Memory()
-        clients = [functions.ingest.connection.client(service) for service in ("s3", "dynamodb")]
+        clients = [functions.ingest.clients.client(service) for service in ("s3", "dynamodb")]
         with memory.behind(*clients):
             stage = functions.ingest.function.stage(Context())
             stage._part = size

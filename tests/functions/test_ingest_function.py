@@ -72,7 +72,7 @@ def test_an_unreadable_record_says_from_where_it_came(functions: Functions, memo
 
 def test_objects_are_written_to_a_bucket_of_this_account_only(functions: Functions, memory: Memory):
     """The account is the one that the function itself runs in."""
-    with noted_calls(functions.ingest.connection.client("s3")) as calls:
+    with noted_calls(functions.ingest.clients.client("s3")) as calls:
         functions.ingest.handler(event(wire(walk_of("AAPL", 1)[0]), b"?"), Context())
     assert [call.parameters["ExpectedBucketOwner"] for call in calls] == [ACCOUNT] * 2
     assert {call.parameters["Bucket"] for call in calls} == {BUCKET}

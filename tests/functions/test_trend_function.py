@@ -71,7 +71,7 @@ def test_alerts_are_logged_published_and_reported(
     metrics = metrics_of(capsys.readouterr().out)
     assert metrics.pop("oldest_quote_age") > 6 * 365 * 86400
     assert metrics == {"records": len(changes), "alerts": len(book.alerts), "failed": 0}
-    (line,) = logged("batch watched")
+    (line,) = logged("batch processed")
     assert (line["quotes"], line["alerts"], line["failed"]) == (len(changes), len(book.alerts), 0)
 
 
@@ -124,7 +124,7 @@ def test_an_item_that_is_no_quote_blocks_nothing(
     assert functions.trend.handler({"Records": [odd, *changes]}, Context()) == {"batchItemFailures": []}
     assert len(memory.published) == len(book_of(QUOTES).alerts)
     assert metrics_of(capsys.readouterr().out)["unreadable"] == 1
-    (line,) = logged("item left out")
+    (line,) = logged("item skipped")
     assert "NOTE by hand" in line["reason"]
 
 
@@ -147,7 +147,7 @@ def test_a_fault_at_one_quote_holds_up_no_other(
     sent = {json.loads(message["Message"])["alert_id"] for message in memory.published}
     assert sent == set(book_of(QUOTES).alerts) - {first_id, second_id}
     assert metrics_of(capsys.readouterr().out)["failed"] == 2
-    lines = logged("quote comes again")
+    lines = logged("quote will be retried")
     assert {line["symbol"] for line in lines} <= {"AAPL", "MSFT"}
     assert all("ThrottlingException" in line["reason"] for line in lines)
 
@@ -185,7 +185,7 @@ def test_without_time_left_nothing_is_begun(
     functions: Functions, memory: Memory, changes: list[dict[str, Any]]
 ):
     """What cannot be finished is not started, and comes again."""
-    with pytest.raises(TimeoutError, match="no time is left"):
+    with pytest.raises(TimeoutError, match="time limit"):
         functions.trend.handler({"Records": changes}, Context(seconds=1.5))
     assert not memory.calls
 

@@ -1,4 +1,4 @@
-"""Objects in S3 that are written once: the raw archive and the quarantine."""
+"""S3 objects that are written once: the raw archive and the quarantine."""
 
 from collections.abc import Sequence
 from itertools import count
@@ -15,21 +15,21 @@ from stockctl.retry import Backoff
 
 
 class NewObject(NamedTuple):
-    """An object that is to be in the bucket."""
+    """An object to write."""
 
     key: str
     body: bytes
 
 
 class WriteOnceBucket:
-    """A bucket in which an object, once written, stays as it is.
+    """A bucket whose objects are never overwritten.
 
     Args:
         client: of S3.
         bucket: its name.
-        owner: the account that it has to belong to; None when that is not known.
-        parallel: the crew that writes several objects at once.
-        backoff: how often a write that met another write of the same key is tried.
+        owner: the account that must own the bucket; None if it is unknown.
+        parallel: thread pool to write several objects at once.
+        backoff: retries of a write that conflicts with another one of the same key.
     """
 
     def __init__(
@@ -41,16 +41,16 @@ class WriteOnceBucket:
         self._backoff = backoff
 
     def put(self, objects: Sequence[NewObject]) -> None:
-        """Write the objects whose keys are free; all of them, or raise."""
+        """Write the objects that do not exist; all of them, or raise."""
         self._parallel.map(self._put, objects)
 
-    def _put(self, new: NewObject) -> None:
-        for tries in count(1):
+    def _put(self, item: NewObject) -> None:
+        for attempts in count(1):
             try:
                 self._client.put_object(
                     **self._target,
-                    Key=new.key,
-                    Body=new.body,
+                    Key=item.key,
+                    Body=item.body,
                     ContentType="application/json",
                     IfNoneMatch="*",
                 )
@@ -58,20 +58,20 @@ class WriteOnceBucket:
                 code = error_code(error)
                 if code == "PreconditionFailed":
                     return
-                if code != "ConditionalRequestConflict" or not self._backoff.pause(tries):
+                if code != "ConditionalRequestConflict" or not self._backoff.pause(attempts):
                     raise
             else:
                 return
 
 
 class S3Archive:
-    """``raw-data/{symbol}/{timestamp}.json``, one quote an object, never overwritten."""
+    """The raw archive: one object per quote, ``raw-data/{symbol}/{timestamp}.json``, never overwritten."""
 
     def __init__(self, bucket: WriteOnceBucket) -> None:
         self._bucket = bucket
 
     def put(self, objects: Sequence[RawObject]) -> None:
-        """Write the objects that are not there yet."""
+        """Write the objects that do not exist."""
         self._bucket.put(
             [
                 NewObject(f"raw-data/{symbol}/{object_name(timestamp)}.json", body)
@@ -81,13 +81,13 @@ class S3Archive:
 
 
 class S3Quarantine:
-    """``quarantine/{key}.json``, one record an object, never overwritten."""
+    """The quarantine: one object per record, ``quarantine/{key}.json``, never overwritten."""
 
     def __init__(self, bucket: WriteOnceBucket) -> None:
         self._bucket = bucket
 
     def put(self, rejections: Sequence[Rejection]) -> None:
-        """Keep the rejections that are not there yet."""
+        """Write the rejections that do not exist."""
         self._bucket.put(
             [NewObject(f"quarantine/{rejection.key}.json", rejection.document) for rejection in rejections]
         )

@@ -1,4 +1,4 @@
-"""Alerts to people and machines, through SNS."""
+"""Publishes alerts to an SNS topic."""
 
 from stockctl.backends.aws.client import Client
 from stockctl.market.alert import Alert
@@ -12,14 +12,14 @@ _SUBJECTS = {
 
 
 class SnsNotifier:
-    """A topic. Each message is the alert as JSON, with ``symbol`` and ``kind`` to filter by."""
+    """Publishes each alert as JSON, with the attributes ``symbol`` and ``kind`` for filters."""
 
     def __init__(self, client: Client, topic_arn: str) -> None:
         self._client = client
         self._topic_arn = topic_arn
 
     def publish(self, alert: Alert) -> None:
-        """Tell the subscribers; return when SNS has accepted the message."""
+        """Publish an alert; return when SNS has accepted the message."""
         self._client.publish(
             TopicArn=self._topic_arn,
             Subject=subject(alert),
@@ -32,6 +32,6 @@ class SnsNotifier:
 
 
 def subject(alert: Alert) -> str:
-    """Return the subject of an e-mail: ASCII, one line, at most 100 characters, as SNS demands."""
+    """Return the subject of an email: ASCII, one line, at most 100 characters, as SNS requires."""
     signal = f" ({alert.signal} signal)" if alert.signal else ""
     return f"{alert.symbol}: {_SUBJECTS[alert.kind]}{signal}"

@@ -100,7 +100,7 @@ def subscriptions(ctx: typer.Context, output: Output = Format.TABLE) -> None:
             "owner": "configuration" if each.owned else "by hand",
             "arn": each.arn or None,
         }
-        for each in backend.subscribers().everybody()
+        for each in backend.subscribers().list_all()
     ]
     shown = [
         tables.text_cell("PROTOCOL", "protocol"),

@@ -71,7 +71,7 @@ def _write_policy(ctx: typer.Context, part: int | None) -> None:
     if part is not None and part > len(parts):
         raise UsageError(f"--part: {part} is more than there are: {len(parts)}.")
     write(json.dumps(policy.document if part is None else parts[part - 1], indent=2))
-    print_message(f"The policy holds in {policy.holds}.")
+    print_message(f"The policy holds in {policy.scope}.")
     if part is None and len(parts) > 1:
         print_message(
             "It fits into a role or a permission set, inline, and is too long for one managed policy: "

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.names import Names, names_of
 from stockctl.backends.aws.sns import SnsNotifier
-from stockctl.backends.aws.stack.subscriptions import Subscribed, Subscriber, Subscribers
+from stockctl.backends.aws.stack.subscriptions import Subscriber, SubscribeResult, Subscribers
 from stockctl.backends.aws.stack.template import logical_id, render
 from stockctl.config.schema import Settings, Subscription
 from stockctl.config.subscriptions import check_endpoint
@@ -114,7 +114,7 @@ def test_a_queue_gets_what_its_filter_lets_through(
         "sqs", queue, made.subscriber.arn, ["AAPL", "MSFT"], ["anomaly"], False
     )
     assert not made.changed
-    assert list(subscribers.everybody()) == [made.subscriber]
+    assert list(subscribers.list_all()) == [made.subscriber]
 
 
 def test_without_a_filter_everything_comes(
@@ -128,7 +128,7 @@ def test_without_a_filter_everything_comes(
         notifier.publish(alert("AAPL", kind))
 
     assert received(connection, 3) == [("AAPL", kind) for kind in sorted(KINDS)]
-    assert [(each.symbols, each.kinds) for each in subscribers.everybody()] == [([], [])]
+    assert [(each.symbols, each.kinds) for each in subscribers.list_all()] == [([], [])]
 
 
 def test_a_queue_is_told_the_policy_it_needs(subscribers: Subscribers, queue: str) -> None:
@@ -163,7 +163,7 @@ def test_subscribing_again_changes_the_filter(subscribers: Subscribers) -> None:
 
     assert second.changed
     assert second.subscriber.arn == first.subscriber.arn
-    assert [(each.symbols, each.kinds) for each in subscribers.everybody()] == [(["MSFT"], [])]
+    assert [(each.symbols, each.kinds) for each in subscribers.list_all()] == [(["MSFT"], [])]
 
 
 @pytest.mark.parametrize("by", ["endpoint", "arn"])
@@ -174,7 +174,7 @@ def test_unsubscribing_works_by_endpoint_and_by_arn(subscribers: Subscribers, by
 
     assert subscribers.unsubscribe(getattr(gone, by)) == gone
 
-    assert list(subscribers.everybody()) == [stays]
+    assert list(subscribers.list_all()) == [stays]
 
 
 def test_an_unknown_one_cannot_be_unsubscribed(subscribers: Subscribers) -> None:
@@ -189,7 +189,7 @@ def test_an_unknown_one_cannot_be_unsubscribed(subscribers: Subscribers) -> None
 def test_what_the_configuration_owns_is_left_alone(subscribers: Subscribers) -> None:
     """It is listed as owned; neither subscribe nor unsubscribe touches it, and both say where to go."""
     other = subscribers.subscribe("email", "other@example.com").subscriber
-    before = subscribers.everybody()
+    before = subscribers.list_all()
     assert [(each.endpoint, each.owned) for each in before] == [(other.endpoint, False), (OWNED, True)]
 
     for touch in (
@@ -200,7 +200,7 @@ def test_what_the_configuration_owns_is_left_alone(subscribers: Subscribers) -> 
             touch()
         assert "stockctl provision" in (raised.value.hint or "")
 
-    assert subscribers.everybody() == before
+    assert subscribers.list_all() == before
 
 
 def test_the_stack_calls_them_as_the_template_does(names: Names) -> None:
@@ -212,7 +212,7 @@ def test_the_stack_calls_them_as_the_template_does(names: Names) -> None:
     )
 
 
-def let_in(connection: Connection, made: Subscribed) -> None:
+def let_in(connection: Connection, made: SubscribeResult) -> None:
     """Give the queue the policy that was printed."""
     sqs = connection.client("sqs")
     url = sqs.get_queue_url(QueueName="alerts-of-a-test")["QueueUrl"]
@@ -247,7 +247,7 @@ def test_pending_ones_are_listed_as_such(unconfirmed: tuple[Subscribers, Stubber
         "list_subscriptions_by_topic", page(("email", "a@example.com", "PendingConfirmation"))
     )
 
-    [subscriber] = subscribers.everybody()
+    [subscriber] = subscribers.list_all()
 
     assert subscriber == Subscriber("email", "a@example.com", "", [], [], False)
     assert subscriber.pending
@@ -263,7 +263,7 @@ def test_all_pages_are_listed_in_order(unconfirmed: tuple[Subscribers, Stubber])
     )
     scripted.add_response("list_subscriptions_by_topic", page(("email", "a", pending)))
 
-    assert [each.endpoint for each in subscribers.everybody()] == ["a", "b", "+491"]
+    assert [each.endpoint for each in subscribers.list_all()] == ["a", "b", "+491"]
 
 
 def test_a_pending_one_cannot_be_unsubscribed(
@@ -307,14 +307,14 @@ def test_one_that_goes_meanwhile_is_not_listed(
     scripted.add_response("list_subscriptions_by_topic", page(("email", "a@example.com", arn)))
     scripted.add_client_error("get_subscription_attributes", "NotFound", "Subscription does not exist", 404)
 
-    assert list(subscribers.everybody()) == []
+    assert list(subscribers.list_all()) == []
 
 
 @pytest.mark.parametrize(
     "act",
     [
         lambda each: each.subscribe("email", "a@example.com"),
-        lambda each: each.everybody(),
+        lambda each: each.list_all(),
         lambda each: each.unsubscribe("a@example.com"),
     ],
 )
@@ -394,4 +394,4 @@ def test_what_is_refused_is_not_subscribed(
     with pytest.raises(UsageError, match=told):
         subscribers.subscribe("email", endpoint, symbols, kinds)
 
-    assert list(subscribers.everybody()) == []
+    assert list(subscribers.list_all()) == []

@@ -175,7 +175,7 @@ def test_subscribers_are_listed_and_those_of_the_configuration_stay(cloud: Subsc
 
     refused = cloud.refused("alerts", "unsubscribe", every, code=1)
 
-    assert "is subscribed by the configuration" in refused
+    assert "comes from the configuration" in refused
 
 
 @pytest.fixture(scope="module")

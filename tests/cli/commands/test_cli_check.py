@@ -93,7 +93,7 @@ def test_nothing_on_aws_yet_is_fine(stockctl: Command, ministack: MiniStack) -> 
     assert (found["account"], found["region"]) == (account, REGION)
     assert found["permissions"] == "all that the commands need"
     assert found["bucket"] == f"stock-market-data-bucket-{account}-{REGION}: free"
-    assert found["stack"] == "stockctl: none yet; 'stockctl provision' makes it"
+    assert found["stack"] == "stockctl: none yet; 'stockctl provision' creates it"
     assert said == ""
     assert client_of(ministack, account, "cloudformation").list_stacks()["StackSummaries"] == []
     assert client_of(ministack, account, "s3").list_buckets()["Buckets"] == []

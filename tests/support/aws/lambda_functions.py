@@ -57,10 +57,10 @@ def log_into(functions: Functions, stream: io.StringIO) -> None:
 def clients_of(functions: Functions) -> list[Any]:
     """Return the clients that the functions made."""
     return [
-        functions.ingest.connection.client("s3"),
-        functions.ingest.connection.client("dynamodb"),
-        functions.trend.connection.client("dynamodb"),
-        functions.trend.connection.client("sns"),
+        functions.ingest.clients.client("s3"),
+        functions.ingest.clients.client("dynamodb"),
+        functions.trend.clients.client("dynamodb"),
+        functions.trend.clients.client("sns"),
     ]
 
 

@@ -61,9 +61,9 @@ class Pipeline:
         self.memory.choose = self.faults
         ingest, trend = functions
         ingest.function = ingest.IngestFunction(
-            _ENVIRONMENT, ingest.connection, InTurn(), Backoff(attempts=3, sleep=lambda _: None)
+            _ENVIRONMENT, ingest.clients, InTurn(), Backoff(attempts=3, sleep=lambda _: None)
         )
-        trend.function = trend.TrendFunction(_ENVIRONMENT, trend.connection, InTurn(), InTurn())
+        trend.function = trend.TrendFunction(_ENVIRONMENT, trend.clients, InTurn(), InTurn())
         self.unstored: list[StreamRecord] = []
         self.unwatched: list[StreamRecord] = []
 

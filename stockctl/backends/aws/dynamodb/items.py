@@ -1,8 +1,8 @@
-"""Stored quotes and alerts as DynamoDB items, and back, exactly.
+"""Converts quotes and alerts to DynamoDB items and back, exactly.
 
-Text is ``S``, a truth ``BOOL``, a number ``N`` from a ``Decimal`` or an int, never through a float. What
-is unknown has no attribute: an item is the same however often it is written, so that writing it again
-puts nothing into the table's stream, and a condition can ask for an attribute's absence.
+Text is ``S``, a boolean ``BOOL``, a number ``N`` from a ``Decimal`` or an int, never through a float. An
+unknown value has no attribute. The item of a quote is always the same, so that writing it again adds nothing
+to the table's stream.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ Row = TypeVar("Row", PriorQuote, EnrichedQuote, Alert)
 _NUMBERS = frozenset(
     ("price", "previous_close", "open", "high", "low", "change", "change_percent", "sma_short", "sma_long")
 )  # fmt: skip
-_TRUTHS = frozenset(("anomaly", "anomaly_alert"))
+_BOOLEANS = frozenset(("anomaly", "anomaly_alert"))
 _REQUIRED = {
     PriorQuote: ("timestamp", "price"),
     EnrichedQuote: ("symbol", "timestamp", "price", "source", "anomaly", "anomaly_alert"),
@@ -31,11 +31,11 @@ _REQUIRED = {
 
 
 class UnreadableItem(AwsError):
-    """An item is not one that stockctl wrote."""
+    """An item that stockctl did not write."""
 
 
 def quote_item(quote: EnrichedQuote, expires_at: int | None = None) -> dict[str, Attribute]:
-    """Return the item of ``quote``; ``expires_at`` in epoch seconds is no part of the quote."""
+    """Return the item of a quote; DynamoDB deletes it at ``expires_at`` (epoch seconds)."""
     item = _item(quote._asdict())
     if expires_at is not None:
         item["expires_at"] = {"N": str(expires_at)}
@@ -43,34 +43,34 @@ def quote_item(quote: EnrichedQuote, expires_at: int | None = None) -> dict[str,
 
 
 def read_quote(item: Item) -> EnrichedQuote:
-    """Return the quote of an item or of its image in the table's stream.
+    """Return the quote of an item, from the table or its stream.
 
     Raises:
-        UnreadableItem: it is no stored quote.
+        UnreadableItem: it is not a quote.
     """
     return _read(EnrichedQuote, item)
 
 
 def read_prior_quote(item: Item) -> PriorQuote:
-    """Return what a later quote needs to know of a stored one.
+    """Return the part of a stored quote that later quotes need.
 
     Raises:
-        UnreadableItem: it is no stored quote.
+        UnreadableItem: it is not a quote.
     """
     return _read(PriorQuote, item)
 
 
 def alert_item(alert: Alert) -> dict[str, Attribute]:
-    """Return the item of ``alert``, with its place in the index ``by_day``."""
-    place = {"created_day": alert.created_at[:10], "created_key": f"{alert.created_at}#{alert.alert_id}"}
-    return _item(alert._asdict() | place)
+    """Return the item of an alert, with its keys in the index ``by_day``."""
+    index_keys = {"created_day": alert.created_at[:10], "created_key": f"{alert.created_at}#{alert.alert_id}"}
+    return _item(alert._asdict() | index_keys)
 
 
 def read_alert(item: Item) -> Alert:
     """Return the alert of an item.
 
     Raises:
-        UnreadableItem: it is no alert.
+        UnreadableItem: it is not an alert.
     """
     return _read(Alert, item)
 
@@ -91,14 +91,14 @@ def _read(row: type[Row], item: Item) -> Row:
     missing = [name for name in _REQUIRED[row] if name not in item]
     if missing:
         raise _unreadable(item, f"{missing[0]} is missing")
-    return row(*[_value(name, item) for name in row._fields])
+    return row(**{name: _value(name, item) for name in row._fields})
 
 
 def _value(name: str, item: Item) -> Value:
     attribute = item.get(name)
     if attribute is None or attribute.get("NULL"):
         return None
-    kind = _kind(name)
+    kind = _attribute_type(name)
     if kind not in attribute:
         raise _unreadable(item, f"{name} is of type {', '.join(attribute)}, not {kind}")
     value = attribute[kind]
@@ -110,10 +110,10 @@ def _value(name: str, item: Item) -> Value:
         raise _unreadable(item, f"{name} is {value!r}") from None
 
 
-def _kind(name: str) -> str:
+def _attribute_type(name: str) -> str:
     if name in _NUMBERS or name == "volume":
         return "N"
-    return "BOOL" if name in _TRUTHS else "S"
+    return "BOOL" if name in _BOOLEANS else "S"
 
 
 def _unreadable(item: Item, reason: str) -> UnreadableItem:
@@ -124,5 +124,5 @@ def _unreadable(item: Item, reason: str) -> UnreadableItem:
     ]
     return UnreadableItem(
         f"The item {' '.join(keys) or 'without a key'} cannot be read: {reason}.",
-        "It was not written by stockctl; remove or correct it.",
+        "stockctl did not write it; remove or correct it.",
     )

@@ -1,6 +1,6 @@
-"""The IAM policy of the person who runs the commands.
+"""The IAM policy that the user of the commands needs.
 
-``operator-policy.json`` can be used as it stands for a pipeline with the names that come by default.
+``operator-policy.json`` is this policy for a pipeline with the default names.
 """
 
 import json
@@ -15,24 +15,22 @@ from stockctl.errors import AwsError
 
 OPTIONAL = "CheckOwnPermissions"
 """The statement that only ``config check`` needs."""
-
-
-MOST_CHARACTERS = 6144
-"""What IAM takes for a managed policy, white space not counted; inline, a role takes 10,240."""
+MAX_CHARACTERS = 6144
+"""Maximum size of a managed policy without white space; the inline policies of a role may have 10,240."""
 
 
 class OperatorPolicy(NamedTuple):
-    """The policy, and for a person where it holds."""
+    """The policy, and where it is valid, as text for the user."""
 
     document: Mapping[str, Any]
-    holds: str
+    scope: str
 
     @property
     def parts(self) -> Sequence[Mapping[str, Any]]:
-        """The policy as managed policies: itself, or if it is too long for one, several that add up to it."""
+        """The policy as managed policies: one, or several if it is too long for one."""
         parts: list[dict[str, Any]] = []
         for statement in self.document["Statement"]:
-            if parts and _size(longer := _and(parts[-1], statement)) <= MOST_CHARACTERS:
+            if parts and _size(longer := _append(parts[-1], statement)) <= MAX_CHARACTERS:
                 parts[-1] = longer
             else:
                 parts.append({**self.document, "Statement": [statement]})
@@ -40,33 +38,33 @@ class OperatorPolicy(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """One statement: actions, the resources that each of them is needed on, and what the request holds."""
+    """One statement: actions, the resources on which they are needed, and the condition."""
 
     sid: str
     actions: Sequence[str]
     resources: Sequence[str]
     context: Mapping[str, str]
-    """Keys of the statement's condition with a value that meets it."""
+    """Condition keys, each with a value that meets the condition."""
 
 
 def policy_text() -> str:
-    """Return the policy as it is in the package."""
+    """Return the policy file of the package."""
     return resources.files("stockctl.backends.aws.stack").joinpath("operator-policy.json").read_text("utf-8")
 
 
 def policy_of(names: Names) -> dict[str, Any]:
-    """Return the policy for the pipeline that ``names`` call, and for no other account or region."""
+    """Return the policy for the pipeline with these names, limited to its account and region."""
     policy: dict[str, Any] = json.loads(policy_text())
     for statement in policy["Statement"]:
-        found = [_renamed(resource, names) for resource in _several(statement["Resource"])]
-        statement["Resource"] = found if isinstance(statement["Resource"], list) else found[0]
+        resources_ = [_rename(resource, names) for resource in _as_list(statement["Resource"])]
+        statement["Resource"] = resources_ if isinstance(statement["Resource"], list) else resources_[0]
     return policy
 
 
 def policy_for(settings: Settings, connect: Callable[[], Connection]) -> OperatorPolicy:
-    """Return the policy for the pipeline of ``settings``, in the account that the credentials belong to.
+    """Return the policy for the pipeline of ``settings``, in the account of the credentials.
 
-    Where nobody can be asked it holds in any account, and in any region unless one is set.
+    Without valid credentials it is valid in any account, and in any region unless one is set.
 
     Args:
         settings: the configuration.
@@ -78,22 +76,22 @@ def policy_for(settings: Settings, connect: Callable[[], Connection]) -> Operato
         region = connection.region
         caller = identify(connection)
         names = names_of(settings, caller.account, caller.region, caller.partition)
-        holds = f"account {caller.account}, {caller.region}"
+        scope = f"account {caller.account}, {caller.region}"
     except AwsError as error:
         names = names_of(settings, "*", region or "*", partition_of(region or "*"))
-        holds = f"any account, {region or 'any region'} ({error.message.rstrip('.')})"
-    return OperatorPolicy(policy_of(names), holds)
+        scope = f"any account, {region or 'any region'} ({error.message.rstrip('.')})"
+    return OperatorPolicy(policy_of(names), scope)
 
 
 def grants(names: Names) -> Sequence[Grant]:
-    """Return what the commands need in the account, statement by statement."""
+    """Return the permissions that the commands need, statement by statement."""
     return [
         Grant(
             statement["Sid"],
-            _several(statement["Action"]),
-            _several(statement["Resource"]),
+            _as_list(statement["Action"]),
+            _as_list(statement["Resource"]),
             {
-                key: _several(value)[0]
+                key: _as_list(value)[0]
                 for test in statement.get("Condition", {}).values()
                 for key, value in test.items()
             },
@@ -102,7 +100,7 @@ def grants(names: Names) -> Sequence[Grant]:
     ]
 
 
-def _and(policy: Mapping[str, Any], statement: Mapping[str, Any]) -> dict[str, Any]:
+def _append(policy: Mapping[str, Any], statement: Mapping[str, Any]) -> dict[str, Any]:
     return {**policy, "Statement": [*policy["Statement"], statement]}
 
 
@@ -110,8 +108,8 @@ def _size(policy: Mapping[str, Any]) -> int:
     return len(json.dumps(policy, separators=(",", ":")))
 
 
-def _renamed(resource: str, names: Names) -> str:
-    for old, new in zip(_fragments(_BY_DEFAULT), _fragments(names), strict=True):
+def _rename(resource: str, names: Names) -> str:
+    for old, new in zip(_fragments(_DEFAULT_NAMES), _fragments(names), strict=True):
         if old in resource:
             resource = resource.replace(old, new, 1)
             break
@@ -123,7 +121,7 @@ def _renamed(resource: str, names: Names) -> str:
 
 
 def _fragments(names: Names) -> Sequence[str]:
-    """Return the parts of ARNs that hold a name, in the same order for all names."""
+    """Return the parts of ARNs that contain a name, always in the same order."""
     functions = [
         f"{before}{function}"
         for before in (":function:", ":alarm:", ":/aws/lambda/")
@@ -148,8 +146,8 @@ def _fragments(names: Names) -> Sequence[str]:
     ]
 
 
-def _several(value: str | Sequence[str]) -> Sequence[str]:
+def _as_list(value: str | Sequence[str]) -> Sequence[str]:
     return [value] if isinstance(value, str) else value
 
 
-_BY_DEFAULT = names_of(Settings(), "*", "*")
+_DEFAULT_NAMES = names_of(Settings(), "*", "*")

@@ -1,4 +1,4 @@
-"""What ``config check`` asks AWS: access, permissions, names in use."""
+"""The AWS checks of ``config check``: access, values, permissions, buckets, stack."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +22,8 @@ from stockctl.backends.base import Finding
 from stockctl.config.schema import Settings
 from stockctl.errors import AwsError, StockctlError
 
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-_ABSENT = ("NoSuchEntity", "NoSuchEntityException")
+_DENIED_CODES = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+_NOT_FOUND_CODES = ("NoSuchEntity", "NoSuchEntityException")
 EXAMPLES: Mapping[str, Sequence[str]] = {
     "cloudformation:Describe*": ("cloudformation:DescribeStacks", "cloudformation:DescribeChangeSet"),
     "dynamodb:Describe*": ("dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"),
@@ -36,23 +36,23 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "s3:ListBucket*": ("s3:ListBucket", "s3:ListBucketVersions"),
     "s3:GetBucket*": ("s3:GetBucketPolicy", "s3:GetBucketLocation"),
 }
-"""Actions to ask about in place of a pattern, which IAM does not simulate."""
+"""Actions to simulate in place of a pattern, because IAM does not simulate patterns."""
 
 
 class Simulation(NamedTuple):
-    """What IAM says about the caller; service control and resource policies are not part of it."""
+    """The result of IAM's policy simulation; it ignores service control and resource policies."""
 
     missing: Sequence[str]
-    """Actions that are not allowed on some resource that they are needed on."""
+    """Actions that are denied on a resource where they are needed."""
     unknown: str
-    """Why nothing can be said; empty when it can."""
+    """Why the permissions are unknown; empty if they are known."""
 
 
 def find_missing_permissions(connection: Connection, identity: Identity, names: Names) -> Simulation:
-    """Return which permissions of the operator's policy the caller lacks.
+    """Return the permissions of the operator policy that the caller does not have.
 
     Raises:
-        AwsError: IAM cannot be asked.
+        AwsError: a request to IAM fails.
     """
     iam = connection.client("iam")
     try:
@@ -62,51 +62,51 @@ def find_missing_permissions(connection: Connection, identity: Identity, names: 
         if source.endswith(":root"):
             return Simulation([], "")
         with translate_errors():
-            found = [
+            missing = [
                 action
                 for grant in grants(names)
                 if grant.sid != OPTIONAL
                 for action in _missing(iam, source, grant)
             ]
     except AwsError as error:
-        if (unknown := _not_to_be_known(error)) is None:
+        if (unknown := _unknown_reason(error)) is None:
             raise
         return Simulation([], unknown)
-    return Simulation(sorted(set(found)), "")
+    return Simulation(sorted(set(missing)), "")
 
 
 def summarize_actions(missing: Sequence[str], names: Names) -> list[str]:
-    """Return actions with ``all of s3`` in place of those of a service of which nothing is allowed."""
-    asked = {action for grant in grants(names) if grant.sid != OPTIONAL for action in _asked(grant)}
-    needed = Counter(map(_service, asked))
-    lacking = Counter(map(_service, missing))
-    whole = [service for service in lacking if lacking[service] == needed[service]]
+    """Return the actions; if all actions of a service are missing, return ``all of s3`` instead."""
+    simulated = {action for grant in grants(names) if grant.sid != OPTIONAL for action in _actions(grant)}
+    needed_count = Counter(map(_service, simulated))
+    missing_count = Counter(map(_service, missing))
+    whole = [service for service in missing_count if missing_count[service] == needed_count[service]]
     single = [action for action in missing if _service(action) not in whole]
     return [*(f"all of {service}" for service in sorted(whole)), *single]
 
 
-def _not_to_be_known(error: AwsError) -> str | None:
+def _unknown_reason(error: AwsError) -> str | None:
     cause = error.__cause__
     code = error_code(cause) if isinstance(cause, ClientError) else ""
-    if code in _DENIED:
+    if code in _DENIED_CODES:
         return error.message.rstrip(".")
-    return "IAM does not find the caller" if code in _ABSENT else None
+    return "IAM does not find the caller" if code in _NOT_FOUND_CODES else None
 
 
 def _principal(iam: Client, arn: str) -> str | None:
-    """Return the user or role behind the caller, or None when there is none."""
+    """Return the ARN of the user or role behind the caller; None if there is none."""
     kind, _, rest = arn.split(":", 5)[5].partition("/")
     if kind in ("user", "root"):
         return arn
     if kind != "assumed-role":
         return None
     with translate_errors():
-        # The path of the role is not part of the session's ARN.
+        # The ARN of a session does not contain the path of its role.
         role: str = iam.get_role(RoleName=rest.split("/")[0])["Role"]["Arn"]
     return role
 
 
-def _asked(grant: Grant) -> list[str]:
+def _actions(grant: Grant) -> list[str]:
     return [name for action in grant.actions for name in EXAMPLES.get(action, (action,))]
 
 
@@ -125,11 +125,11 @@ def _request(source: str, grant: Grant) -> dict[str, Any]:
         {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
         for key, value in grant.context.items()
     ]
-    # A pattern would be taken for a name; what is asked about is some name that the pattern fits.
+    # IAM would take a pattern for a name, so a name that matches the pattern is simulated.
     resources = [resource if resource == "*" else resource.replace("*", "x") for resource in grant.resources]
     return {
         "PolicySourceArn": source,
-        "ActionNames": _asked(grant),
+        "ActionNames": _actions(grant),
         "ResourceArns": resources,
         **({"ContextEntries": entries} if entries else {}),
     }
@@ -142,7 +142,7 @@ def _allowed(result: Mapping[str, Any]) -> bool:
 
 
 def preflight(settings: Settings, connect: Callable[[], Connection]) -> Sequence[Finding]:
-    """Return what is found, in the order to show it; without an identity there is no more than the reason.
+    """Return the results of the checks, in display order; without valid credentials only the reason.
 
     Args:
         settings: the configuration.
@@ -158,40 +158,40 @@ def preflight(settings: Settings, connect: Callable[[], Connection]) -> Sequence
         Finding("identity", identity.arn),
         Finding("account", identity.account),
         Finding("region", identity.region),
-        _looked("values", lambda: _values(settings, names)),
-        _looked("permissions", lambda: _permissions(connection, identity, names)),
-        _looked("bucket", lambda: _bucket(connection, names, names.bucket, "archive.bucket")),
-        _looked("code bucket", lambda: _bucket(connection, names, names.artifacts, "project.name")),
-        _looked("stack", lambda: _stack(connection, names)),
+        _run_check("values", lambda: _values(settings, names)),
+        _run_check("permissions", lambda: _permissions(connection, identity, names)),
+        _run_check("bucket", lambda: _bucket(connection, names, names.bucket, "archive.bucket")),
+        _run_check("code bucket", lambda: _bucket(connection, names, names.artifacts, "project.name")),
+        _run_check("stack", lambda: _stack(connection, names)),
     ]
 
 
-def _looked(check: str, look: Callable[[], str]) -> Finding:
-    """Return what ``look`` finds, or the error that it ends with and a command would end with, too."""
+def _run_check(name: str, check: Callable[[], str]) -> Finding:
+    """Return the result of a check, or its error, with which a command would fail too."""
     try:
-        return Finding(check, look())
+        return Finding(name, check())
     except StockctlError as error:
-        return _problem(check, error)
+        return _problem(name, error)
 
 
-def _problem(check: str, error: StockctlError) -> Finding:
-    return Finding(check, error.message, fine=False, hint=error.hint or "")
+def _problem(name: str, error: StockctlError) -> Finding:
+    return Finding(name, error.message, fine=False, hint=error.hint or "")
 
 
 def _values(settings: Settings, names: Names) -> str:
     parameters(settings, names, code_key="")
     render(names, settings.alerts.subscriptions)
-    return "AWS takes all that the configuration sets"
+    return "AWS accepts all values of the configuration"
 
 
 def _permissions(connection: Connection, identity: Identity, names: Names) -> str:
-    found = find_missing_permissions(connection, identity, names)
-    if found.unknown:
-        return f"not known: {found.unknown}"
-    if found.missing:
+    simulation = find_missing_permissions(connection, identity, names)
+    if simulation.unknown:
+        return f"unknown: {simulation.unknown}"
+    if simulation.missing:
         raise AwsError(
-            f"missing: {', '.join(summarize_actions(found.missing, names))}",
-            f"'stockctl template --operator-policy' prints the policy that {identity.arn} needs.",
+            f"missing: {', '.join(summarize_actions(simulation.missing, names))}",
+            f"Run 'stockctl template --operator-policy' to print the policy that {identity.arn} needs.",
         )
     return "all that the commands need"
 
@@ -200,7 +200,7 @@ def _bucket(connection: Connection, names: Names, bucket: str, key: str) -> str:
     owner = ownership(connection.client("s3"), bucket, names.account)
     if owner == "foreign":
         raise foreign_bucket(bucket, key)
-    return f"{bucket}: {'free' if owner == 'absent' else 'there, and of this account'}"
+    return f"{bucket}: {'free' if owner == 'absent' else 'exists in this account'}"
 
 
 def _stack(connection: Connection, names: Names) -> str:
@@ -217,19 +217,21 @@ def _stack(connection: Connection, names: Names) -> str:
             f"{names.stack}: {found.status}; it can only be deleted",
             "Run 'stockctl provision', which deletes it first, or 'stockctl teardown'.",
         )
-    return f"{names.stack}: {found.status}" + ("; a change is under way" if in_progress(found.status) else "")
+    return f"{names.stack}: {found.status}" + (
+        "; an operation is running" if in_progress(found.status) else ""
+    )
 
 
 def _without_stack(connection: Connection, names: Names) -> str:
-    """Tell what ``provision`` begins with.
+    """Return what ``provision`` would create and adopt.
 
     Raises:
-        AwsError: something stands in its way.
+        AwsError: a resource with one of the pipeline's names prevents it.
     """
-    there = retained_data.find_retained(connection, names)
-    if there.bucket == "foreign":  # a finding of its own
-        there = there._replace(bucket="absent")
-    retained_data.check_adoptable(connection, names, there)
-    adopted = [*([names.bucket] if there.bucket == "ours" else []), *there.tables]
-    taken = f" and takes in {', '.join(adopted)}" if adopted else ""
-    return f"{names.stack}: none yet; 'stockctl provision' makes it{taken}"
+    retained = retained_data.find_retained(connection, names)
+    if retained.bucket == "foreign":  # the check of the bucket reports it
+        retained = retained._replace(bucket="absent")
+    retained_data.check_adoptable(connection, names, retained)
+    adopted = [*([names.bucket] if retained.bucket == "ours" else []), *retained.tables]
+    with_data = f" and adopts {', '.join(adopted)}" if adopted else ""
+    return f"{names.stack}: none yet; 'stockctl provision' creates it{with_data}"

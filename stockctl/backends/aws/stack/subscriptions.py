@@ -1,4 +1,4 @@
-"""Subscriptions of the alert topic: subscribe, list, unsubscribe."""
+"""Subscriptions to the SNS topic of alerts: subscribe, list, unsubscribe."""
 
 import json
 from collections.abc import Sequence
@@ -18,34 +18,34 @@ from stockctl.market.alert import KINDS
 from stockctl.market.symbol import parse_symbol
 
 _CONFIRMATION = {
-    "email": "SNS has sent {endpoint} a link. Alerts come once it has been followed; after two days without "
-    "that, subscribe again.",
-    "https": "SNS has sent {endpoint} a message of the type SubscriptionConfirmation. Alerts come once the "
-    "endpoint has opened the SubscribeURL in it; after two days without that, subscribe again.",
-    "sqs": "The queue is of another account: alerts come once its owner has opened the SubscribeURL in the "
-    "message that SNS has put there.",
+    "email": "SNS has sent {endpoint} a link. Alerts arrive after somebody opens it. If nobody does within "
+    "two days, subscribe again.",
+    "https": "SNS has sent {endpoint} a message of the type SubscriptionConfirmation. Alerts arrive after "
+    "the endpoint opens the SubscribeURL in it. If it does not within two days, subscribe again.",
+    "sqs": "The queue belongs to another account: alerts arrive after its owner opens the SubscribeURL in "
+    "the message that SNS has sent to the queue.",
     "sms": "SNS has asked {endpoint} to confirm.",
 }
 _SMS = (
-    "SMS needs more of the account: a new one is in the SMS sandbox and reaches only numbers that were "
-    "verified in the SNS console; the spending limit is $1 a month until AWS raises it; some countries (the "
-    "United States among them) demand a registered number or sender ID; and not every region sends SMS."
+    "SMS has limits. A new account is in the SMS sandbox and can send only to numbers that were verified in "
+    "the SNS console. The spending limit is $1 a month until AWS raises it. Some countries, such as the "
+    "United States, require a registered number or sender ID. Not every region sends SMS."
 )
 _QUEUE = (
-    "Alerts arrive once the queue's policy allows it (below). A queue that is encrypted with a key of your "
-    "own needs kms:GenerateDataKey* and kms:Decrypt for sns.amazonaws.com in the key's policy too."
+    "Alerts arrive after you add the policy below to the queue. If the queue is encrypted with your own key, "
+    "also allow sns.amazonaws.com to use kms:GenerateDataKey* and kms:Decrypt in the policy of the key."
 )
 
 
 def note(protocol: str, endpoint: str, *, pending: bool) -> str:
-    """Return what a subscription still needs; empty when it needs nothing."""
+    """Return what the user must do before alerts arrive; empty if nothing."""
     parts = [_CONFIRMATION[protocol].format(endpoint=endpoint)] if pending else []
     parts += {"sms": [_SMS], "sqs": [_QUEUE]}.get(protocol, [])
     return " ".join(parts)
 
 
 def queue_policy(queue_arn: str, topic_arn: str) -> str:
-    """Return the policy, as JSON, that lets the topic and nobody else put messages into the queue."""
+    """Return the queue policy, as JSON, that allows only the topic to send messages."""
     statement = {
         "Sid": "StockAlerts",
         "Effect": "Allow",
@@ -61,7 +61,7 @@ PENDING = "PendingConfirmation"
 
 
 class SubscriptionCount(NamedTuple):
-    """How many subscriptions a topic has, and how many of them wait for their confirmation."""
+    """The number of subscriptions of a topic, and of those that are not confirmed."""
 
     total: int
     pending: int
@@ -72,10 +72,10 @@ class SubscriptionCount(NamedTuple):
 
 
 def count_subscriptions(sns: Client, topic_arn: str) -> SubscriptionCount:
-    """Return how many are subscribed; none when there is no such topic.
+    """Return the number of subscriptions; zero if the topic does not exist.
 
     Raises:
-        AwsError: SNS cannot be asked.
+        AwsError: a request to SNS fails.
     """
     pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
     with translate_errors():
@@ -89,109 +89,113 @@ def count_subscriptions(sns: Client, topic_arn: str) -> SubscriptionCount:
 
 
 class Subscriber(NamedTuple):
-    """Somebody who is told of alerts, or would be after confirming."""
+    """One subscription to alerts."""
 
     protocol: str
     endpoint: str
     arn: str
-    """Empty while pending: SNS tells it only after the confirmation."""
+    """Empty while pending: SNS assigns it at the confirmation."""
     symbols: Sequence[str]
-    """Empty means all of them; those of a pending subscriber are not known and empty too."""
+    """Empty means all; also empty while pending, because SNS does not tell them."""
     kinds: Sequence[str]
     owned: bool
-    """Whether the configuration has made it, so that only the configuration can end it."""
+    """Whether it comes from the configuration, and can be changed only there."""
 
     @property
     def pending(self) -> bool:
-        """Whether the confirmation is still to come."""
+        """Whether it is not confirmed yet."""
         return not self.arn
 
 
-class Subscribed(NamedTuple):
-    """What became of a wish to be told."""
+class SubscribeResult(NamedTuple):
+    """The result of ``subscribe``."""
 
     subscriber: Subscriber
     changed: bool
-    """Whether it was there already, and has another filter now."""
+    """Whether an existing subscription got a new filter."""
     note: str
-    """What has to happen before alerts arrive, for a person."""
+    """What the user must do before alerts arrive."""
     policy: str | None
-    """The policy that a queue needs, as JSON."""
+    """The policy that an SQS queue needs, as JSON."""
 
 
 class Subscribers:
-    """Those of one pipeline's alert topic.
+    """The subscriptions to one pipeline's alert topic.
 
     Args:
         connection: to the account.
-        names: what things are called there.
+        names: names of the resources.
     """
 
     def __init__(self, connection: Connection, names: Names) -> None:
         self._sns: Client = connection.client("sns")
         self._cloudformation: Client = connection.client("cloudformation")
         self._stack = names.stack
-        self.topic_arn = f"arn:{names.partition}:sns:{names.region}:{names.account}:{names.alert_topic}"
+        self.topic_arn = names.alert_topic_arn
 
     def subscribe(
         self, protocol: str, endpoint: str, symbols: Sequence[str] = (), kinds: Sequence[str] = ()
-    ) -> Subscribed:
-        """Have ``endpoint`` told of alerts of some symbols and kinds; none given means all.
+    ) -> SubscribeResult:
+        """Subscribe an endpoint to alerts of some symbols and kinds, or of all.
 
-        One that is subscribed already gets the new filter.
+        If it is subscribed already, only the filter changes.
 
         Args:
             protocol: ``email``, ``sms``, ``sqs`` or ``https``.
-            endpoint: an address, a number (E.164), the ARN of a queue, a URL.
-            symbols: such as ``AAPL``.
-            kinds: of ``market.alert.KINDS``.
+            endpoint: an email address, a phone number (E.164), the ARN of a queue, or a URL.
+            symbols: such as ``AAPL``; empty means all.
+            kinds: of ``market.alert.KINDS``; empty means all.
 
         Raises:
-            UsageError: the endpoint, a symbol or a kind is none, or the filter is too large.
-            AwsError: the configuration owns the subscription, there is no topic, or SNS refuses.
+            UsageError: the endpoint, a symbol or a kind is not valid, or the filter is too large.
+            AwsError: the subscription comes from the configuration, there is no topic, or a request fails.
         """
         check_endpoint(protocol, endpoint)
-        wanted = _filter(symbols, kinds)
-        there = next((each for each in self._entries() if _same(each, protocol, endpoint)), None)
-        if there is not None and self._owns(there):
-            raise _owned(endpoint)
-        known = _arn(there) if there is not None else ""
-        arn = self._refilter(known, wanted) if known else self._subscribe(protocol, endpoint, wanted)
+        policy = _filter(symbols, kinds)
+        existing = next((each for each in self._entries() if _is_same(each, protocol, endpoint)), None)
+        if existing is not None and self._is_owned(existing):
+            raise _owned_error(endpoint)
+        existing_arn = _arn(existing) if existing is not None else ""
+        if existing_arn:
+            arn = self._set_filter(existing_arn, policy)
+        else:
+            arn = self._subscribe(protocol, endpoint, policy)
         subscriber = Subscriber(
-            protocol, endpoint, arn, wanted.get("symbol", []), wanted.get("kind", []), owned=False
+            protocol, endpoint, arn, policy.get("symbol", []), policy.get("kind", []), owned=False
         )
-        policy = queue_policy(endpoint, self.topic_arn) if protocol == "sqs" else None
-        return Subscribed(subscriber, bool(known), note(protocol, endpoint, pending=not arn), policy)
+        needed_policy = queue_policy(endpoint, self.topic_arn) if protocol == "sqs" else None
+        text = note(protocol, endpoint, pending=not arn)
+        return SubscribeResult(subscriber, bool(existing_arn), text, needed_policy)
 
-    def everybody(self) -> Sequence[Subscriber]:
-        """Return everybody, pending ones too, by protocol and endpoint.
+    def list_all(self) -> Sequence[Subscriber]:
+        """Return all subscriptions, including pending ones, by protocol and endpoint.
 
         Raises:
-            AwsError: there is no topic, or SNS cannot be asked.
+            AwsError: there is no topic, or a request to SNS fails.
         """
         owned = self._owned_ids()
-        found = [self._subscriber(entry, owned) for entry in self._entries()]
-        return sorted(each for each in found if each is not None)
+        subscribers = [self._subscriber(entry, owned) for entry in self._entries()]
+        return sorted(each for each in subscribers if each is not None)
 
     def unsubscribe(self, which: str) -> Subscriber:
-        """End the subscription with this ARN or endpoint and return it.
+        """Delete the subscription with this ARN or endpoint and return it.
 
         Raises:
-            AwsError: there is none, it is pending, the configuration owns it, or SNS refuses.
+            AwsError: it does not exist, is pending, comes from the configuration, or a request fails.
         """
-        found = [entry for entry in self._entries() if which in (entry["SubscriptionArn"], entry["Endpoint"])]
-        if not found:
+        matches = [each for each in self._entries() if which in (each["SubscriptionArn"], each["Endpoint"])]
+        if not matches:
             raise AwsError(
-                f"Nobody is subscribed to the alerts as {which}.",
-                "'stockctl alerts subscriptions' lists them.",
+                f"There is no subscription of {which} to the alerts.",
+                "Run 'stockctl alerts subscriptions' to list them.",
             )
-        subscriber = self._subscriber(found[0], self._owned_ids())
+        subscriber = self._subscriber(matches[0], self._owned_ids())
         if subscriber is None:
-            raise AwsError(f"{which} has just been unsubscribed by somebody else.")
+            raise AwsError(f"The subscription of {which} was deleted by somebody else in the meantime.")
         if subscriber.owned:
-            raise _owned(subscriber.endpoint)
+            raise _owned_error(subscriber.endpoint)
         if subscriber.pending:
-            raise _pending(subscriber.endpoint)
+            raise _pending_error(subscriber.endpoint)
         with translate_errors():
             self._sns.unsubscribe(SubscriptionArn=subscriber.arn)
         return subscriber
@@ -202,7 +206,7 @@ class Subscribers:
             return [entry for page in pages for entry in page["Subscriptions"]]
 
     def _owned_ids(self) -> frozenset[str]:
-        """Return what the stack holds, by logical id; nothing when there is no stack."""
+        """Return the logical ids of the stack's resources; empty if there is no stack."""
         pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self._stack)
         with translate_errors():
             try:
@@ -217,11 +221,11 @@ class Subscribers:
                     return frozenset()
                 raise
 
-    def _owns(self, entry: dict[str, str]) -> bool:
+    def _is_owned(self, entry: dict[str, str]) -> bool:
         return logical_id(entry["Protocol"], entry["Endpoint"]) in self._owned_ids()
 
     def _subscriber(self, entry: dict[str, str], owned: frozenset[str]) -> Subscriber | None:
-        """Return an entry with its filter, or None when it has gone meanwhile."""
+        """Return an entry with its filter; None if it was deleted in the meantime."""
         protocol, endpoint, arn = entry["Protocol"], entry["Endpoint"], _arn(entry)
         policy: dict[str, Any] = {}
         if arn:
@@ -242,28 +246,28 @@ class Subscribers:
             logical_id(protocol, endpoint) in owned,
         )
 
-    def _subscribe(self, protocol: str, endpoint: str, wanted: dict[str, list[str]]) -> str:
-        attributes = {"FilterPolicyScope": "MessageAttributes", "FilterPolicy": json.dumps(wanted)}
+    def _subscribe(self, protocol: str, endpoint: str, policy: dict[str, list[str]]) -> str:
+        attributes = {"FilterPolicyScope": "MessageAttributes", "FilterPolicy": json.dumps(policy)}
         with translate_errors():
             try:
                 answer = self._sns.subscribe(
                     TopicArn=self.topic_arn,
                     Protocol=protocol,
                     Endpoint=endpoint,
-                    Attributes=attributes if wanted else {},
+                    Attributes=attributes if policy else {},
                 )
             except ClientError as error:
                 if "different attributes" in str(error):
-                    raise _pending(endpoint, "with another filter") from error
+                    raise _pending_error(endpoint, "with another filter") from error
                 raise
         arn = str(answer["SubscriptionArn"])
         return arn if arn.startswith("arn:") else ""
 
-    def _refilter(self, arn: str, wanted: dict[str, list[str]]) -> str:
+    def _set_filter(self, arn: str, policy: dict[str, list[str]]) -> str:
         with translate_errors():
             for name, value in (
                 ("FilterPolicyScope", "MessageAttributes"),
-                ("FilterPolicy", json.dumps(wanted)),
+                ("FilterPolicy", json.dumps(policy)),
             ):
                 self._sns.set_subscription_attributes(
                     SubscriptionArn=arn, AttributeName=name, AttributeValue=value
@@ -276,12 +280,12 @@ def _filter(symbols: Sequence[str], kinds: Sequence[str]) -> dict[str, list[str]
         names = [parse_symbol(symbol) for symbol in symbols]
     except ValueError as error:
         raise UsageError(str(error), "Give symbols such as AAPL,MSFT.") from None
-    if strange := [kind for kind in kinds if kind not in KINDS]:
-        raise UsageError(f"{strange[0]!r} is no kind of alert.", f"The kinds are: {', '.join(KINDS)}.")
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise UsageError(f"{unknown[0]!r} is not a kind of alert.", f"Use one of: {', '.join(KINDS)}.")
     return filter_policy(names, kinds)
 
 
-def _same(entry: dict[str, str], protocol: str, endpoint: str) -> bool:
+def _is_same(entry: dict[str, str], protocol: str, endpoint: str) -> bool:
     if entry["Protocol"] != protocol:
         return False
     if protocol == "email":
@@ -293,17 +297,17 @@ def _arn(entry: dict[str, str]) -> str:
     return "" if entry["SubscriptionArn"] == PENDING else entry["SubscriptionArn"]
 
 
-def _owned(endpoint: str) -> AwsError:
+def _owned_error(endpoint: str) -> AwsError:
     return AwsError(
-        f"{endpoint} is subscribed by the configuration (alerts.subscriptions), and the stack would undo a "
-        "change made here.",
+        f"The subscription of {endpoint} comes from the configuration (alerts.subscriptions), and the stack "
+        "would undo a change made here.",
         "Change or remove it there, then run 'stockctl provision'.",
     )
 
 
-def _pending(endpoint: str, how: str = "") -> AwsError:
+def _pending_error(endpoint: str, detail: str = "") -> AwsError:
     return AwsError(
-        f"{endpoint} has been asked to confirm{' ' + how if how else ''} and has not done so; SNS lets "
-        "nobody change or end a subscription before that.",
-        "Unless it is confirmed, it gets no alerts, and SNS forgets it within two days.",
+        f"{endpoint} was asked to confirm{' ' + detail if detail else ''} and has not done so yet. Until "
+        "then, SNS does not allow changes to the subscription.",
+        "Without a confirmation it gets no alerts, and SNS deletes it after two days.",
     )

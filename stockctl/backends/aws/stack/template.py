@@ -11,28 +11,28 @@ from stockctl.config.subscriptions import filter_policy
 from stockctl.errors import ConfigError
 
 MAX_BYTES = 51_200
-"""What CloudFormation takes without a detour over S3."""
+"""Maximum size of a template that is sent directly, not through S3."""
 
 _SUBSCRIPTIONS = "  # Subscriptions of the configuration are rendered here.\n"
 
 
 def template_text() -> str:
-    """Return the template as it is in the package."""
+    """Return the template file of the package."""
     return resources.files("stockctl.backends.aws.stack").joinpath("template.yaml").read_text("utf-8")
 
 
 def logical_id(protocol: str, endpoint: str) -> str:
-    """Return what the template calls a subscription: it follows from whom it tells, not from its place."""
+    """Return the logical id of a subscription; it depends on the endpoint, not on the order."""
     return f"Subscription{hashlib.sha256(f'{protocol} {endpoint}'.encode()).hexdigest()[:12]}"
 
 
 def render(names: Names, subscriptions: Sequence[Subscription]) -> str:
-    """Return the template with the names of what holds data, and with the subscriptions.
+    """Return the template with the names of the bucket and the tables, and with the subscriptions.
 
     Raises:
-        ConfigError: somebody is subscribed twice, or it becomes larger than CloudFormation takes.
+        ConfigError: an endpoint is subscribed twice, or the template is too large for CloudFormation.
     """
-    _check_once(subscriptions)
+    _check_unique(subscriptions)
     text = template_text()
     for line, name in (
         ("BucketName: !Ref BucketName", names.bucket),
@@ -43,19 +43,19 @@ def render(names: Names, subscriptions: Sequence[Subscription]) -> str:
     rendered = text.replace(_SUBSCRIPTIONS, "".join(_resource(each) for each in subscriptions))
     if len(rendered.encode()) > MAX_BYTES:
         raise ConfigError(
-            f"The configuration has {len(subscriptions)} subscriptions, more than fit into the template.",
+            f"The configuration has {len(subscriptions)} subscriptions, more than the template can hold.",
             "Keep some in alerts.subscriptions and add the others with 'stockctl alerts subscribe'.",
         )
     return rendered
 
 
-def _check_once(subscriptions: Sequence[Subscription]) -> None:
+def _check_unique(subscriptions: Sequence[Subscription]) -> None:
     seen = set()
     for each in subscriptions:
         if (each.protocol, each.endpoint) in seen:
             raise ConfigError(
                 f"alerts.subscriptions names {each.protocol} {each.endpoint} twice.",
-                "Make one subscription of them, with the symbols and kinds of both.",
+                "Merge them into one subscription, with the symbols and kinds of both.",
             )
         seen.add((each.protocol, each.endpoint))
 
@@ -85,15 +85,15 @@ _BYTES_PER_MB = 2**20
 
 
 def parameters(settings: Settings, names: Names, code_key: str) -> dict[str, str]:
-    """Return every parameter of the template.
+    """Return the values of all template parameters.
 
     Args:
         settings: the configuration.
-        names: what things are called.
+        names: names of the resources.
         code_key: key of the functions' zip in the artifact bucket.
 
     Raises:
-        ConfigError: CloudWatch does not know ``logs.retention_days``, or the stream forgets a record before
+        ConfigError: CloudWatch does not accept ``logs.retention_days``, or the stream deletes a record before
             ``functions.record_age_hours``.
     """
     oldest = settings.alerts.oldest
@@ -137,30 +137,30 @@ def parameters(settings: Settings, names: Names, code_key: str) -> dict[str, str
 
 
 def tags(settings: Settings) -> dict[str, str]:
-    """Return the tags of the stack, which CloudFormation puts on everything that takes tags."""
+    """Return the tags of the stack, which CloudFormation adds to all resources that support tags."""
     return {PROJECT_TAG: settings.project.label, **settings.aws.tags}
 
 
 def _record_age_hours(settings: Settings) -> int:
-    """Return the age at which a record is set aside: by default an hour before either stream forgets it."""
-    chosen, kept = settings.functions.record_age_hours, settings.stream.retention_hours
-    if chosen is None:
-        return min(kept, _TABLE_STREAM_HOURS) - 1
-    if chosen >= kept:
+    """Return the age at which Lambda gives up a record: by default an hour before a stream deletes it."""
+    record_age, retention = settings.functions.record_age_hours, settings.stream.retention_hours
+    if record_age is None:
+        return min(retention, _TABLE_STREAM_HOURS) - 1
+    if record_age >= retention:
         raise ConfigError(
-            f"functions.record_age_hours = {chosen} must be below stream.retention_hours = {kept}: the "
-            "stream would forget a record before it is set aside.",
-            "Lower the one, or raise the other.",
+            f"functions.record_age_hours = {record_age} must be below stream.retention_hours = {retention}: "
+            "the stream would delete a record before Lambda gives it up and saves it.",
+            "Lower functions.record_age_hours, or raise stream.retention_hours.",
         )
-    return chosen
+    return record_age
 
 
 def _log_retention_days(days: int) -> int:
     if days not in _LOG_RETENTION_DAYS:
-        known = ", ".join(str(each) for each in _LOG_RETENTION_DAYS)
+        allowed = ", ".join(str(each) for each in _LOG_RETENTION_DAYS)
         longer = next((each for each in _LOG_RETENTION_DAYS if each > days), _LOG_RETENTION_DAYS[-1])
         raise ConfigError(
-            f"logs.retention_days = {days} is none of those that CloudWatch knows: {known}.",
-            f"Set it to {longer}, for instance.",
+            f"logs.retention_days = {days} is not a value that CloudWatch accepts: {allowed}.",
+            f"Set it to {longer}, for example.",
         )
     return days

@@ -285,7 +285,7 @@ def test_without_an_account_the_policy_is_the_file() -> None:
     policy = policy_for(Settings(), no_credentials)
 
     assert policy.document == json.loads(policy_text())
-    assert policy.holds == "any account, any region (No AWS credentials were found)"
+    assert policy.scope == "any account, any region (No AWS credentials were found)"
 
 
 def test_without_an_account_the_region_still_counts() -> None:
@@ -300,7 +300,7 @@ def test_with_an_account_the_policy_holds_there(empty_account: Connection) -> No
     policy = policy_for(Settings(), lambda: empty_account)
 
     assert policy.document == policy_of(names_of(Settings(), ACCOUNT, REGION))
-    assert policy.holds == f"account {ACCOUNT}, {REGION}"
+    assert policy.scope == f"account {ACCOUNT}, {REGION}"
 
 
 @pytest.mark.parametrize("project", ["", "longername"])

@@ -142,7 +142,7 @@ def test_a_simulation_that_is_not_allowed_is_said(aws_account: str) -> None:
     permissions = by_check(preflight(SETTINGS, lambda: user_with(policy)))["permissions"]
 
     assert permissions.fine
-    assert permissions.found.startswith("not known: ")
+    assert permissions.found.startswith("unknown: ")
     assert "iam:SimulatePrincipalPolicy" in permissions.found
 
 
@@ -162,10 +162,10 @@ def test_a_free_bucket_and_one_of_ours_are_told_apart(aws_account: str) -> None:
 
     after = by_check(preflight(SETTINGS, connect_to_ministack))
     assert before["bucket"] == Finding("bucket", f"{name}: free")
-    assert after["bucket"] == Finding("bucket", f"{name}: there, and of this account")
+    assert after["bucket"] == Finding("bucket", f"{name}: exists in this account")
     assert after["code bucket"].found.endswith(": free")
-    assert before["stack"] == Finding("stack", "stockctl: none yet; 'stockctl provision' makes it")
-    assert after["stack"].found.endswith(f"makes it and takes in {name}")
+    assert before["stack"] == Finding("stack", "stockctl: none yet; 'stockctl provision' creates it")
+    assert after["stack"].found.endswith(f"creates it and adopts {name}")
 
 
 def test_what_stands_in_the_way_of_a_stack_is_found(aws_account: str) -> None:
@@ -204,7 +204,7 @@ def stack_answer(status: str) -> Answer:
     [
         ("UPDATE_COMPLETE", True, "stockctl: UPDATE_COMPLETE"),
         ("UPDATE_ROLLBACK_COMPLETE", True, "stockctl: UPDATE_ROLLBACK_COMPLETE"),
-        ("UPDATE_IN_PROGRESS", True, "stockctl: UPDATE_IN_PROGRESS; a change is under way"),
+        ("UPDATE_IN_PROGRESS", True, "stockctl: UPDATE_IN_PROGRESS; an operation is running"),
         ("ROLLBACK_COMPLETE", False, "stockctl: ROLLBACK_COMPLETE; it can only be deleted"),
         ("UPDATE_ROLLBACK_FAILED", False, "the rollback got stuck"),
     ],
@@ -326,7 +326,7 @@ def test_who_cannot_be_simulated_is_told_so(
     permissions = found(as_caller(arn, iam, ABSENT), monkeypatch)["permissions"]
 
     assert permissions.fine
-    assert permissions.found.startswith("not known: ")
+    assert permissions.found.startswith("unknown: ")
     assert told in permissions.found
 
 

@@ -41,7 +41,7 @@ def await_trend() -> None:
     group, deadline = "/aws/lambda/stock-market-trend", time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         events = connect().client("logs").filter_log_events(logGroupName=group)["events"]
-        if any("item left out" in event["message"] for event in events):
+        if any("item skipped" in event["message"] for event in events):
             return
         time.sleep(0.05)
     mappings = connect().client("lambda").list_event_source_mappings()["EventSourceMappings"]

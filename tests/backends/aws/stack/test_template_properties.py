@@ -365,7 +365,7 @@ def test_too_many_subscriptions_are_refused() -> None:
     """What does not fit into a template is said before anything is sent."""
     many = [Subscription(protocol="email", endpoint=f"somebody{n}@example.com") for n in range(500)]
 
-    with pytest.raises(ConfigError, match="500 subscriptions, more than fit into the template"):
+    with pytest.raises(ConfigError, match="500 subscriptions, more than the template can hold"):
         render(names(), many)
 
 
