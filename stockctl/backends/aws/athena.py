@@ -1,4 +1,4 @@
-"""SQL over the raw archive with Athena, and what a scan costs."""
+"""SQL over the raw archive with Athena: run a query, read its rows, compute the cost of its scan."""
 
 import logging
 import math
@@ -26,25 +26,36 @@ from stockctl.sql.check import check_query, parameter_count
 from stockctl.sql.schema import DATABASE, TABLE
 from stockctl.sql.values import json_value
 
-_LONGEST = 1024
+MAX_ROWS = 1_000_000
+"""Maximum number of rows of one result; they are kept in memory."""
+DOLLARS_PER_TB = Decimal(5)
+"""List price in us-east-1 in November 2026, per terabyte of 10^12 bytes."""
+_MB = 1_000_000
+_MIN_MB = 10
+_MAX_PARAMETER_CHARACTERS = 1024
+_RUNNING = ("QUEUED", "RUNNING")
+
+_log = logging.getLogger(__name__)
+# PyAthena logs each failure with a traceback, which the exception contains anyway.
+logging.getLogger("pyathena").addHandler(logging.NullHandler())
 
 
 def sql_literal(value: object) -> str:
-    """Return a value as Athena takes it for a parameter: a text in single quotes, all else as in SQL.
+    """Return a value as the text of an Athena parameter: an SQL literal, with text in single quotes.
 
     Raises:
-        QueryError: it is of no type that a parameter can have, no finite number, or too long.
+        QueryError: the type is not supported, the number is not finite, or the text is too long.
     """
-    text = _of(value)
-    if len(text) > _LONGEST:
+    text = _literal(value)
+    if len(text) > _MAX_PARAMETER_CHARACTERS:
         raise QueryError(
-            f"A parameter has {len(text)} characters as Athena takes it, more than {_LONGEST}.",
-            "Make it shorter.",
+            f"A parameter has {len(text)} characters; Athena accepts {_MAX_PARAMETER_CHARACTERS}.",
+            "Use a shorter value.",
         )
     return text
 
 
-def _of(value: object) -> str:
+def _literal(value: object) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, str):
@@ -56,19 +67,13 @@ def _of(value: object) -> str:
     if isinstance(value, Decimal) and value.is_finite():
         return f"{value:f}"
     if isinstance(value, float) and math.isfinite(value):
-        # Without an exponent Athena takes it for a decimal, whose arithmetic is another one.
+        # Without an exponent, Athena reads it as a decimal, which is calculated differently.
         return repr(value) if "e" in repr(value) else f"{value!r}e0"
-    raise QueryError(f"{value!r} cannot be a parameter.", "A text or a finite number can.")
-
-
-DOLLARS_PER_TB = Decimal(5)
-"""List price of us-east-1 in November 2026; a terabyte is 10^12 bytes."""
-_MB = 1_000_000
-_LEAST_MB = 10
+    raise QueryError(f"{value!r} cannot be a parameter.", "Use a text or a finite number.")
 
 
 class Scan(NamedTuple):
-    """How far a query is, and what it has read."""
+    """The state of a query, and what it has scanned."""
 
     query_id: str
     state: str
@@ -78,15 +83,15 @@ class Scan(NamedTuple):
 
     @property
     def dollars(self) -> Decimal:
-        """What Athena charges: by the megabyte, at least ten; nothing for a query that failed."""
+        """The cost: per megabyte, at least ten megabytes; a failed query is free."""
         if self.state == "FAILED" or (self.state != "SUCCEEDED" and not self.bytes):
             return Decimal(0)
-        megabytes = max(_LEAST_MB, -(-self.bytes // _MB))
+        megabytes = max(_MIN_MB, -(-self.bytes // _MB))
         return megabytes * DOLLARS_PER_TB / 1_000_000
 
     @property
     def progress(self) -> str:
-        """How far it is, in a few words."""
+        """The state of the query, as text for the user."""
         if not self.bytes:
             return f"query {self.state.lower()}"
         return f"query {self.state.lower()}, {format_bytes(self.bytes)} scanned"
@@ -95,29 +100,20 @@ class Scan(NamedTuple):
         cancelled = "cancelled: " if self.state == "CANCELLED" else ""
         return (
             f"{cancelled}{format_bytes(self.bytes)} scanned, ${self.dollars:f} "
-            f"(${DOLLARS_PER_TB} a TB, {_LEAST_MB} MB at least, plus the S3 requests)"
+            f"(${DOLLARS_PER_TB} a TB, {_MIN_MB} MB at least, plus the S3 requests)"
         )
 
 
-MAX_ROWS = 1_000_000
-"""The most rows that one statement may give; they are held in memory."""
-_RUNNING = ("QUEUED", "RUNNING")
-
-_log = logging.getLogger(__name__)
-# PyAthena logs every failure with its traceback, which the exception carries too.
-logging.getLogger("pyathena").addHandler(logging.NullHandler())
-
-
 class AthenaWarehouse:
-    """Answers SQL over the one table of one workgroup.
+    """Runs SQL over the table of raw quotes.
 
     Args:
         connection: to the account.
         database: of the Glue catalogue.
-        table: in it.
-        workgroup: that runs the queries, and knows where results go and how much may be scanned.
-        on_progress: is called with how far the query is, each time that it is looked at.
-        poll_seconds: time between two looks.
+        table: in that database.
+        workgroup: runs the queries; it sets where results go and how much may be scanned.
+        on_progress: is called with the state of the query after each poll.
+        poll_seconds: time between two polls.
     """
 
     def __init__(
@@ -132,34 +128,38 @@ class AthenaWarehouse:
     ) -> None:
         self._connection = connection
         self._workgroup = workgroup
-        self._where = QueryTarget(database, table, workgroup, connection.region or "")
+        self._target = QueryTarget(database, table, workgroup, connection.region or "")
         self._on_progress = on_progress
         self._poll_seconds = poll_seconds
         self.last_scan: Scan | None = None
-        """What the last query has read, one that failed or was interrupted too; None before the first."""
+        """The scan of the last query, also of one that failed or was interrupted; None before the first."""
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> SqlResult:
-        """Run one query over the table; each ``?`` takes a parameter, in order.
+        """Run one query over the table; each ``?`` stands for a parameter, in order.
 
-        A query that is interrupted is cancelled in Athena, and the ``KeyboardInterrupt`` goes on.
+        After an interrupt the query is cancelled in Athena, and the ``KeyboardInterrupt`` is raised.
 
         Raises:
-            QueryError: the statement is refused or fails, scans more than the workgroup allows, or has
-                more than ``MAX_ROWS`` rows to give.
-            AwsError: table, database or workgroup is not there, AWS refuses or cannot be reached.
+            QueryError: the statement is not allowed or fails, scans more than the workgroup allows, or
+                returns more than ``MAX_ROWS`` rows.
+            AwsError: the table, database or workgroup does not exist, or a request fails.
         """
         self.last_scan = None
-        tree = check_query(sql, database=self._where.database, table=self._where.table)
-        if (wanted := parameter_count(tree)) != len(parameters):
+        tree = check_query(sql, database=self._target.database, table=self._target.table)
+        if (expected := parameter_count(tree)) != len(parameters):
             raise QueryError(
-                f"The statement has {wanted} parameters (?), but {len(parameters)} values were given.",
+                f"The statement has {expected} parameters (?), but {len(parameters)} values were given.",
                 "Give one value for each ?.",
             )
         statement = to_athena(tree)
-        values = [sql_literal(parameters[place]) for place in statement.order]
-        with self._faults(), self._cursor() as cursor, self._stopped(cursor.connection.client):
+        values = [sql_literal(parameters[index]) for index in statement.order]
+        with (
+            self._translate(),
+            self._cursor() as cursor,
+            self._cancel_at_exit(cursor.connection.client),
+        ):
             cursor.execute(statement.text, values or None, paramstyle="qmark")
-            return _result(cursor)
+            return _read_result(cursor)
 
     @contextmanager
     def _cursor(self) -> Iterator[Cursor]:
@@ -169,24 +169,24 @@ class AthenaWarehouse:
                 endpoint_url=self._connection.endpoint_url,
                 config=self._connection.client("athena").meta.config,
                 region_name=self._connection.region,
-                schema_name=self._where.database,
+                schema_name=self._target.database,
                 work_group=self._workgroup,
                 s3_staging_dir="",
                 poll_interval=self._poll_seconds,
-                # botocore tries several times itself.
+                # botocore itself retries.
                 retry_config=RetryConfig(attempt=2, max_delay=2),
-                on_start_query_execution=self._started,
-                on_poll=self._polled,
+                on_start_query_execution=self._on_start,
+                on_poll=self._on_poll,
             )
         annotate(athena.client)
         with athena, athena.cursor() as cursor:
             yield cursor
 
-    def _started(self, query_id: str) -> None:
-        # Before its first look a query can be interrupted too.
+    def _on_start(self, query_id: str) -> None:
+        # The query can be interrupted before the first poll, too.
         self.last_scan = Scan(query_id, "QUEUED", 0)
 
-    def _polled(self, execution: AthenaQueryExecution) -> None:
+    def _on_poll(self, execution: AthenaQueryExecution) -> None:
         self.last_scan = Scan(
             str(execution.query_id), str(execution.state), execution.data_scanned_in_bytes or 0
         )
@@ -194,33 +194,35 @@ class AthenaWarehouse:
             self._on_progress(self.last_scan)
 
     @contextmanager
-    def _stopped(self, client: Client) -> Iterator[None]:
-        """Cancel the query when it still runs at the end: a signal came, or it could not be looked at."""
+    def _cancel_at_exit(self, client: Client) -> Iterator[None]:
+        """Cancel the query if it is still running at the end, after an interrupt or a failed poll."""
         try:
             yield
         finally:
             scan = self.last_scan
             if scan is not None and scan.state in _RUNNING:
-                self._stop(client, scan)
+                self._cancel(client, scan)
 
-    def _stop(self, client: Client, scan: Scan) -> None:
+    def _cancel(self, client: Client, scan: Scan) -> None:
         try:
             client.stop_query_execution(QueryExecutionId=scan.query_id)
         except (ClientError, BotoCoreError) as error:
             _log.warning(
-                "The query %s may go on in Athena: it could not be cancelled (%s)", scan.query_id, error
+                "The query %s may still be running in Athena, because it could not be cancelled (%s)",
+                scan.query_id,
+                error,
             )
         else:
             self.last_scan = scan._replace(state="CANCELLED")
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
+    def _translate(self) -> Iterator[None]:
         try:
             yield
         except Error as error:
             if error.__cause__ is not None:
-                raise failed_call(error, self._where) from error
-            raise failed_query(self._reason(error), self._where) from error
+                raise failed_call(error, self._target) from error
+            raise failed_query(self._reason(error), self._target) from error
 
     def _reason(self, error: Error) -> str:
         reason = str(error)
@@ -229,12 +231,10 @@ class AthenaWarehouse:
         return "cancelled" if self.last_scan and self.last_scan.state == "CANCELLED" else "no reason given"
 
 
-def _result(cursor: Cursor) -> SqlResult:
+def _read_result(cursor: Cursor) -> SqlResult:
     rows: list[list[object]] = []
     for row in cursor:
         rows.append([json_value(value) for value in row])
         if len(rows) > MAX_ROWS:
-            raise QueryError(
-                f"The statement has more than {MAX_ROWS} rows to give.", "Add a LIMIT, or aggregate."
-            )
+            raise QueryError(f"The query returns more than {MAX_ROWS} rows.", "Add a LIMIT, or aggregate.")
     return SqlResult([column[0] for column in cursor.description or ()], rows)

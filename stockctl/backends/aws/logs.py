@@ -1,4 +1,4 @@
-"""The log of a function, from a moment on, and as it grows."""
+"""Reads the CloudWatch log of a Lambda function, and follows it."""
 
 from collections.abc import Callable, Hashable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,10 +16,10 @@ from stockctl.market.timestamp import format_timestamp, to_datetime
 
 Stage = Literal["ingest", "trend"]
 
-# Lines of several instances arrive some seconds late, and not in order.
+# Log events of several function instances arrive late by some seconds, and out of order.
 _OVERLAP = timedelta(minutes=1)
-# Later than that no line comes, so that what is older need not be looked through again.
-_SETTLED = timedelta(minutes=10)
+# No log event arrives later than this, so that older ones are not read again.
+_MAX_DELAY = timedelta(minutes=10)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -29,7 +29,7 @@ def _now() -> datetime:
 
 
 class LogLine(NamedTuple):
-    """One event of a log; the message is what the function wrote, JSON mostly, without its line end."""
+    """One log event; the message is the line that the function wrote, usually JSON, without line end."""
 
     timestamp: str
     message: str
@@ -42,13 +42,13 @@ def log_group(names: Names, stage: Stage) -> str:
 
 
 class LogTail:
-    """A place in a log that moves on with it.
+    """Reads the new events of a log group.
 
     Args:
         connection: to the account.
         group: the log group.
-        since: the first moment to read from.
-        clock: tells the present as an aware datetime.
+        since: the timestamp to read from.
+        clock: returns the current time as an aware datetime.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class LogTail:
         self._seen: dict[Hashable, int] = {}
 
     def read(self) -> Iterator[LogLine]:
-        """Yield what is there and was not read yet, each event once.
+        """Yield the events that were not read yet, each one once.
 
         Raises:
-            AwsError: there is no such log group, or CloudWatch cannot be asked.
+            AwsError: the log group does not exist, or a request to CloudWatch fails.
         """
-        looked_at = self._clock()
+        read_at = self._clock()
         paginator = self._logs.get_paginator("filter_log_events")
         pages = iter(paginator.paginate(logGroupName=self._group, startTime=self._since))
         while (page := _next(pages)) is not None:
@@ -74,34 +74,34 @@ class LogTail:
                 if (identity := _identity(event)) not in self._seen:
                     self._seen[identity] = event["timestamp"]
                     yield _line(event)
-        self._move_on(looked_at)
+        self._advance(read_at)
 
-    def follow(self, wait: Callable[[], None], absent: Callable[[], None]) -> Iterator[LogLine]:
-        """Yield what is there, then what comes; it does not end.
+    def follow(self, wait: Callable[[], None], on_missing: Callable[[], None]) -> Iterator[LogLine]:
+        """Yield the events so far, then new ones, without end.
 
         Args:
-            wait: passes the time between two looks.
-            absent: is called once when there is no such log group, which is then waited for.
+            wait: waits until the next request.
+            on_missing: is called once if the log group does not exist yet; then it is waited for.
 
         Raises:
-            AwsError: CloudWatch cannot be asked.
+            AwsError: a request to CloudWatch fails.
         """
-        told = False
+        reported = False
         while True:
             try:
                 yield from self.read()
             except AwsError as error:
-                if not _is_absent(error):
+                if not _is_missing_group(error):
                     raise
-                if not told:
-                    absent()
-                told = True
+                if not reported:
+                    on_missing()
+                reported = True
             wait()
 
-    def _move_on(self, looked_at: datetime) -> None:
+    def _advance(self, read_at: datetime) -> None:
         newest = max(self._seen.values(), default=0)
-        self._since = max(self._since, newest - _OVERLAP // _MILLISECOND, _milliseconds(looked_at - _SETTLED))
-        self._seen = {name: moment for name, moment in self._seen.items() if moment >= self._since}
+        self._since = max(self._since, newest - _OVERLAP // _MILLISECOND, _milliseconds(read_at - _MAX_DELAY))
+        self._seen = {identity: time for identity, time in self._seen.items() if time >= self._since}
 
 
 def _next(pages: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
@@ -110,19 +110,19 @@ def _next(pages: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _identity(event: dict[str, Any]) -> Hashable:
-    # Some endpoints that are compatible with AWS give events no id.
+    # Some AWS-compatible endpoints give events no id.
     return event.get("eventId") or (event.get("logStreamName"), event["timestamp"], event["message"])
 
 
 def _line(event: dict[str, Any]) -> LogLine:
-    moment = _EPOCH + event["timestamp"] * _MILLISECOND
-    return LogLine(format_timestamp(moment), event["message"].rstrip())
+    time = _EPOCH + event["timestamp"] * _MILLISECOND
+    return LogLine(format_timestamp(time), event["message"].rstrip())
 
 
-def _milliseconds(moment: datetime) -> int:
-    return max(0, (moment - _EPOCH) // _MILLISECOND)
+def _milliseconds(time: datetime) -> int:
+    return max(0, (time - _EPOCH) // _MILLISECOND)
 
 
-def _is_absent(error: AwsError) -> bool:
+def _is_missing_group(error: AwsError) -> bool:
     cause = error.__cause__
     return isinstance(cause, ClientError) and error_code(cause) == "ResourceNotFoundException"

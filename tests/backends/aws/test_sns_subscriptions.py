@@ -179,7 +179,7 @@ def test_unsubscribing_works_by_endpoint_and_by_arn(subscribers: Subscribers, by
 
 def test_an_unknown_one_cannot_be_unsubscribed(subscribers: Subscribers) -> None:
     """Who is not there is named, with the command that lists who is."""
-    with pytest.raises(AwsError, match="as nobody@") as raised:
+    with pytest.raises(AwsError, match="subscription of nobody@") as raised:
         subscribers.unsubscribe("nobody@example.com")
 
     assert "alerts subscriptions" in (raised.value.hint or "")
@@ -196,7 +196,7 @@ def test_what_the_configuration_owns_is_left_alone(subscribers: Subscribers) -> 
         lambda: subscribers.unsubscribe(OWNED),
         lambda: subscribers.subscribe("email", OWNED, ["AAPL"]),
     ):
-        with pytest.raises(AwsError, match="by the configuration") as raised:
+        with pytest.raises(AwsError, match="from the configuration") as raised:
             touch()
         assert "stockctl provision" in (raised.value.hint or "")
 
@@ -383,7 +383,7 @@ def test_the_url_of_a_queue_is_turned_into_its_arn() -> None:
     [
         ("nobody", [], [], "no e-mail address"),
         ("a@example.com", ["A/B"], [], "A/B"),
-        ("a@example.com", [], ["crash"], "'crash' is no kind"),
+        ("a@example.com", [], ["crash"], "'crash' is not a kind"),
         ("a@example.com", [f"S{number}" for number in range(51)], list(KINDS), "combinations"),
     ],
 )

@@ -117,7 +117,7 @@ def test_a_caller_who_may_too_little_is_told_where_the_policy_is(
     assert "all of kinesis" in found["permissions"]
     assert "s3" not in found["permissions"]
     assert "What was found makes commands fail: permissions, stack." in said
-    assert "'stockctl template --operator-policy' prints the policy" in said
+    assert "Run 'stockctl template --operator-policy' to print the policy" in said
 
 
 EXPIRED = (

@@ -17,6 +17,9 @@ from stockctl.backends.aws.stack.polling import PollInterval
 from stockctl.backends.base import Report
 
 _SETTLED_STATES = ("Enabled", "Disabled")
+# Lambda logs the start of each invocation and a report at its end, as text or as JSON.
+_LOG_LINE = re.compile(r"(START|REPORT) RequestId: (\S+)")
+_START_PHASES = ("START", "platform.start")
 
 
 def trigger_states(functions: Client, name: str) -> list[str]:
@@ -70,11 +73,6 @@ def _settled_state(functions: Client, uuid: str, poll_interval: PollInterval) ->
         if state in _SETTLED_STATES:
             return state
         poll_interval.wait()
-
-
-# Lambda logs the start of each invocation and a report at its end, as text or as JSON.
-_LOG_LINE = re.compile(r"(START|REPORT) RequestId: (\S+)")
-_START_PHASES = ("START", "platform.start")
 
 
 def wait_until_idle(

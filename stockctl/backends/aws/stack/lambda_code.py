@@ -37,6 +37,19 @@ _DISTRIBUTIONS = {
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _READABLE = 0o100644 << 16
 _UNIX = 3
+_OLD_VERSION_DAYS = 30
+_NOT_FOUND_CODES = ("404", "NoSuchBucket", "NoSuchKey", "NotFound")
+_DENIED_CODES = ("403", "AccessDenied", "Forbidden")
+
+_EXPIRE_OLD_VERSIONS = {
+    "ID": "old-versions",
+    "Status": "Enabled",
+    "Filter": {"Prefix": ""},
+    "NoncurrentVersionExpiration": {"NoncurrentDays": _OLD_VERSION_DAYS},
+    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+}
+
+Ownership = Literal["absent", "ours", "foreign"]
 
 
 @dataclass(frozen=True)
@@ -150,13 +163,6 @@ def _is_needed(name: str) -> bool:
     )
 
 
-_OLD_VERSION_DAYS = 30
-_NOT_FOUND_CODES = ("404", "NoSuchBucket", "NoSuchKey", "NotFound")
-_DENIED_CODES = ("403", "AccessDenied", "Forbidden")
-
-Ownership = Literal["absent", "ours", "foreign"]
-
-
 def ownership(s3: Client, bucket: str, account: str) -> Ownership:
     """Return whether a bucket exists, and whether it belongs to ``account``.
 
@@ -255,7 +261,7 @@ class Artifacts:
         self._s3.put_bucket_policy(**self._target, Policy=json.dumps(_tls_only(self._names)))
         self._s3.put_bucket_versioning(**self._target, VersioningConfiguration={"Status": "Enabled"})
         self._s3.put_bucket_lifecycle_configuration(
-            **self._target, LifecycleConfiguration={"Rules": [_OLD_VERSIONS_EXPIRE]}
+            **self._target, LifecycleConfiguration={"Rules": [_EXPIRE_OLD_VERSIONS]}
         )
 
     def _has(self, key: str) -> bool:
@@ -266,15 +272,6 @@ class Artifacts:
                 raise
             return False
         return True
-
-
-_OLD_VERSIONS_EXPIRE = {
-    "ID": "old-versions",
-    "Status": "Enabled",
-    "Filter": {"Prefix": ""},
-    "NoncurrentVersionExpiration": {"NoncurrentDays": _OLD_VERSION_DAYS},
-    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
-}
 
 
 def _tls_only(names: Names) -> dict[str, object]:

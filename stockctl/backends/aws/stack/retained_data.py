@@ -24,6 +24,7 @@ LAYOUT = {
     "athena-results/": "query results",
 }
 """The top-level prefixes of the data bucket, and what is stored there."""
+_CONCURRENT_CALLS = 8
 
 
 class RetainedData(NamedTuple):
@@ -176,9 +177,6 @@ def _difference(table: Mapping[str, Any], *, quotes: bool) -> str:
         return f"its key is ({', '.join(key)})"
     view = table.get("StreamSpecification", {}).get("StreamViewType")
     return f"its stream holds {view or 'nothing'}" if quotes and view != "NEW_IMAGE" else ""
-
-
-_CONCURRENT_CALLS = 8
 
 
 def count_data(s3: Client, bucket: str, account: str, prefix: str = "") -> int:

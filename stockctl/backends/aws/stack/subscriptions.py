@@ -17,6 +17,7 @@ from stockctl.errors import AwsError, UsageError
 from stockctl.market.alert import KINDS
 from stockctl.market.symbol import parse_symbol
 
+PENDING = "PendingConfirmation"
 _CONFIRMATION = {
     "email": "SNS has sent {endpoint} a link. Alerts arrive after somebody opens it. If nobody does within "
     "two days, subscribe again.",
@@ -55,9 +56,6 @@ def queue_policy(queue_arn: str, topic_arn: str) -> str:
         "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
     }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
-
-
-PENDING = "PendingConfirmation"
 
 
 class SubscriptionCount(NamedTuple):

@@ -13,6 +13,14 @@ from stockctl.errors import ConfigError
 MAX_BYTES = 51_200
 """Maximum size of a template that is sent directly, not through S3."""
 
+PROJECT_TAG = "stockctl:project"
+CODE_KEY = "CodeKey"
+
+_LOG_RETENTION_DAYS = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)  # fmt: skip
+_TABLE_STREAM_HOURS = 24
+_BYTES_PER_MB = 2**20
 _SUBSCRIPTIONS = "  # Subscriptions of the configuration are rendered here.\n"
 
 
@@ -72,16 +80,6 @@ def _resource(subscription: Subscription) -> str:
     name = logical_id(subscription.protocol, subscription.endpoint)
     lines = [f"  {name}:", "    Type: AWS::SNS::Subscription", "    Properties:"]
     return "\n".join([*lines, *(f"      {line}" for line in properties)]) + "\n\n"
-
-
-PROJECT_TAG = "stockctl:project"
-CODE_KEY = "CodeKey"
-
-_LOG_RETENTION_DAYS = (
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-)  # fmt: skip
-_TABLE_STREAM_HOURS = 24
-_BYTES_PER_MB = 2**20
 
 
 def parameters(settings: Settings, names: Names, code_key: str) -> dict[str, str]:

@@ -38,7 +38,7 @@ def test_the_stream_decides_the_idle_bill() -> None:
 
 def test_a_million_quotes_cost_mostly_objects() -> None:
     """A PUT for each at $5 a million, a write unit for each at $0.625, and little else."""
-    lines = {line.what: line.million for line in estimate(settings()).lines}
+    lines = {line.name: line.million for line in estimate(settings()).lines}
 
     assert lines["S3: one object a quote"] == 5
     assert cents(lines["DynamoDB: alerts"]) == Decimal("0.16")

@@ -391,7 +391,7 @@ def test_the_threshold_reaches_aws_as_it_was_written() -> None:
 def test_a_log_retention_that_cloudwatch_does_not_know_is_refused() -> None:
     """The message tells the days that can be chosen."""
     with pytest.raises(
-        ConfigError, match=r"logs\.retention_days = 15 is none of those .* 14, 30, 60"
+        ConfigError, match=r"logs\.retention_days = 15 is not a value that CloudWatch accepts: .* 14, 30, 60"
     ) as raised:
         parameters(settings(logs={"retention_days": 15}), names(), "k")
-    assert raised.value.hint == "Set it to 30, for instance."
+    assert raised.value.hint == "Set it to 30, for example."
