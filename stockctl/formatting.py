@@ -1,4 +1,4 @@
-"""Durations, ages and lists of symbols as text, and durations read from text."""
+"""Formats durations, sizes and symbols for people, and parses durations."""
 
 import math
 import re
@@ -12,37 +12,37 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def parse_duration(text: str) -> timedelta:
-    """Return the span that ``text`` names.
+    """Parse a duration such as ``30s``, ``10m``, ``2h`` or ``3d``.
 
     Raises:
-        ValueError: it is no number followed by s, m, h or d.
+        ValueError: it is not a number followed by s, m, h or d.
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a span such as 30s, 10m, 2h or 3d")
+        raise ValueError(f"{text!r} is not a duration such as 30s, 10m, 2h or 3d")
     try:
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
     except OverflowError:
-        raise ValueError(f"{text!r} is longer than any calendar") from None
+        raise ValueError(f"{text!r} is too long") from None
 
 
 def parse_since(text: str, now: datetime) -> str:
-    """Return the canonical timestamp that ``text`` means: a span before ``now``, or a moment (naive = UTC).
+    """Return the timestamp for ``text``: a duration before ``now``, or an ISO 8601 time (naive = UTC).
 
     Raises:
-        ValueError: it is neither, or lies outside the calendar.
+        ValueError: it is neither, or out of range.
     """
     try:
         if _DURATION.fullmatch(text.strip()):
             return format_timestamp(now - parse_duration(text))
         moment = datetime.fromisoformat(text.strip())
     except OverflowError:
-        raise ValueError(f"{text!r} lies before the calendar begins") from None
+        raise ValueError(f"{text!r} is too long ago") from None
     except ValueError as error:
         if _DURATION.fullmatch(text.strip()):
             raise
         raise ValueError(
-            f"{text!r} is neither a span such as 10m, 2h or 3d nor a time such as 2008-10-06T20:00:00Z"
+            f"{text!r} is neither a duration such as 10m, 2h or 3d nor a time such as 2008-10-06T20:00:00Z"
         ) from error
     return format_timestamp(moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo))
 
@@ -77,18 +77,18 @@ def format_bytes(count: int) -> str:
     return f"{size / 1000:.1f} TB"
 
 
-_SHOWN_SYMBOLS = 5
-_SHOWN_TEXT = 160
+_MAX_LISTED_SYMBOLS = 5
+_MAX_TEXT_LENGTH = 160
 
 
 def join_symbols(symbols: Sequence[str]) -> str:
-    """Return the symbols as they stand in a sentence, however many they are."""
-    if len(symbols) <= _SHOWN_SYMBOLS + 1:
+    """Return the symbols separated by commas; of many only the first ones."""
+    if len(symbols) <= _MAX_LISTED_SYMBOLS + 1:
         return ", ".join(symbols)
-    return f"{', '.join(symbols[:_SHOWN_SYMBOLS])} and {len(symbols) - _SHOWN_SYMBOLS} more"
+    return f"{', '.join(symbols[:_MAX_LISTED_SYMBOLS])} and {len(symbols) - _MAX_LISTED_SYMBOLS} more"
 
 
 def escape_line(text: str) -> str:
-    """Return text of a foreign origin as it may stand in a message: escaped, on one line, not long."""
+    """Return text from outside for use in a message: escaped, on one line, at most 160 characters."""
     escaped = text.encode("unicode_escape").decode("ascii")
-    return escaped if len(escaped) <= _SHOWN_TEXT else escaped[: _SHOWN_TEXT - 3] + "..."
+    return escaped if len(escaped) <= _MAX_TEXT_LENGTH else escaped[: _MAX_TEXT_LENGTH - 3] + "..."

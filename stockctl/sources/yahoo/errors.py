@@ -87,7 +87,7 @@ class NameResolutionError(Unreachable):
 class ProxyError(Unreachable):
     """A proxy cannot be reached, or refuses the connection."""
 
-    cause = "the proxy does not let us through"
+    cause = "the proxy refuses the connection"
     explanation = "The proxy is the cause; nothing is known about the symbols"
     hint = "Check the proxy settings (HTTPS_PROXY, NO_PROXY), and whether the proxy allows finance.yahoo.com."
 

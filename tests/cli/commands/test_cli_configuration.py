@@ -20,7 +20,7 @@ REFUSED = [
         "anomaly.threshold_percent = 0 cannot be used: it must be greater than 0",
     ),
     ('target = "gcp"', "target = 'gcp' cannot be used: it must be 'local' or 'aws'"),
-    ('[alerts]\nmax_age = "1 hour"', "'1 hour' is not a span such as 30s, 10m, 2h or 3d"),
+    ('[alerts]\nmax_age = "1 hour"', "'1 hour' is not a duration such as 30s, 10m, 2h or 3d"),
     ("[source]\ninterval = 0.1", "source.interval = 0.1 cannot be used"),
     ('[project]\nname = "Desk One"', "project.name = 'Desk One' cannot be used"),
     ('[analytics]\ntable = "x; DROP"', "analytics.table = 'x; DROP' cannot be used"),

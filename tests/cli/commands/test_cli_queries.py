@@ -185,7 +185,7 @@ def test_odd_arguments_are_refused(filled: Command) -> None:
         assert f"symbol '{symbol}' is not" in message
         assert "--symbols" not in message
     assert "--symbols: symbol '??' is not" in filled.refused("query", "latest", "-s", "??", code=2)
-    assert "--since: 'yesterday' is neither a span" in filled.refused(
+    assert "--since: 'yesterday' is neither a duration" in filled.refused(
         "query", "history", "IBM", "--since", "yesterday", code=2
     )
     for limit in ("-1", "1000000001", "9" * 20):

@@ -131,7 +131,7 @@ def test_without_a_network_it_says_so(
     found = run(yahoo, environment, {"gone": once("AAPL")}, tmp_path)
     outcome = found.outcomes["gone"]
     assert outcome.error is not None
-    assert outcome.error[0].startswith("Yahoo cannot be reached: the proxy does not let us through (")
+    assert outcome.error[0].startswith("Yahoo cannot be reached: the proxy refuses the connection (")
     assert reason in outcome.error[0]
     assert "nothing is known about the symbols" in outcome.error[0]
     assert "HTTPS_PROXY" in outcome.error[1]

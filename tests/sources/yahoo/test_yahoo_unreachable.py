@@ -80,7 +80,7 @@ def test_a_proxy_that_refuses_is_a_fault_of_the_proxy(
     yahoo.proxy_status = 407
     environment = {**yahoo_environment, "YF_DISABLE_CURL_CFFI": without_curl}
     message, hint = explained(yahoo, environment, tmp_path)
-    assert message.startswith("Yahoo cannot be reached: the proxy does not let us through (")
+    assert message.startswith("Yahoo cannot be reached: the proxy refuses the connection (")
     assert "407" in message
     assert "HTTPS_PROXY" in hint
 
@@ -93,7 +93,7 @@ def test_a_proxy_without_an_address_is_a_fault_of_the_proxy(
     proxy = {"HTTPS_PROXY": f"http://{NO_NAME}:3128", "YF_DISABLE_CURL_CFFI": without_curl}
     environment = {**yahoo_environment, **proxy}
     message, hint = explained(yahoo, environment, tmp_path)
-    assert message.startswith("Yahoo cannot be reached: the proxy does not let us through (")
+    assert message.startswith("Yahoo cannot be reached: the proxy refuses the connection (")
     assert "HTTPS_PROXY" in hint
 
 
