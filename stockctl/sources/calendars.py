@@ -10,6 +10,9 @@ from typing import NamedTuple
 from stockctl.errors import SourceError
 from stockctl.formatting import join_symbols
 
+_log = logging.getLogger(__name__)
+
+
 ALWAYS_OPEN = "24/7"
 """The calendar of symbols that are always traded."""
 HOME_CALENDAR = "XNYS"
@@ -147,8 +150,6 @@ def _with_open_end(sessions: tuple[Session, ...], last: date) -> Timetable:
 
 _TIMETABLE_VALID_FOR = timedelta(days=20)
 """How far from the day it was read for a timetable is valid; its sessions extend far beyond that."""
-
-_log = logging.getLogger(__name__)
 
 
 class MarketHours:

@@ -12,13 +12,14 @@ from stockctl.market.symbol import parse_symbol
 from stockctl.sources.base import Source, SourceStatus, Tick, source_status
 from stockctl.sources.calendars import FOREVER, MarketHours
 
+_log = logging.getLogger(__name__)
+
+
 AFTER_CLOSE = timedelta(minutes=20)
 """How long a source runs on after the close: some quotes are delayed, and closing auctions take a while."""
 CHECK_SECONDS = 1.0
 """Seconds between two checks of the symbols, which may change, and of the clock, which may be set or jump
 while the machine is suspended."""
-
-_log = logging.getLogger(__name__)
 
 
 @runtime_checkable

@@ -22,12 +22,13 @@ from stockctl.sources.formats.fields import RowValidator, Values, timestamp_pars
 from stockctl.sources.formats.files import MAX_ROW, STANDARD_INPUT, standard_input
 from stockctl.sources.formats.ndjson import ObjectReader
 
+_log = logging.getLogger(__name__)
+
+
 _BLOCK = 1 << 16
 _POLL_SECONDS = 0.25
 """Seconds between two reads at the end of a file, or checks of the stop event."""
 _MAX_LINE_BYTES = 4 * MAX_ROW  # kept of an endless line: more than MAX_ROW characters in any case
-
-_log = logging.getLogger(__name__)
 
 
 class LineReader:

@@ -14,6 +14,9 @@ from stockctl.market.timestamp import parse_timestamp
 from stockctl.market.validation import truncate
 from stockctl.producer.outbox.paths import PRICES, beside
 
+_log = logging.getLogger(__name__)
+
+
 FLUSH_SECONDS = 5.0
 """Time between two writes. After a kill the stored prices are that much older, which does no harm."""
 
@@ -32,8 +35,6 @@ CREATE TABLE prices (
 """
 
 _SELECT_ALL = "SELECT symbol, price, timestamp, doubted, since, newest, confirmations FROM prices"
-
-_log = logging.getLogger(__name__)
 
 
 class SqlitePriceStore:

@@ -10,6 +10,10 @@ from stockctl.market.policy import MarketClosedPolicy
 from stockctl.market.validation import InvalidQuote
 from stockctl.sources.base import Source, SourceRequest, follows_market_hours
 
+if TYPE_CHECKING:
+    from stockctl.config.schema import Settings
+
+
 GROUP = "stockctl.sources"
 _REQUIRED_ATTRIBUTES = ("name", "expected", "repeatable", "ticks")
 
@@ -49,9 +53,6 @@ def create_installed(entry_point: EntryPoint, request: SourceRequest) -> Source:
         )
     return source
 
-
-if TYPE_CHECKING:
-    from stockctl.config.schema import Settings
 
 BUILT_IN = ("yahoo", "yahoo-live", "replay", "simulate", "ndjson")
 """The sources that come with stockctl."""

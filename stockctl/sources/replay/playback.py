@@ -13,6 +13,8 @@ from stockctl.formatting import format_age
 from stockctl.market.quote import Quote
 from stockctl.market.timestamp import NEW_YORK, format_timestamp, new_york_date, to_datetime
 
+_log = logging.getLogger("stockctl.sources.replay")
+
 
 class _Session:
     """The newest session of a symbol."""
@@ -103,8 +105,7 @@ class QuoteBuilder:
         )
 
 
-_log = logging.getLogger("stockctl.sources.replay")
-_MAX_WAIT = 3600.0  # seconds; an event cannot wait for any time
+_MAX_WAIT = 3600.0  # seconds; an event has a limit
 _LOG_WAITS_FROM = 60.0  # seconds
 
 

@@ -20,6 +20,9 @@ from stockctl.sources.base import SourceStopped
 from stockctl.sources.formats.fields import FIELDS, RowValidator, Values
 from stockctl.sources.formats.files import MAX_ROW, Input
 
+_log = logging.getLogger("stockctl.sources.replay")
+
+
 RUN_LINES = 50_000
 """Lines that are sorted in memory at once, about 10 MB."""
 FAN_IN = 64
@@ -69,21 +72,21 @@ class LineSorter:
             OSError: a file in the folder cannot be read.
         """
         self._pending.sort()
-        return self._merged([path for level in self._levels for path in level], self._pending)
+        return self._merge([path for level in self._levels for path in level], self._pending)
 
     def _store(self, lines: Iterable[str], level: int) -> None:
         """Write sorted lines to a file, and merge the files of its level if there are ``fan_in``."""
         while len(self._levels) <= level:
             self._levels.append([])
         files = self._levels[level]
-        files.append(self._written(lines))
+        files.append(self._write_file(lines))
         if len(files) == self._fan_in:
             self._levels[level] = []
-            self._store(self._merged(files), level + 1)
+            self._store(self._merge(files), level + 1)
             for path in files:
                 path.unlink()
 
-    def _written(self, lines: Iterable[str]) -> Path:
+    def _write_file(self, lines: Iterable[str]) -> Path:
         self._file_count += 1
         path = self._folder / f"sorted-{self._file_count}"
         rest = iter(lines)
@@ -94,7 +97,7 @@ class LineSorter:
                 file.writelines(chunk)
         return path
 
-    def _merged(self, paths: Iterable[Path], more: Iterable[str] = ()) -> Generator[str, None, None]:
+    def _merge(self, paths: Iterable[Path], more: Iterable[str] = ()) -> Generator[str, None, None]:
         with ExitStack() as files:
             opened = [files.enter_context(path.open(encoding="ascii", newline="\n")) for path in paths]
             yield from merge(*opened, more)
@@ -226,9 +229,8 @@ def _as_json(values: Values | InvalidQuote) -> bytes:
 
 
 PREFIX = "stockctl-replay-"
-_LOCK = "in-use"
-_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-_log = logging.getLogger("stockctl.sources.replay")
+_LOCK_NAME = "in-use"
+_OPEN_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Workspace:
@@ -245,10 +247,10 @@ class Workspace:
         remove_abandoned()
         self._folder = TemporaryDirectory(prefix=PREFIX)
         self.path = Path(self._folder.name)
-        unlocked = self.path / f"{_LOCK}.begun"
-        self._lock = os.open(unlocked, _FLAGS | os.O_CREAT, 0o600)
-        if _lock(self._lock):
-            unlocked.rename(self.path / _LOCK)  # under this name it is always locked while in use
+        unlocked = self.path / f"{_LOCK_NAME}.new"
+        self._lock = os.open(unlocked, _OPEN_FLAGS | os.O_CREAT, 0o600)
+        if _try_lock(self._lock):
+            unlocked.rename(self.path / _LOCK_NAME)  # under this name it is always locked while in use
 
     def close(self) -> None:
         """Remove the folder."""
@@ -285,16 +287,16 @@ def _folders() -> list[Path]:
 def _remove_unused(folder: Path) -> None:
     if folder.lstat().st_uid != os.getuid():
         return
-    lock = os.open(folder / _LOCK, _FLAGS)
+    lock = os.open(folder / _LOCK_NAME, _OPEN_FLAGS)
     try:
-        if _lock(lock):
+        if _try_lock(lock):
             _log.info("Removing the folder %s of a killed replay.", folder)
             shutil.rmtree(folder)
     finally:
         os.close(lock)
 
 
-def _lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     """Take the lock; return False if another process has it, or the file system has no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

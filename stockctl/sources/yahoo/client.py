@@ -20,9 +20,11 @@ from stockctl.sources.yahoo.errors import (
 )
 from stockctl.sources.yahoo.throttle import CircuitBreaker, RateLimiter, parse_retry_after
 
+_log = logging.getLogger(__name__)
+
+
 _TOO_MANY_REQUESTS = 429
 
-_log = logging.getLogger(__name__)
 _load_lock = Lock()
 
 

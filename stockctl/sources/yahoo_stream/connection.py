@@ -20,6 +20,8 @@ from stockctl.sources.yahoo_stream.websocket import (
     open_connection,
 )
 
+_log = logging.getLogger(__name__)
+
 
 class Watchdog:
     """Detects a connection without messages while a market is open.
@@ -53,9 +55,6 @@ class Watchdog:
             return None
         self._timeout = min(self._timeout * 2, self._first_timeout * 16)
         return silent
-
-
-_log = logging.getLogger(__name__)
 
 
 class ConnectionTimeouts(NamedTuple):

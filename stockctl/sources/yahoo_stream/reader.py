@@ -13,12 +13,13 @@ from stockctl.pipeline.ports import Rejection
 from stockctl.sources.yahoo_stream.context import Counters, SharedContext
 from stockctl.sources.yahoo_stream.protocol import Pricing, parse_message, parse_pricing
 
+_log = logging.getLogger(__name__)
+
+
 ORIGIN = "yahoo-live"
 """The origin of rejections from this source."""
 
 _LENGTH_TO_SECONDS = len("2008-10-06T20:00:00")
-
-_log = logging.getLogger(__name__)
 
 
 class ReceivedQuote(NamedTuple):

@@ -20,6 +20,8 @@ from websockets.exceptions import (
 
 from stockctl.formatting import escape_line
 
+_log = logging.getLogger(__name__)
+
 
 class InvalidProxySetting(Exception):
     """The configured proxy cannot be used; the text is the reason."""
@@ -30,7 +32,6 @@ CONNECTION_ERRORS = (OSError, WebSocketException, InvalidProxySetting)
 CLOSE_TIMEOUT = 1.0
 """Seconds for the closing handshake."""
 
-_log = logging.getLogger(__name__)
 _log.setLevel(logging.ERROR)  # websockets logs every step
 logging.getLogger("asyncio").setLevel(logging.WARNING)
 
