@@ -1,4 +1,4 @@
-"""Which live quotes are believed, and what becomes of the others."""
+"""The plausibility check of live quotes."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ def quote(
 
 
 def judged(plausibility: PlausibilityChecker, quotes: Iterable[Quote]) -> list[str]:
-    """Return what is done with each of the quotes."""
+    """Return the action for each of the quotes."""
     return [plausibility.judge(each, NOW).action for each in quotes]
 
 
@@ -44,7 +44,7 @@ def issues(plausibility: PlausibilityChecker) -> dict[str, int]:
 
 
 def test_sound_quotes_are_taken_and_nothing_is_counted() -> None:
-    """A price may halve, double, and stay; a second quote of a time is not our business."""
+    """A price may halve, double and stay; a second quote with the same time is accepted, too."""
     given = PlausibilityChecker()
     quotes = [quote(72), quote(73, 1), quote(36, 2), quote(140, 3), quote(140, 4), quote(139, 4)]
     assert judged(given, quotes) == ["accept"] * 6
@@ -54,7 +54,7 @@ def test_sound_quotes_are_taken_and_nothing_is_counted() -> None:
 
 @pytest.mark.parametrize("factor", ["100", "0.01", "1000", "0.001", "87.3", "50", "0.02"])
 def test_a_price_in_another_unit_is_refused_with_both_prices(factor: str) -> None:
-    """Pence for pounds, and pounds for pence; what comes after it in the old unit is taken."""
+    """Pence for pounds, and pounds for pence; the next price in the old unit is accepted."""
     given = PlausibilityChecker()
     wrong = Decimal(72) * Decimal(factor)
     assert judged(given, [quote(72)]) == ["accept"]
@@ -71,13 +71,13 @@ def test_a_price_in_another_unit_is_refused_with_both_prices(factor: str) -> Non
 
 @pytest.mark.parametrize("factor", ["49.9", "0.021", "1"])
 def test_a_large_move_is_no_other_unit(factor: str) -> None:
-    """What is not near a factor of 100 is the market's business."""
+    """A factor far from 100 is a real move."""
     given = PlausibilityChecker()
     assert judged(given, [quote(72), quote(Decimal(72) * Decimal(factor), 30)]) == ["accept", "accept"]
 
 
 def test_a_level_that_stays_is_taken_in_the_end() -> None:
-    """A split of 1:100 must not block a symbol: three later quotes over a minute are proof enough."""
+    """A 1:100 split must not block a symbol: three later quotes over a minute confirm it."""
     given = PlausibilityChecker()
     at_level = [quote(0.72, 30), quote(0.73, 60), quote(0.71, 75), quote(0.74, 90), quote(0.75, 120)]
     assert judged(given, [quote(72), *at_level]) == ["accept", "reject", "reject", "reject", "flag", "accept"]
@@ -86,7 +86,7 @@ def test_a_level_that_stays_is_taken_in_the_end() -> None:
 
 
 def test_what_is_taken_after_all_says_why() -> None:
-    """A person who reads the log can tell a split from an error."""
+    """The log shows whether it was a split or an error."""
     given = PlausibilityChecker()
     *_, judgement = [given.judge(each, NOW) for each in [quote(72), *(quote(1, 30 * n) for n in range(1, 5))]]
     assert judgement == Judgement(
@@ -98,28 +98,28 @@ def test_what_is_taken_after_all_says_why() -> None:
 
 
 def test_many_quotes_in_a_few_seconds_are_no_proof() -> None:
-    """A feed that ticks ten times a second would confirm its own error at once."""
+    """Otherwise a feed with ten quotes a second would confirm its own error at once."""
     given = PlausibilityChecker()
     assert set(judged(given, [quote(72), *(quote(0.72, 1 + n / 10) for n in range(500))])[1:]) == {"reject"}
     assert judged(given, [quote(0.72, 61)]) == ["flag"]
 
 
 def test_a_quote_at_the_old_level_makes_the_new_one_begin_anew() -> None:
-    """A feed that goes back and forth is wrong, however often it is."""
+    """A feed that switches between two levels is wrong, however often it does so."""
     given = PlausibilityChecker()
     quotes = [quote(72 if n % CONFIRMATIONS == 0 else 0.72, 60 * n) for n in range(30)]
     assert judged(given, quotes) == ["accept", "reject", "reject"] * 10
 
 
 def test_a_second_wrong_level_does_not_confirm_the_first() -> None:
-    """Prices must agree with each other to be proof."""
+    """Prices must agree with each other to confirm a level."""
     given = PlausibilityChecker()
     wrong = [quote(price, 60 * (n + 1)) for n, price in enumerate([0.72, 7200, 0.72, 7200, 0.72, 7200])]
     assert set(judged(given, [quote(72), *wrong])[1:]) == {"reject"}
 
 
 def test_the_same_quote_again_is_no_confirmation_and_counted_once() -> None:
-    """A market that rests at a wrong price is polled many times; its reason does not change either."""
+    """A closed market with a wrong price is polled many times; the reason stays the same, too."""
     given = PlausibilityChecker()
     given.judge(quote(72), NOW)
     judgements = {given.judge(quote(7200, 30), NOW + timedelta(minutes=n)) for n in range(100)}
@@ -132,7 +132,7 @@ def test_the_same_quote_again_is_no_confirmation_and_counted_once() -> None:
     [("0.71", 17, "flag"), ("0.71", 3.9, "reject"), ("72", 17, "reject"), (None, 17, "reject")],
 )
 def test_the_previous_close_proves_a_split_over_night(close: str | None, hours: float, action: str) -> None:
-    """Only after a rest, and only if it agrees: within a session both are in the wrong unit at once."""
+    """Only after a break, and only if it agrees: within a session both are in the wrong unit."""
     given = PlausibilityChecker()
     quotes = [quote(72), quote(0.72, hours * 3600, close=close)]
     assert judged(given, quotes) == ["accept", action]
@@ -140,7 +140,7 @@ def test_the_previous_close_proves_a_split_over_night(close: str | None, hours: 
 
 
 def test_a_time_in_the_future_is_refused_and_does_not_hold_up_what_follows() -> None:
-    """A little is granted to clocks; the reason names no moment that changes at every look."""
+    """Clocks may be slightly wrong; the reason does not contain the current time."""
     given = PlausibilityChecker()
     ahead = quote(72, 301, before=timedelta())
     judgements = {given.judge(ahead, NOW), given.judge(ahead, NOW + timedelta(milliseconds=999))}
@@ -157,7 +157,7 @@ def test_a_time_in_the_future_is_refused_and_does_not_hold_up_what_follows() -> 
 
 
 def test_a_time_that_goes_backwards_is_dropped_per_symbol() -> None:
-    """Another symbol has a time of its own."""
+    """Each symbol has its own last time."""
     given = PlausibilityChecker()
     quotes = [quote(72, 60), quote(72, 59.999), quote(72, 1, symbol="BP.L"), quote(72, 60)]
     assert judged(given, quotes) == ["accept", "drop", "accept", "accept"]
@@ -168,7 +168,7 @@ def test_a_time_that_goes_backwards_is_dropped_per_symbol() -> None:
 
 
 def test_an_unknown_previous_close_is_flagged_and_stays_unknown() -> None:
-    """It is counted, and the quote goes on as it is."""
+    """It is counted, and the quote is not changed."""
     given = PlausibilityChecker()
     unknown = quote(72, close=None)
     assert given.judge(unknown, NOW).accepted
@@ -177,7 +177,7 @@ def test_an_unknown_previous_close_is_flagged_and_stays_unknown() -> None:
 
 
 def test_what_was_no_quote_is_counted_with_the_rest() -> None:
-    """A source tells what it could not read."""
+    """A source reports what it could not read."""
     given = PlausibilityChecker()
     given.count(QuoteIssue.UNREADABLE)
     given.count(QuoteIssue.UNREADABLE, 2)
@@ -185,7 +185,7 @@ def test_what_was_no_quote_is_counted_with_the_rest() -> None:
 
 
 def test_memory_is_bounded_by_forgetting_the_quietest_symbol() -> None:
-    """A feed of endless new symbols is as safe as any; one that ticks is remembered."""
+    """New symbols without end use bounded memory; an active symbol is remembered."""
     given = PlausibilityChecker(max_symbols=3)
     for number in range(1, 100):
         new = [quote(72, number, symbol="BUSY"), quote(72, number, symbol=f"S{number}")]
@@ -196,7 +196,7 @@ def test_memory_is_bounded_by_forgetting_the_quietest_symbol() -> None:
 
 
 def test_the_counters_are_a_copy() -> None:
-    """Who shows them cannot change them, nor meet a change while reading."""
+    """A reader cannot change them, and they do not change while they are read."""
     given = PlausibilityChecker()
     before = given.counts
     judged(given, [quote(72, close=None)])
@@ -219,7 +219,7 @@ steps = st.lists(
 def test_whatever_comes_what_is_taken_is_in_order_and_every_quote_has_one_answer(
     given_steps: list[tuple[str, float, int, bool]],
 ) -> None:
-    """Times of what was taken never go back nor lie ahead; a jump in price is flagged, never silent."""
+    """Times of accepted quotes never go back, nor are they in the future; a price jump is always flagged."""
     plausibility, taken, clock = PlausibilityChecker(), {}, 0
     for symbol, factor, pause, has_close in given_steps:
         clock += pause
@@ -241,7 +241,7 @@ def test_whatever_comes_what_is_taken_is_in_order_and_every_quote_has_one_answer
 @examples(200)
 @given(st.floats(1e-6, 1e9), st.floats(1e-6, 1e9), st.floats(0.75, 1.3))
 def test_no_level_is_refused_for_ever(old: float, new: float, drift: float) -> None:
-    """Whatever the old price, a new one that stays is taken after four quotes at the latest."""
+    """Whatever the old price, a new one that lasts is accepted after four quotes at the latest."""
     given = PlausibilityChecker()
     prices = [old, new, new * drift, new, new * drift, new]
     actions = judged(given, [quote(f"{max(price, 1e-6):.6f}", 60 * n) for n, price in enumerate(prices)])

@@ -1,4 +1,4 @@
-"""When markets are open, against a table written by hand from what the exchanges publish."""
+"""Market hours, compared with a table written by hand from what the exchanges publish."""
 
 import logging
 from datetime import UTC, date, datetime, timedelta
@@ -97,7 +97,7 @@ def test_sessions_are_as_the_exchange_publishes_them(
     ],
 )
 def test_the_next_open_skips_holidays_and_weekends(hours: MarketHours, at: str, opens: str) -> None:
-    """In local time the market opens at half past nine, whatever clocks do."""
+    """In local time the market opens at half past nine, also after a clock change."""
     moment = datetime.fromisoformat(at).replace(tzinfo=NEW_YORK)
     expected = datetime.fromisoformat(opens).replace(tzinfo=NEW_YORK)
     assert hours.next_open(["AAPL"], moment) == expected
@@ -105,7 +105,7 @@ def test_the_next_open_skips_holidays_and_weekends(hours: MarketHours, at: str, 
 
 
 def test_the_break_at_noon_is_closed_and_ends_no_session(hours: MarketHours) -> None:
-    """In Tokyo nobody trades from half past eleven to half past twelve."""
+    """In Tokyo there is no trading from 11:30 to 12:30."""
     day = "2026-11-24"
     assert [
         hours.is_open("7203.T", local(day, time, TOKYO)) for time in ("11:29", "11:30", "12:29", "12:30")
@@ -137,7 +137,7 @@ def test_coins_and_currencies_are_always_open(hours: MarketHours, symbol: str) -
 
 
 def test_what_nobody_knows_is_taken_for_open_and_named_once(caplog: pytest.LogCaptureFixture) -> None:
-    """A suffix, an index and an exchange that is unknown; no quote is missed for it."""
+    """An unknown suffix, index and exchange; no quote is missed because of it."""
     caplog.set_level(logging.INFO, "stockctl")
     hours = MarketHours()
     for _ in range(2):
@@ -150,7 +150,7 @@ def test_what_nobody_knows_is_taken_for_open_and_named_once(caplog: pytest.LogCa
 
 
 def test_hours_that_end_are_open_after_that_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Some exchanges publish holidays for one year; a program that runs on must not wait for ever."""
+    """Some exchanges publish holidays for one year; a program that runs longer must not wait for ever."""
     caplog.set_level(logging.INFO, "stockctl")
     end = datetime(2027, 1, 1, tzinfo=UTC)
     opens = datetime(2026, 12, 31, 1, 30, tzinfo=UTC)
@@ -165,14 +165,14 @@ def test_hours_that_end_are_open_after_that_and_said_once(caplog: pytest.LogCapt
 
 
 def test_an_exchange_the_library_stumbles_over_is_taken_for_open(caplog: pytest.LogCaptureFixture) -> None:
-    """It is named, and the others are not touched."""
+    """It is named, and the others are not affected."""
     hours = MarketHours(lambda calendar, day: None)
     assert hours.is_open("ALPHA.AT", datetime(2026, 12, 25, 3, tzinfo=UTC))
     assert "hours of the exchange ASEX are unknown" in caplog.text
 
 
 def test_a_program_that_runs_for_months_reads_hours_again() -> None:
-    """A timetable is read for the day it is asked about, and not at every question."""
+    """Sessions are read again when the day changes much, not at every call."""
     read: list[date] = []
 
     def note(calendar: str, day: date) -> Timetable:
@@ -198,7 +198,7 @@ def test_a_program_that_runs_for_months_reads_hours_again() -> None:
     ],
 )  # fmt: skip
 def test_a_symbol_tells_its_exchange(symbol: str, calendar: str | None) -> None:
-    """By the way Yahoo writes it."""
+    """By its suffix in Yahoo's notation."""
     assert calendar_of(symbol) == calendar
 
 

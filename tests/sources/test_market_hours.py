@@ -1,4 +1,4 @@
-"""What a source does while markets are closed, with a time of day that moves only while somebody waits."""
+"""What a source does while markets are closed, with a clock that a wait moves forward."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ WAIT, EXIT, CONTINUE = MarketClosedPolicy.WAIT, MarketClosedPolicy.EXIT, MarketC
 
 
 class Day(Event):
-    """A wish to stop, and the time of day: a wait passes the time at once, up to the end of the test."""
+    """A stop event that is also the clock: a wait moves the time at once, up to the end of the test."""
 
     def __init__(self, now: str, until: str) -> None:
         super().__init__()

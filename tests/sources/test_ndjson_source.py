@@ -1,4 +1,4 @@
-"""A feed of lines: what comes is sent on at once, what cannot be read is set aside, and it can be stopped."""
+"""A feed of lines: quotes are yielded at once, invalid lines are rejected, and it can be stopped."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The last prices, kept from one run to the next in a file beside the outbox."""
+"""The last prices, stored in a file beside the outbox from one run to the next."""
 
 import logging
 import sqlite3

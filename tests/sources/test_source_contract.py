@@ -1,4 +1,4 @@
-"""The sources that come with stockctl, under the tests that every source has to pass."""
+"""The built-in sources pass the tests that every source must pass."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a source tells beside its quotes."""
+"""The status of a source."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

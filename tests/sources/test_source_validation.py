@@ -1,4 +1,4 @@
-"""A live source whose quotes are judged."""
+"""A live source whose quotes are checked."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""CSV files as people and programs write them."""
+"""CSV files in all usual forms."""
 
 import tracemalloc
 from decimal import Decimal
@@ -18,7 +18,7 @@ _QUOTE = Quote(
 
 
 def test_every_field_of_a_row_arrives(tmp_path: Path) -> None:
-    """All columns are read, and 'source' is replay; 'observed_at' stays unknown, so that bytes repeat."""
+    """All columns are read; the source is replay, and observed_at is unknown, so that bytes repeat."""
     header = (
         "volume",
         "low",
@@ -75,7 +75,7 @@ def test_every_field_of_a_row_arrives(tmp_path: Path) -> None:
     ],
 )
 def test_the_same_row_in_many_forms(tmp_path: Path, data: bytes) -> None:
-    """What CSV may look like without saying anything else."""
+    """All these forms of CSV mean the same."""
     for name in ("a.csv", "a.csv.gz"):
         assert quotes_of(write(tmp_path / name, data)) == [_QUOTE]
 
@@ -92,7 +92,7 @@ def test_the_same_row_in_many_forms(tmp_path: Path, data: bytes) -> None:
 def test_of_two_names_for_a_field_the_better_one_counts(
     tmp_path: Path, names: tuple[str, ...], field: str, value: object
 ) -> None:
-    """Price goes before close, timestamp before date before datetime, symbol before ticker."""
+    """Price is preferred to close, timestamp to date to datetime, symbol to ticker."""
     times = [f"2000-01-0{day}T12:00:00Z" for day in (1, 2, 3)]
     cells = {"price": ["1", "2"], "symbol": ["A", "B"], "timestamp": times}
     others = zip(("timestamp", "symbol", "price"), GOOD, strict=True)
@@ -137,7 +137,7 @@ def test_forms_of_a_number(tmp_path: Path) -> None:
 
 
 def test_forms_of_a_volume(tmp_path: Path) -> None:
-    """A whole number may be written as a float; an empty cell is unknown, not nought."""
+    """A whole number may be written as a float; an empty cell means unknown, not zero."""
     rows = [(*GOOD, text) for text in _VOLUMES]
     quotes = quotes_of(write_csv(tmp_path / "a.csv", rows, ("timestamp", "symbol", "price", "volume")))
     assert dict(zip(_VOLUMES, [quote.volume for quote in quotes], strict=True)) == _VOLUMES
@@ -191,7 +191,7 @@ _BAD = [
 
 
 def test_each_bad_row_is_refused_with_its_reason_number_and_bytes(tmp_path: Path) -> None:
-    """Bad rows between good ones: each comes back as it stood, and every good one goes on."""
+    """Invalid rows between valid ones: each is rejected unchanged, and every valid one is sent."""
     rows: list[tuple[str, ...]] = []
     for cells, _ in _BAD:
         rows += [
@@ -223,7 +223,7 @@ def test_each_bad_row_is_refused_with_its_reason_number_and_bytes(tmp_path: Path
     ],
 )
 def test_a_row_that_is_no_row_does_not_harm_its_neighbours(tmp_path: Path, line: bytes, reason: str) -> None:
-    """Ragged, badly quoted, not UTF-8 or endless: the rows around it arrive, and it is kept as it stood."""
+    """Ragged, badly quoted, not UTF-8 or endless: it is rejected unchanged, and the rows around it arrive."""
     file = write(tmp_path / "a.csv", _HEAD + _ROW + line + b"\n" + _ROW.replace(b"AAPL", b"MSFT"))
     quotes, rejections = replayed(file)
     assert [quote.symbol for quote in quotes] == ["AAPL", "MSFT"]
@@ -233,7 +233,7 @@ def test_a_row_that_is_no_row_does_not_harm_its_neighbours(tmp_path: Path, line:
 
 
 def test_a_quote_that_is_never_closed_swallows_nothing(tmp_path: Path) -> None:
-    """Only the row with the open quote is refused, whether another quote comes later or never."""
+    """Only the row with the unclosed quote is rejected, whether another quote follows or not."""
     rows = b"".join(b"2019-02-11T14:%02d:00Z,MSFT,1\n" % minute for minute in range(60))
     lone = b'2019-02-11T13:00:00Z,"AAPL,1\n'
     closer = b'2019-02-11T15:00:00Z,IBM",1\n'
@@ -268,7 +268,7 @@ def test_a_refused_row_is_kept_without_the_end_of_its_line(tmp_path: Path) -> No
 
 
 def test_a_line_of_many_megabytes_is_refused_in_part(tmp_path: Path) -> None:
-    """A line larger than any block is dropped without being held, and the next one is read."""
+    """A line larger than any block is not held in memory, and the next one is read."""
     file = write(tmp_path / "a.csv.gz", _HEAD + b"x" * 16_000_000 + b"\n" + _ROW)
     replayed(write(tmp_path / "b.csv", _HEAD + _ROW))  # so that only this file's reading is measured
     tracemalloc.start()
@@ -300,7 +300,7 @@ def test_a_line_of_many_megabytes_is_refused_in_part(tmp_path: Path) -> None:
     ],
 )
 def test_a_header_of_no_use_is_refused(tmp_path: Path, header: bytes, reason: str) -> None:
-    """Nothing is sent, and the message names the file, what is missing and what is there."""
+    """Nothing is sent, and the message names the file, the missing columns and the existing ones."""
     file = write(tmp_path / "a.csv", header + b"\n" + _ROW)
     good = write(tmp_path / "good.csv", _HEAD + _ROW)
     with pytest.raises(SourceError) as failure:

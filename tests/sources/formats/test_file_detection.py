@@ -1,4 +1,4 @@
-"""Which files a replay takes, and what it says to the others."""
+"""Which files a replay accepts, and the messages for the others."""
 
 import gzip
 import os
@@ -42,7 +42,7 @@ def temporary_root(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
 def test_an_odd_name_is_the_name_of_one_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Nothing in it is expanded, by its full name and from its folder alike."""
+    """Patterns in it are not expanded, neither with its full name nor from its folder."""
     write(tmp_path / name, _GOOD)
     for neighbour in ("aXb1.csv", "b.csv", "a", "b"):
         write(tmp_path / neighbour, _GOOD + _GOOD)
@@ -77,7 +77,7 @@ def test_a_link_to_a_file_is_a_file(tmp_path: Path) -> None:
 def test_an_absent_file_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A URL and a pattern are names of files like any other, and there is none of that name."""
+    """A URL or a pattern is treated as the name of a file, which does not exist."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "a.csv", _GOOD)
     with pytest.raises(UsageError) as failure:
@@ -87,7 +87,7 @@ def test_an_absent_file_is_refused_by_name(
 
 
 def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
-    """A folder, a pipe and a device, at once and without opening them; each with the way out."""
+    """A folder, a pipe and a device, at once and without opening them; each with a hint."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for name, reason, hint in (
@@ -162,7 +162,7 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["csv", "gz", "ndjson", "parquet"])
 def test_standard_input_in_every_format(tmp_path: Path, form: str) -> None:
-    """Its format is found by its content, and its rejections are told apart by '-'."""
+    """Its format is detected by its content, and its rejections have the origin '-'."""
     if form == "parquet":
         select = (
             "SELECT CASE i WHEN 3 THEN '' ELSE 'AAPL' END AS symbol, DATE '2019-02-11' AS date, 1 AS price"
@@ -198,7 +198,7 @@ def test_standard_input_that_is_closed_is_refused(monkeypatch: pytest.MonkeyPatc
 def test_a_silent_standard_input_does_not_hold_up_a_stop(
     monkeypatch: pytest.MonkeyPatch, temporary_root: Path
 ) -> None:
-    """The writer has sent a part, and is silent; the replay ends and leaves nothing behind."""
+    """The writer has sent a part and is silent; the replay ends and removes its files."""
     read_end, write_end = os.pipe()
     stop = CountedStop(4)  # the part is read, then twice there is nothing
     with os.fdopen(read_end) as pipe, os.fdopen(write_end, "wb") as writer:
@@ -217,7 +217,7 @@ def test_a_silent_standard_input_does_not_hold_up_a_stop(
 @pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
 @pytest.mark.parametrize("looks", [1, 2, 4])
 def test_a_stop_ends_the_reading(tmp_path: Path, temporary_root: Path, form: str, looks: int) -> None:
-    """Nothing is sent, nothing is left behind, and nothing is refused that was merely not read."""
+    """Nothing is sent, no file remains, and no unread row is rejected."""
     rows = [("2019-02-11T14:31:00Z", f"S{row % 100}", row + 1) for row in range(30_000)]
     file = write_csv(tmp_path / "a.csv", rows)
     if form == "parquet":
@@ -244,7 +244,7 @@ def test_a_stop_ends_the_sending(tmp_path: Path, temporary_root: Path) -> None:
 
 
 def test_the_temporary_folder_never_stays(tmp_path: Path, temporary_root: Path) -> None:
-    """It is there while it is needed, for nobody else to read, and gone after any end."""
+    """It exists while it is needed, only its owner can read it, and it is removed after any end."""
     file = write_csv(tmp_path / "a.csv", [("2019-02-11T14:31:00Z", "A", row + 1) for row in range(2000)])
     bad = write(tmp_path / "b.csv", b"x,y\n")
 
@@ -272,7 +272,7 @@ def test_the_temporary_folder_never_stays(tmp_path: Path, temporary_root: Path) 
 
 
 def test_without_room_for_the_copy_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A temporary folder that cannot be made is no bug."""
+    """A temporary folder that cannot be created gives a clear message."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
     with pytest.raises(SourceError) as failure:
         replayed(write(tmp_path / "a.csv", _GOOD))

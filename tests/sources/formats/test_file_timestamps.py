@@ -1,4 +1,4 @@
-"""The times of a replay."""
+"""Timestamps in files."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -103,12 +103,12 @@ def test_naive_times_elsewhere(tmp_path: Path, timezone: str, text: str, timesta
 
 
 def test_the_days_when_clocks_change(tmp_path: Path) -> None:
-    """A time that comes twice is the earlier one; one that is skipped counts on from before."""
+    """A time that exists twice is the earlier one; one that does not exist uses the offset from before."""
     assert _timestamps(tmp_path, _CLOCK_CHANGES) == _CLOCK_CHANGES
 
 
 def test_what_is_no_time_is_refused(tmp_path: Path) -> None:
-    """With the time and a reason; a neighbour of the rows arrives."""
+    """With the time and a reason; the other rows arrive."""
     rows = [*((text, "A", 1) for text in _NO_TIMES), ("2008-10-06", "A", 1)]
     quotes, rejections = replayed(write_csv(tmp_path / "a.csv", rows))
     assert len(quotes) == 1
@@ -121,7 +121,7 @@ def test_what_is_no_time_is_refused(tmp_path: Path) -> None:
     "name", ["", "Mars/Olympus", "EST5EDT6", "../UTC", "/etc/localtime", "America", "A\0B", "Zürich", " UTC"]
 )
 def test_an_unknown_time_zone_is_refused_by_name(name: str) -> None:
-    """Before any file is looked at; also what is no name at all."""
+    """Before any file is opened."""
     with pytest.raises(UsageError) as failure:
         ReplaySource(["absent.csv"], timezone=name)
     assert failure.value.message == f"The time zone {name!a} is unknown."

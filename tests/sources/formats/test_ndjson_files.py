@@ -28,7 +28,7 @@ _QUOTE = Quote(
     ],
 )
 def test_the_same_object_in_many_forms(tmp_path: Path, data: bytes) -> None:
-    """What a line may look like without saying anything else."""
+    """All these forms of a line mean the same."""
     for name in ("a.txt", "a.csv.gz"):
         assert quotes_of(write(tmp_path / name, data)) == [_QUOTE]
 
@@ -100,7 +100,7 @@ def test_bad_lines_are_refused_and_their_neighbours_arrive(tmp_path: Path) -> No
     ],
 )
 def test_a_file_without_a_usable_object_is_refused(tmp_path: Path, data: bytes, reason: str) -> None:
-    """When no line names symbol, time and price, the file is the mistake, not its rows."""
+    """If no line has symbol, time and price, the file is wrong, not its rows."""
     file = write(tmp_path / "a.ndjson", data)
     with pytest.raises(SourceError) as failure:
         replayed(file)
@@ -117,7 +117,7 @@ def test_a_json_array_is_refused_with_the_way_out(tmp_path: Path) -> None:
 
 
 def test_previous_close_is_derived_only_when_no_object_names_it(tmp_path: Path) -> None:
-    """An object without the name, in a file where others have it, has no previous close."""
+    """An object without the field, in a file where others have it, has no previous close."""
     days = [b'{"date":"2019-02-1%d","symbol":"A","price":%d}' % (day, day) for day in (1, 2, 3)]
     file = write(tmp_path / "a", b"\n".join(days))
     assert [quote.previous_close for quote in quotes_of(file)] == [None, 1, 2]

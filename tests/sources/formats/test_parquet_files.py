@@ -95,7 +95,7 @@ def test_rows_keep_the_order_of_the_file_when_times_tie(tmp_path: Path) -> None:
 def test_a_bad_row_is_refused_with_reason_and_number(
     tmp_path: Path, column: str, value: str, reason: str
 ) -> None:
-    """Its bytes are JSON of the fields it has; the rows around it go on."""
+    """Its data is JSON of the fields it has; the other rows are sent."""
     select = f"SELECT * REPLACE ({value} AS {column}) FROM (SELECT {_ROW})"
     good = write_parquet(tmp_path / "good", f"SELECT {_ROW} FROM range(2)")
     bad = write_parquet(tmp_path / "bad.parquet", select)
@@ -130,7 +130,7 @@ def test_an_odd_name_is_the_name_of_one_file(tmp_path: Path, name: str) -> None:
 
 
 def test_a_missing_column_is_refused(tmp_path: Path) -> None:
-    """The message names the file, what is missing and what is there; nested names do not count."""
+    """The message names the file, the missing columns and the existing ones; nested names do not count."""
     file = write_parquet(
         tmp_path / "a", "SELECT 'A' AS symbol, DATE '2019-02-11' AS date, {'price': 1} AS s, 2 AS z"
     )
@@ -162,7 +162,7 @@ def test_a_column_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_file_is_refused_before_anything_is_sent(tmp_path: Path, damage: object) -> None:
-    """The message names the file, not what it is called inside."""
+    """The message names the file, not the link to it."""
     good = write_parquet(tmp_path / "good.parquet", f"SELECT {_ROW} FROM range(100)")
     file = write(tmp_path / "bad.parquet", damage(good.read_bytes()))  # type: ignore[operator]
     with pytest.raises(SourceError) as failure:
@@ -173,7 +173,7 @@ def test_a_damaged_file_is_refused_before_anything_is_sent(tmp_path: Path, damag
 
 
 def test_parquet_within_gzip_is_refused(tmp_path: Path) -> None:
-    """Nobody writes it on purpose."""
+    """It is never intended."""
     data = write_parquet(tmp_path / "a", f"SELECT {_ROW}").read_bytes()
     with pytest.raises(SourceError, match="is Parquet within gzip"):
         replayed(write(tmp_path / "a.parquet.gz", data))
@@ -191,7 +191,7 @@ def test_previous_close_is_derived_where_the_column_is_absent(tmp_path: Path) ->
 
 
 def test_an_empty_table_has_no_quotes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is usable, and a warning says that there is nothing in it."""
+    """It is accepted, with a warning that it has no rows."""
     file = write_parquet(tmp_path / "none.parquet", f"SELECT {_ROW} LIMIT 0")
     assert quotes_of(file) == []
     assert "none.parquet has no rows" in caplog.text

@@ -1,4 +1,4 @@
-"""The order of a replay, its ticks, and the symbols it takes."""
+"""The order, the ticks and the symbols of a replay."""
 
 import logging
 import random
@@ -51,7 +51,7 @@ def test_ties_go_by_file_then_by_row(tmp_path: Path) -> None:
 
 
 def test_repeated_rows_all_come_in_their_order(tmp_path: Path) -> None:
-    """What is stored of them is the pipeline's choice: the first."""
+    """The pipeline then stores the first one."""
     file = write_csv(tmp_path / "a.csv", [(_time(1), "A", price) for price in (3, 1, 2)])
     other = write_csv(tmp_path / "b.csv", [(_time(1), "A", 9)])
     assert [quote.price for quote in quotes_of(file, other, file)] == [3, 1, 2, 9, 3, 1, 2]
@@ -78,7 +78,7 @@ def test_a_replay_sends_what_the_pipeline_reads(tmp_path: Path) -> None:
 
 
 def test_only_the_wanted_symbols_come(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """In any case of letters; one that no file has is named in a warning."""
+    """In upper or lower case; a warning names a symbol that no file has."""
     rows = [(_time(row), name, row + 1) for row, name in enumerate(["AAPL", "msft", "IBM", "MSFT"])]
     file = write_csv(tmp_path / "a.csv", rows)
     quotes = quotes_of(file, symbols=["Msft", "AAPL", "TSLA"])
@@ -88,7 +88,7 @@ def test_only_the_wanted_symbols_come(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def test_bad_rows_of_unwanted_symbols_are_left_out(tmp_path: Path) -> None:
-    """A row whose symbol cannot be read is nobody's, and is refused; in CSV and in NDJSON."""
+    """But a row with an invalid symbol is rejected; in CSV and in NDJSON."""
     rows = [
         (_time(1), "AAPL", "x"), (_time(1), "MSFT", "x"), (_time(1), "", "1"), (_time(1), "M S", "1"),
         ("x", "MSFT", "1"),
@@ -106,14 +106,14 @@ def test_bad_rows_of_unwanted_symbols_are_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("symbol", ["", "AA PL", "../x", "A" * 21, "é"])
 def test_an_invalid_symbol_is_refused_by_name(tmp_path: Path, symbol: str) -> None:
-    """Before any file is looked at."""
+    """Before any file is opened."""
     with pytest.raises(UsageError) as failure:
         ReplaySource([str(tmp_path / "absent.csv")], symbols=["AAPL", symbol])
     assert f"symbol {symbol!a} is not 1 to 20 letters" in failure.value.message
 
 
 def test_progress_and_what_a_person_should_know(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What is read is told as it happens; counts, derived closes and empty files are logged."""
+    """Progress is reported; counts, derived closes and empty files are logged."""
     file = write_csv(
         tmp_path / "big.csv", [(_time(0), "A", 1)] * 50_001 + [(_time(0), "A", ""), (_time(0), "B", 1)]
     )
@@ -130,7 +130,7 @@ def test_progress_and_what_a_person_should_know(tmp_path: Path, caplog: pytest.L
 
 
 def test_a_file_of_bad_rows_does_not_fill_memory(tmp_path: Path) -> None:
-    """They rest in a file, and come in chunks: 16 MB of them pass through less than half of it."""
+    """They are stored in a file and read in chunks: 16 MB of them need less than half of that in memory."""
     file = write_csv(tmp_path / "bad.csv", [("x" * 4000, "A", 1)] * 4_000)
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""The pace of a replay; waits move a clock instead of taking time."""
+"""The speed of a replay, with a clock that a wait moves forward."""
 
 import logging
 import math
@@ -25,7 +25,7 @@ def _file(tmp_path: Path, *rows: tuple[str, str]) -> Path:
 
 
 def test_quotes_come_when_they_are_due(tmp_path: Path) -> None:
-    """Each moment is one tick; the first comes at once, the others after the time between, by speed."""
+    """Each timestamp is one tick; the first comes at once, the others after the time between, by speed."""
     first = [("14:31:00", name) for name in "ABD"]
     file = _file(tmp_path, *first[:2], ("14:32:00", "A"), ("14:32:30.500", "C"), first[2])
     machine = TimeMachine()
@@ -37,7 +37,7 @@ def test_quotes_come_when_they_are_due(tmp_path: Path) -> None:
 def test_real_time_is_speed_one_and_long_waits_are_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A night is waited for in pieces, so that no event is asked for more than it can."""
+    """A night is waited for in several parts, because an event has a limit."""
     file = write_csv(tmp_path / "a.csv", [("2019-02-11", "A", 1), ("2019-02-12", "A", 2)])
     machine = TimeMachine()
     with caplog.at_level(logging.INFO, "stockctl.sources.replay"):
@@ -48,7 +48,7 @@ def test_real_time_is_speed_one_and_long_waits_are_told(
 
 
 def test_what_fell_due_meanwhile_comes_together(tmp_path: Path) -> None:
-    """When the receiver took three minutes, it gets what came in them in one tick."""
+    """If the receiver took three minutes, it gets the quotes of that time in one tick."""
     file = _file(tmp_path, *[(f"14:3{minute}:00", "ABCDEF"[minute]) for minute in range(6)])
     machine = TimeMachine()
     seen = []
@@ -61,7 +61,7 @@ def test_what_fell_due_meanwhile_comes_together(tmp_path: Path) -> None:
 
 
 def test_a_stop_ends_a_wait(tmp_path: Path) -> None:
-    """The quotes that were waited for do not come."""
+    """The quotes it waited for are not sent."""
     file = _file(tmp_path, ("14:31:00", "A"), ("14:32:00", "B"), ("14:33:00", "C"))
     machine = TimeMachine(on_wait=lambda number: machine.set() if number == 2 else None)
     assert [_symbols(tick) for tick in _source(file, machine, 10).ticks(machine)] == ["A", "B"]
@@ -76,7 +76,7 @@ def test_many_quotes_of_a_moment_come_in_several_ticks(tmp_path: Path) -> None:
 
 
 def test_rejections_do_not_wait(tmp_path: Path) -> None:
-    """They come ahead, and the first quote starts the clock."""
+    """They come first, and the first quote starts the clock."""
     file = _file(tmp_path, ("14:31:00", "A"), ("x", "B"), ("14:32:00", "C"))
     machine = TimeMachine()
     assert [_symbols(tick) for tick in _source(file, machine, 1).ticks(machine)] == ["!", "A", "C"]
@@ -93,7 +93,7 @@ def test_without_a_speed_nothing_waits(tmp_path: Path) -> None:
 
 
 def test_an_absurdly_slow_replay_waits_until_it_is_stopped(tmp_path: Path) -> None:
-    """It does not break on the size of the number."""
+    """It does not fail because of the size of the number."""
     file = write_csv(tmp_path / "a.csv", [("0001-01-02", "A", 1), ("9999-12-30", "B", 1)])
     machine = TimeMachine(on_wait=lambda number: machine.set() if number == 5 else None)
     assert [_symbols(tick) for tick in _source(file, machine, 5e-324).ticks(machine)] == ["A"]

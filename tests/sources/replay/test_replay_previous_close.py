@@ -1,4 +1,4 @@
-"""Previous closes that a replay derives, against a second computation."""
+"""Derived previous closes of a replay, compared with an independent computation."""
 
 import csv
 import gzip
@@ -97,7 +97,7 @@ def test_a_symbol_filter_changes_no_previous_close(shared_data: Path) -> None:
 
 
 def test_it_comes_from_any_file_but_only_into_files_without_the_column(tmp_path: Path) -> None:
-    """A file with the column keeps what it says, blank cells too, and still is a session before."""
+    """A file with the column keeps its values, blank ones too; its rows still count as an earlier session."""
     header = ("date", "symbol", "price", "previous_close")
     told = write_csv(
         tmp_path / "told.csv",
@@ -138,7 +138,7 @@ def test_a_refused_row_is_no_close(tmp_path: Path) -> None:
 
 
 def test_a_mixed_ndjson_file_tells_of_itself_at_its_end(tmp_path: Path) -> None:
-    """The first objects have no previous close when a later one names it."""
+    """The first objects have no previous close if a later one has the field."""
     lines = [b'{"date":"2019-02-1%d","symbol":"A","price":%d}' % (day, day) for day in (1, 2)]
     quotes = quotes_of(
         write(tmp_path / "a", b"\n".join([*lines, lines[1].replace(b"}", b',"Previous_Close":""}')]))

@@ -1,4 +1,4 @@
-"""What holds of a replay whatever the rows are."""
+"""Properties of a replay for arbitrary rows."""
 
 import gzip
 import random
@@ -56,7 +56,7 @@ def test_any_order_of_rows_and_any_cut_into_files_give_the_same_series(
 @_FEW
 @given(st.lists(st.tuples(_MOMENTS, st.sampled_from("ABC")), unique_by=_time_of, max_size=30))
 def test_the_same_sequence_when_no_two_times_are_equal(folder: Path, keys: list[tuple[int, str]]) -> None:
-    """Then the order of the rows does not show at all."""
+    """Then the order of the rows does not matter at all."""
     rows = [_row(*key) for key in keys]
     given_order = quotes_of(write_csv(folder / "given.csv", rows))
     assert given_order == quotes_of(write_csv(folder / "sorted.csv", sorted(rows)))
@@ -65,7 +65,7 @@ def test_the_same_sequence_when_no_two_times_are_equal(folder: Path, keys: list[
 @_FEW
 @given(st.lists(_GARBAGE, max_size=12), st.sampled_from(["csv", "ndjson"]))
 def test_garbage_is_refused_and_harms_nobody(folder: Path, lines: list[str], form: str) -> None:
-    """Whatever stands between them, good rows arrive, and no two rejections have the same origin."""
+    """Valid rows arrive whatever is between them, and each rejection has its own origin."""
     good = {"csv": b"2019-02-11,AAPL,1", "ndjson": b'{"timestamp":"2019-02-11","symbol":"AAPL","price":1}'}[
         form
     ]
@@ -83,7 +83,7 @@ def test_garbage_is_refused_and_harms_nobody(folder: Path, lines: list[str], for
 @_FEW
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_replayed_or_refused(folder: Path, data: bytes, compressed: bool) -> None:
-    """There is no third way: no other exception, and a refusal names the file."""
+    """There is no other exception, and the error names the file."""
     file = write(folder / "any", gzip.compress(data) if compressed else data)
     refusal = _refusal(file)
     assert refusal is None or str(file) in refusal.message

@@ -1,4 +1,4 @@
-"""Lines sorted on disk: in order, all of them, whatever their number."""
+"""The external merge sort of lines."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +27,7 @@ def test_all_lines_come_in_order(lines: list[str], run_lines: int, fan_in: int):
 
 
 def test_few_files_are_kept(tmp_path: Path):
-    """A thousand pieces lie in less than twenty files, and those merged are gone."""
+    """A thousand parts need less than twenty files; merged ones are removed."""
     sorter = LineSorter(tmp_path, Event(), run_lines=1, fan_in=4)
     most = 0
     for number in range(1000):
@@ -38,7 +38,7 @@ def test_few_files_are_kept(tmp_path: Path):
 
 
 def test_a_stop_ends_the_sorting(tmp_path: Path):
-    """At the next file, in the midst of whatever is merged."""
+    """At the next file, even while files are merged."""
     stop = Event()
     sorter = LineSorter(tmp_path, stop, run_lines=2)
     sorter.add("b\n")

@@ -1,4 +1,4 @@
-"""The temporary folder of a replay: gone at its end, and by the next replay when it was killed."""
+"""The temporary folder of a replay: removed at its end, or by the next replay after a kill."""
 
 import os
 import subprocess
@@ -45,7 +45,7 @@ def replay(file: Path) -> None:
 
 
 def test_what_a_killed_replay_left_goes_with_the_next(file: Path):
-    """While it lives its folder is nobody else's business; killed, it is removed."""
+    """While the process runs, its folder stays; after a kill it is removed."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", CHILD, str(file)], **pipes) as child:
         assert child.stdout is not None
@@ -60,7 +60,7 @@ def test_what_a_killed_replay_left_goes_with_the_next(file: Path):
 
 
 def test_what_no_replay_made_stays(file: Path):
-    """A folder of that name without the lock, a link to one and a file are left alone."""
+    """A folder of that name without the lock, a link to one and a file are not removed."""
     temporary = file.parent / "temporary"
     (temporary / "stockctl-replay-mine").mkdir()
     (file.parent / "elsewhere").mkdir()
@@ -74,7 +74,7 @@ def test_what_no_replay_made_stays(file: Path):
 
 
 def test_two_replays_in_one_process_leave_each_other_alone(file: Path):
-    """The folder of the first is there for as long as it wants."""
+    """The folder of the first stays until it is closed."""
     with ReplaySource([str(file)]) as first:
         first.prepare()
         mine = left(file)

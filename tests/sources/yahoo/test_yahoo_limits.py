@@ -1,4 +1,4 @@
-"""Limits, unknown symbols and quotes that cannot be true: the real yfinance, in one child process."""
+"""Rate limits, unknown symbols and implausible quotes: the real yfinance in one child process."""
 
 import re
 import subprocess

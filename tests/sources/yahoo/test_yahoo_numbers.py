@@ -1,4 +1,4 @@
-"""Numbers as Yahoo writes them."""
+"""Numbers in the form that Yahoo sends them."""
 
 import math
 import struct

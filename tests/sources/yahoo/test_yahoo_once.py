@@ -1,4 +1,4 @@
-"""Polling once: the real yfinance in a child process, asked one time, and what a person gets to read."""
+"""Polling once with the real yfinance in a child process, and the messages for the user."""
 
 import json
 import socket
@@ -114,7 +114,7 @@ def test_a_limit_at_the_crumb_is_a_limit(yahoo: YahooStandIn, yahoo_environment,
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """The address of a proxy that refuses connections: its port is taken, and nobody listens."""
+    """The address of a proxy that refuses connections: its port is bound, but not open."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""One result of Yahoo's, understood."""
+"""Parsing of one result of Yahoo."""
 
 import json
 from datetime import UTC, datetime

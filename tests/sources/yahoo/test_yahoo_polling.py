@@ -1,4 +1,4 @@
-"""The real yfinance, in a child process, polling a stand-in for Yahoo on this machine.
+"""Polling with the real yfinance, in a child process, against a fake Yahoo server on this machine.
 
 All scenarios of ``SCENARIOS`` run in one child, because importing yfinance costs a second; each has
 symbols of its own, by which the stand-in knows its script. A scenario ends at the quote of ``LAST``.

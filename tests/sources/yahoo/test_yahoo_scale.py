@@ -1,6 +1,6 @@
 """Thousands of symbols: the real yfinance, in a child process, against a stand-in for Yahoo.
 
-Each test has a child of its own, because what counts is who was asked how often.
+Each test has its own child process, because it counts the requests.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What is new in a poll, and what is said of it."""
+"""What is new in a poll, and the notices about it."""
 
 import logging
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""How often Yahoo is asked, when it is left alone, and who is asked for: with a clock that a test moves."""
+"""Circuit breaker, rate limiter, thread pool and symbol schedule, with a clock that a test moves."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -391,7 +391,7 @@ def test_an_unknown_symbol_is_asked_for_apart_and_ever_more_rarely(
 
 
 def test_a_symbol_that_is_known_again_is_back_with_the_others(schedule: SymbolSchedule, clock: Clock) -> None:
-    """And stays there whatever later answers lack: one failure never means that a symbol is gone."""
+    """It stays there whatever is missing in later answers."""
     schedule.record(["AAPL", "NOPE", "IBM"], {"NOPE"})
     clock.now += 60
     schedule.record(["NOPE"], set())
@@ -409,7 +409,7 @@ def test_nothing_is_asked_while_all_unknown_symbols_rest(clock: Clock) -> None:
 
 
 def test_symbols_may_change_while_running(schedule: SymbolSchedule, clock: Clock) -> None:
-    """What stays keeps what is known of it, what goes is forgotten, what comes is asked for at once."""
+    """Remaining symbols keep their state, removed ones are forgotten, new ones are requested at once."""
     schedule.record(["AAPL", "NOPE", "IBM"], {"NOPE"})
     schedule.set_symbols(["IBM", "NOPE", "MSFT"])
     assert asked(schedule) == [(["IBM", "MSFT"], False)]
@@ -419,7 +419,7 @@ def test_symbols_may_change_while_running(schedule: SymbolSchedule, clock: Clock
 
 
 class Limited:
-    """A client that is limited whenever it asks, and notes for whom it did."""
+    """A client that is always rate-limited, and records the symbols it was called with."""
 
     def __init__(self, breaker: CircuitBreaker) -> None:
         self.breaker = breaker
@@ -433,7 +433,7 @@ class Limited:
 def test_after_a_limit_one_request_decides_whether_the_others_are_sent(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    """Limited again, the others stay, even when the new wait is over before they would go."""
+    """After another limit the others are not sent, even if the new wait is short."""
     symbols = [f"SYM{number}" for number in range(1000)]
     breaker.record_rate_limit()
     clock.now += breaker.seconds_left
@@ -454,7 +454,7 @@ names = st.integers(1, 40).map(lambda count: [f"S{number}" for number in range(c
 @patient
 @given(names, st.data())
 def test_every_symbol_is_in_one_request_unless_it_rests(symbols: list[str], data: st.DataObject) -> None:
-    """Through any answers and pauses: no symbol twice, none forgotten, none at rest for over an hour."""
+    """Whatever the answers: no symbol twice, none forgotten, none postponed for over an hour."""
     clock = Clock()
     schedule = SymbolSchedule(symbols, interval=30, clock=clock)
     last = dict.fromkeys(symbols, clock.now)

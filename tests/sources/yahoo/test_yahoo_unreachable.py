@@ -1,4 +1,4 @@
-"""No way to Yahoo: name servers, proxies, certificates and silence, each called what it is."""
+"""Yahoo cannot be reached: errors of DNS, proxies, certificates and timeouts have their own messages."""
 
 import json
 import socket
@@ -35,7 +35,7 @@ NO_NAME = ".".join(["a" * 60] * 5)
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """The address of a proxy that refuses connections: its port is taken, and nobody listens."""
+    """The address of a proxy that refuses connections: its port is bound, but not open."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -43,14 +43,14 @@ def nobody() -> Iterator[str]:
 
 @pytest.fixture
 def stranger(tmp_path: Path) -> str:
-    """The file of an authority that the stand-in has no certificate of."""
+    """The file of another certificate authority than that of the fake server."""
     file = tmp_path / "stranger.pem"
     trustme.CA().cert_pem.write_to_path(file)
     return str(file)
 
 
 def explained(yahoo: YahooStandIn, environment: dict[str, str], folder: Path) -> tuple[str, str]:
-    """Return what a person gets to read, message and hint, when a single poll fails."""
+    """Return message and hint of a single poll that fails."""
     yahoo.script("AAPL", quotes(good("AAPL")))
     found = run(yahoo, environment, {"blocked": once("AAPL", quotes(good("AAPL")))}, folder)
     assert found.requests == []
@@ -64,7 +64,7 @@ def explained(yahoo: YahooStandIn, environment: dict[str, str], folder: Path) ->
 def test_a_certificate_nobody_vouches_for_is_a_fault_of_tls(
     yahoo: YahooStandIn, yahoo_environment: dict[str, str], tmp_path: Path, stranger: str, without_curl: str
 ) -> None:
-    """A firewall that opens connections; the hint says how to trust it."""
+    """A firewall that decrypts connections; the hint says how to trust it."""
     bundles = dict.fromkeys(("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"), stranger)
     environment = {**yahoo_environment, **bundles, "YF_DISABLE_CURL_CFFI": without_curl}
     message, hint = explained(yahoo, environment, tmp_path)
@@ -133,7 +133,7 @@ libraries = pytest.mark.parametrize("library", ["curl_cffi", "requests"])
 
 @libraries
 def test_a_name_without_an_address_is_a_fault_of_names(library: str) -> None:
-    """No proxy, and no name server knows where Yahoo is."""
+    """Without a proxy, Yahoo's host name cannot be resolved."""
     name, what = asked(library, f"https://{NO_NAME}/")
     assert name == "NameResolutionError"
     assert what.startswith("Yahoo cannot be reached: its name cannot be found (")
@@ -150,7 +150,7 @@ def test_silence_is_no_answer_in_time(library: str) -> None:
 
 @libraries
 def test_a_refused_connection_without_a_proxy_is_no_fault_of_one(library: str, nobody: str) -> None:
-    """What can't be told apart further is not called by a wrong name."""
+    """Without more information the message is general."""
     assert asked(library, nobody)[0] == "Unreachable"
 
 
@@ -180,6 +180,6 @@ class HttpError(OSError):
     ],
 )
 def test_every_exception_has_a_name_of_ours(error: Exception, crumb: str, fault: type) -> None:
-    """Limits first, then answers, then the network; and what stumbles is a malformed answer."""
+    """Rate limits first, then answers, then the network; any other error is a malformed answer."""
     assert type(classify_error(error, crumb)) in (fault, TimedOut if fault is Unreachable else fault)
     assert issubclass(ProxyError, Unreachable)

@@ -1,4 +1,4 @@
-"""The live source under the tests that every source has to pass."""
+"""The streaming source passes the tests that every source must pass."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from support.yahoo.websocket_server import Heartbeats
 
 
 def test_it_keeps_the_contract_of_a_source(tmp_path: Path) -> None:
-    """All of the suite, in a child process that takes the stand-in for Yahoo."""
+    """The whole suite, in a child process that connects to the fake Yahoo server."""
     told = [Told("AAPL", 187.44, 0), *(Told("MSFT", 200 + second, second) for second in range(10))]
     steps = [step for count, one in enumerate(told, 1) for step in (Heartbeats(count), "?", one.live)]
     with YahooStandIn() as yahoo:

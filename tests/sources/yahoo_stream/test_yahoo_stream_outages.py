@@ -1,4 +1,4 @@
-"""Where the live connection and polling meet: outages, told handshake by handshake, in a child of its own."""
+"""Outages of the live connection, scripted handshake by handshake, in a child process each."""
 
 import re
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_a_429_storm_on_both_sides_is_waited_out(tmp_path: Path) -> None:
 
 
 def test_a_connection_that_never_comes_leaves_plain_polling(tmp_path: Path) -> None:
-    """The same quotes, and the same failure is told ever more seldom."""
+    """The same quotes; the same failure is logged less and less often."""
     told = [Told("C", 187.44, second) for second in range(3)]
     answers = [poll(told[0])] * 10 + [poll(told[1])] * 10 + [poll(told[2])]
     scenario = Scenario("C", answers, [[CLOSE]], told[2].at, {"timeouts": {"longest_wait": 0.02}})
@@ -89,7 +89,7 @@ def test_a_connection_that_never_comes_leaves_plain_polling(tmp_path: Path) -> N
 
 
 def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
-    """TLS stands and nobody speaks: polling begins when the time is over, and the next connection counts."""
+    """TLS works but no answer comes: polling starts after the timeout, and the next connection is used."""
     told = [Told("H", 187.44, second) for second in range(2)]
     scenario = Scenario("H", [poll(told[0])], [[told[1].live]], told[1].at, {"timeouts": {"opening": 0.3}})
     outcome = one(tmp_path, [("H", 1_000_000), *[("H", 2)] * 1000], scenario)
@@ -100,7 +100,7 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
 
 
 def test_quiet_connections_are_left_alone_ever_longer(tmp_path: Path) -> None:
-    """Nobody may be trading: each alarm in a row doubles the patience, and polling tells what there is."""
+    """There may be no trades: each alarm in a row doubles the timeout, and polls bring the quotes."""
     told = [Told("D", 187.44, second) for second in range(2)]
     scenario = Scenario(
         "D",
@@ -145,7 +145,7 @@ def test_an_idle_connection_costs_next_to_nothing(tmp_path: Path) -> None:
 
 
 def test_a_limit_on_connections_is_one_on_polls(tmp_path: Path) -> None:
-    """What Yahoo tells one part of the program, the others obey: the breaker is the same for all."""
+    """A rate limit on one part of the program applies to the others: they share the breaker."""
     told = Told("G", 187.44, 0)
     outcome = one(tmp_path, [429, ("G", 1)], Scenario("G", [poll(told)], [[IDLE]], told.at))
     assert outcome.counters["limits"] == 1
@@ -160,7 +160,7 @@ def test_a_limit_on_connections_is_one_on_polls(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_in_the_way_is_named(tmp_path: Path, environment: dict[str, str], words: str) -> None:
-    """A proxy that is not there, and one that reads along."""
+    """A proxy that does not exist, and one that decrypts connections."""
     with YahooStandIn() as yahoo:
         scenario = Scenario("F", [poll(Told("F", 1, 0))], [[CLOSE]], None, {"until_said": words})
         outcome = run(yahoo, tmp_path, {"way": scenario}, environment).outcomes["way"]
@@ -169,7 +169,7 @@ def test_what_is_in_the_way_is_named(tmp_path: Path, environment: dict[str, str]
 
 
 def test_a_proxy_that_cannot_be_leaves_plain_polling(tmp_path: Path) -> None:
-    """It is set for the live connection only, so that polls find their way."""
+    """It is set for the live connection only, so that polls still work."""
     told = Told("I", 187.44, 0)
     with YahooStandIn() as yahoo:
         scenario = Scenario("I", [poll(told)], [[CLOSE]], told.at)

@@ -1,4 +1,4 @@
-"""What a message of the live connection says, which quotes are new, and when silence is a fault."""
+"""Parsing of live messages, merging of quotes, the watchdog and the queue."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -114,12 +114,12 @@ def test_a_close_that_was_sent_is_not_computed() -> None:
     ],
 )
 def test_a_close_that_cannot_be_is_left_out(fields: dict[str, float]) -> None:
-    """It adorns the quote; the price counts."""
+    """The quote is valid without it."""
     assert read(**fields).previous_close is None
 
 
 def test_a_price_of_unknown_time_is_no_quote() -> None:
-    """Nobody knows how old it is."""
+    """It may be old."""
     assert parse_pricing(Message(time=0), NOW).quote is None
 
 
@@ -211,7 +211,7 @@ def test_patience_doubles_until_something_is_heard() -> None:
     assert watchdog.check(5060, market_open=True) == 60
 
 
-def test_a_full_inbox_makes_the_writer_wait() -> None:
+def test_a_full_queue_makes_the_writer_wait() -> None:
     """Nothing is dropped, and the order stays."""
     queue: BoundedQueue[int] = BoundedQueue(2)
 
@@ -230,8 +230,8 @@ def test_a_full_inbox_makes_the_writer_wait() -> None:
     assert found == list(range(100))
 
 
-def test_a_closed_inbox_gives_what_it_has_and_then_its_reason() -> None:
-    """A writer that waits is let go, and the first reason counts."""
+def test_a_closed_queue_returns_its_items_and_then_raises_its_error() -> None:
+    """A waiting writer is released, and the first error counts."""
     queue: BoundedQueue[int] = BoundedQueue(1)
     queue.put([1])
     queue.close(SourceError("unfit"))
@@ -244,7 +244,7 @@ def test_a_closed_inbox_gives_what_it_has_and_then_its_reason() -> None:
 
 
 def test_what_has_come_is_handed_on_after_a_wish_to_stop() -> None:
-    """Once, judged like the rest; whoever brings more is told that nobody reads."""
+    """Once, checked like the rest; later writers get an error."""
     queue: BoundedQueue[ReceivedQuote | Rejection] = BoundedQueue(10)
     queue.put([ReceivedQuote(read(), polled=False), ReceivedQuote(read(), polled=False)])
     stop = Event()
@@ -266,7 +266,7 @@ def test_many_symbols_are_subscribed_to_in_several_messages() -> None:
 
 
 def test_there_must_be_symbols_and_an_interval() -> None:
-    """Wrong usage is named at once, and a change that is wrong changes nothing."""
+    """Wrong usage is an error at once, and an invalid change changes nothing."""
     with pytest.raises(UsageError, match="no symbol to ask Yahoo for"):
         YahooStreamSource([])
     with pytest.raises(UsageError, match="interval of 0 s is not above zero"):

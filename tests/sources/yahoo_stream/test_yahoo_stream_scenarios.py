@@ -1,4 +1,4 @@
-"""The real yfinance, in a child process, streaming from a stand-in for Yahoo on this machine.
+"""Streaming with the real yfinance, in a child process, from a fake Yahoo server on this machine.
 
 All scenarios of ``SCENARIOS`` run in one child, because importing yfinance costs a second; each has symbols
 of its own, by which the stand-in knows its script, and ends at the quote it names last. A first poll tells
@@ -227,7 +227,7 @@ def test_silence_at_the_weekend_is_none_and_heartbeats_go_on(live: Run) -> None:
 
 
 def test_nothing_is_done_while_nothing_comes(live: Run) -> None:
-    """The loop goes round once a message and once a heartbeat, and once more for the end."""
+    """The loop runs once a message, once a heartbeat, and once at the end."""
     outcome = live.outcomes["weekend"]
     said = next(said for symbols, said in live.yahoo.streamer.seen if symbols == "P")
     assert outcome.counters["wakeups"] <= len(said) + outcome.counters["messages"] + 1
@@ -239,14 +239,14 @@ def test_each_connection_is_followed_by_one_poll(live: Run) -> None:
 
 
 def test_coins_trade_on_saturday(live: Run) -> None:
-    """What never closes is never rightly silent, and has no quotes from outside its session."""
+    """A market that never closes must not be silent, and has no quotes outside its session."""
     outcome = live.outcomes["coin"]
     assert pairs(outcome.quotes) == script(*COIN)
     assert outcome.connections >= 2
 
 
 def test_messages_nobody_can_read_are_quarantined_and_change_nothing_else(live: Run) -> None:
-    """Each with its bytes and its reason; the connection goes on."""
+    """Each with its bytes and its reason; the connection stays."""
     outcome = live.outcomes["garbled"]
     assert pairs(outcome.quotes) == script(*F)
     assert [origin for origin, _, _ in outcome.rejections] == ["yahoo-live"] * len(GARBLED)
@@ -258,7 +258,7 @@ def test_messages_nobody_can_read_are_quarantined_and_change_nothing_else(live: 
 
 
 def test_a_connection_without_a_readable_message_is_given_up(live: Run) -> None:
-    """After a hundred in a row polling takes over, until a new connection makes sense."""
+    """After a hundred in a row, polling takes over until the next connection."""
     outcome = live.outcomes["unreadable"]
     assert pairs(outcome.quotes) == script(*G)
     assert (outcome.connections, outcome.counters["invalid_messages"]) == (2, 100)
@@ -266,7 +266,7 @@ def test_a_connection_without_a_readable_message_is_given_up(live: Run) -> None:
 
 
 def test_prices_and_times_that_are_none_are_rejected_with_their_reason(live: Run) -> None:
-    """NaN, infinity, zero, a negative, no symbol, a time of the future; the same again is counted only."""
+    """NaN, infinity, zero, negative, no symbol, a time in the future; repetitions are only counted."""
     outcome = live.outcomes["refused"]
     assert pairs(outcome.quotes) == script(*E)
     expected = [(sent, reason) for sent, reason in REFUSED if reason is not None]
@@ -315,7 +315,7 @@ def test_symbols_change_while_it_runs(live: Run) -> None:
 
 
 def test_a_poll_that_fails_does_not_stop_live_quotes(live: Run) -> None:
-    """Yahoo limits the polling of an address, and streams to it all the same."""
+    """Yahoo may limit polls from an address, but still stream to it."""
     outcome = live.outcomes["unpolled"]
     assert pairs(outcome.quotes) == script(*Q)
     assert outcome.counters["fallback_polls"] == 0
@@ -350,7 +350,7 @@ def test_nothing_is_left_behind_and_nothing_came_early(live: Run) -> None:
 
 
 def test_all_that_is_said_is_our_own(live: Run) -> None:
-    """No word of a library, on one line, without a traceback."""
+    """Nothing from a library, each message on one line, no traceback."""
     lines = [line for outcome in live.outcomes.values() for line in outcome.log]
     assert {name.partition(".")[0] for _, name, _ in lines} == {"stockctl"}
     assert not [text for _, _, text in lines if "\n" in text or "Traceback" in text]

@@ -1,4 +1,4 @@
-"""A live connection, against a WebSocket server on this machine."""
+"""The WebSocket connection, against a server on this machine."""
 
 from collections.abc import Iterator
 from threading import Event, Thread
@@ -12,7 +12,7 @@ SECONDS = 20
 
 
 class Farewell:
-    """A server that says two things to whoever comes, and goes."""
+    """A server that sends two messages to each client, and closes."""
 
     def __init__(self) -> None:
         self.gone = Event()
@@ -41,7 +41,7 @@ def farewell() -> Iterator[Farewell]:
 
 
 def test_a_message_that_cannot_be_sent_costs_none_that_came(farewell: Farewell) -> None:
-    """A heartbeat falls into the end of the connection: what came before the end is read all the same."""
+    """A heartbeat meets the end of the connection: earlier messages are still read."""
     with open_connection(farewell.url, SECONDS) as connection:
         assert farewell.gone.wait(SECONDS)
         assert connection.receive(SECONDS) == "one"
@@ -61,7 +61,7 @@ def test_a_message_that_cannot_be_sent_costs_none_that_came(farewell: Farewell) 
     ],
 )
 def test_a_proxy_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str, reason: str) -> None:
-    """What is set is a fault like any other, with what to do about it, and no password in it."""
+    """The message says what to do, and contains no password."""
     monkeypatch.setenv("WSS_PROXY", proxy)
     with pytest.raises(CONNECTION_ERRORS) as failed, open_connection("wss://yahoo.invalid", SECONDS):
         pass

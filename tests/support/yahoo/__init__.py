@@ -1,1 +1,1 @@
-"""Yahoo in tests: a server on the loopback, and child processes that poll it or stream from it."""
+"""A fake Yahoo server on the loopback, and child processes that poll it or stream from it."""

@@ -18,12 +18,12 @@ from support.yahoo.server import YahooStandIn
 
 @pytest.fixture
 def yahoo() -> Iterator[YahooStandIn]:
-    """A stand-in for Yahoo on this machine, to be scripted."""
+    """A fake Yahoo server on this machine, to be scripted."""
     with YahooStandIn() as standin:
         yield standin
 
 
 @pytest.fixture
 def yahoo_environment(yahoo: YahooStandIn, tmp_path: Path) -> dict[str, str]:
-    """The environment of a child process that takes the stand-in for Yahoo."""
+    """The environment of a child process that connects to the fake Yahoo server."""
     return yahoo.environment(tmp_path)

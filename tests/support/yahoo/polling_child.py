@@ -1,4 +1,4 @@
-"""Run scenarios with the real polling source; a program of its own, because yfinance reads its environment.
+"""Runs scenarios with the real polling source; a separate program, because yfinance reads its environment.
 
 Standard input holds a JSON list of scenarios: ``name``, ``symbols``, and optionally ``once``,
 ``interval`` (seconds, 0.002 if absent) and ``until``, the market time at whose first quote to stop, or
@@ -64,7 +64,7 @@ def _stop_when_asked(symbols: str, stop: Event) -> None:
 
 
 def run(scenario: dict) -> dict:
-    """Return what one scenario came to."""
+    """Return the result of one scenario."""
     stop, log, ticks, error = Event(), _Record(), [], None
     deadline = Timer(DEADLINE, stop.set)
     begun = monotonic()

@@ -1,4 +1,4 @@
-"""Run polling scenarios in a child process against the stand-in, and gather what came of them."""
+"""Runs polling scenarios in a child process against the fake server, and collects the results."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def last(*symbols: str) -> Reply:
 
 
 class Outcome(NamedTuple):
-    """What a scenario came to, and what the stand-in was asked in it."""
+    """The result of a scenario, and the requests to the fake server."""
 
     ticks: list[list[dict[str, object]]]
     log: list[tuple[str, str, str]]
@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
     polls: list[Request]
 
     def said(self, level: str = "") -> list[str]:
-        """Return what was logged for a person, at a level or any."""
+        """Return the logged messages, of one level or all."""
         return [text for one, _, text in self.log if one == level or (not level and one != "DEBUG")]
 
     @property
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What one child did."""
+    """The results of one child process."""
 
     outcomes: dict[str, Outcome]
     process: dict[str, object]
@@ -68,7 +68,7 @@ class Run(NamedTuple):
 def run(
     standin: YahooStandIn, environment: dict[str, str], scenarios: dict[str, Scenario], folder: Path
 ) -> Run:
-    """Run scenarios in a child process; it must end well and say nothing on standard error."""
+    """Run scenarios in a child process, which must exit with 0 and write nothing to standard error."""
     given = [{"name": name, "symbols": one.symbols, **one.options} for name, one in scenarios.items()]
     child = subprocess.run(
         CHILD,

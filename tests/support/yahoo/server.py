@@ -1,4 +1,4 @@
-"""A loopback stand-in for Yahoo: the real yfinance, in a child process, talks to it without knowing.
+"""A fake Yahoo server on the loopback, to which the real yfinance in a child process connects.
 
 The child gets ``HTTPS_PROXY`` at this server and ``SSL_CERT_FILE`` at a throw-away authority. The server
 takes ``CONNECT host:443``, ends TLS as that host, and answers by host and path: a cookie at
@@ -50,7 +50,7 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What the server answers; ``fault`` may be ``drop`` (close without a word) or ``hang``."""
+    """What the server answers; ``fault`` may be ``drop`` (close without an answer) or ``hang``."""
 
     status: int = 200
     body: bytes = b""
@@ -312,4 +312,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: what was asked is in ``requests``."""
+        """Log nothing: all requests are in ``requests``."""

@@ -1,4 +1,4 @@
-"""Run scenarios with the real live source; a program of its own, because yfinance reads its environment.
+"""Runs scenarios with the real streaming source; a separate program, because yfinance reads its environment.
 
 Standard input holds a JSON list of scenarios: ``name``, ``symbols``, ``until`` (the timestamp of the quote
 at which to stop), and optionally ``timeouts`` and ``interval`` (seconds), ``now`` (the time of day, which
@@ -55,7 +55,7 @@ class _Run:
             )
 
     def go(self) -> dict:
-        """Return what the scenario came to."""
+        """Return the result of the scenario."""
         root, begun, calls = logging.getLogger(), monotonic(), count()
         deadline = Timer(self.scenario.get("stop_after", DEADLINE), self.stop.set)
         deadline.start()

@@ -1,4 +1,4 @@
-"""The contract of a source, for the live one: tests that run where the stand-in is Yahoo."""
+"""The tests of every source, for the streaming one; they run in an environment with the fake server."""
 
 from datetime import datetime
 from random import Random

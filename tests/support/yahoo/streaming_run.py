@@ -1,4 +1,4 @@
-"""Run live scenarios in a child process against the stand-in, and gather what came of them."""
+"""Runs streaming scenarios in a child process against the fake server, and collects the results."""
 
 import json
 import subprocess
@@ -86,7 +86,7 @@ class Scenario(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a scenario came to, and what the stand-in saw of it."""
+    """The result of a scenario, and what the fake server recorded."""
 
     ticks: list[list[object]]
     log: list[tuple[str, str, str]]
@@ -108,12 +108,12 @@ class Outcome(NamedTuple):
         return [item for tick in self.ticks for item in tick if isinstance(item, list)]
 
     def said(self, level: str = "") -> list[str]:
-        """Return what was logged for a person, at a level or any."""
+        """Return the logged messages, of one level or all."""
         return [text for one, _, text in self.log if one == level or (not level and one != "DEBUG")]
 
 
 class Run(NamedTuple):
-    """What one child did."""
+    """The results of one child process."""
 
     outcomes: dict[str, Outcome]
     process: dict[str, object]
@@ -127,7 +127,7 @@ def run(
     scenarios: dict[str, Scenario],
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Run:
-    """Run scenarios in a child process; it must end well and say nothing on standard error.
+    """Run scenarios in a child process, which must exit with 0 and write nothing to standard error.
 
     ``environment`` overrides what makes the stand-in Yahoo.
     """

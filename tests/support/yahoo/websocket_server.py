@@ -1,4 +1,4 @@
-"""The WebSocket side of the stand-in for Yahoo: what each connection does is scripted.
+"""The WebSocket side of the fake Yahoo server: what each connection does is scripted.
 
 A connection is known by the symbols it first subscribes to, so that scenarios run side by side; the n-th
 connection of them takes the n-th list of steps, and the last list repeats::
