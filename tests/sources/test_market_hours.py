@@ -46,7 +46,7 @@ class Day(Event):
 
 
 class HalfHourly:
-    """A source with a quote every thirty minutes, until it is told to stop or has given ``most``."""
+    """A source with a quote every thirty minutes, until it is stopped or has yielded ``most``."""
 
     name, repeatable, expected = "half-hourly", False, None
 
@@ -64,14 +64,14 @@ class HalfHourly:
                 return
 
     def change_symbols(self, symbols: Sequence[str]) -> None:
-        """Note what was asked for."""
+        """Record the symbols."""
         self.symbols = symbols
 
 
 def times(
     source: Source, day: Day, policy: MarketClosedPolicy = WAIT, symbols: Sequence[str] = ("AAPL",)
 ) -> list[str]:
-    """Return day and time of all quotes that come until the end of the test."""
+    """Return day and time of all quotes until the end of the test."""
     wrapped = MarketHoursSource(
         source, symbols, policy, hours=HOURS, clock=day.clock, zone=ZoneInfo("Europe/Berlin")
     )
@@ -79,7 +79,7 @@ def times(
 
 
 def test_it_waits_for_the_open_and_until_the_next_one(caplog: pytest.LogCaptureFixture) -> None:
-    """From before Thanksgiving over the half day to Monday; twenty minutes past the close are its own."""
+    """From before Thanksgiving over the half day to Monday; it runs until twenty minutes after each close."""
     caplog.set_level(logging.INFO, "stockctl")
     day = Day("2026-11-25T20:00", "2026-11-30T16:00")
     source = HalfHourly(day)
@@ -95,14 +95,14 @@ def test_it_waits_for_the_open_and_until_the_next_one(caplog: pytest.LogCaptureF
 
 
 def test_it_sleeps_in_short_naps() -> None:
-    """The time of day may be set, and a machine may be suspended: nobody sleeps for days at a time."""
+    """The clock may be set, and a machine may be suspended: no sleep lasts for days."""
     day = Day("2026-11-28T00:00", "2026-11-28T05:00")
     assert times(HalfHourly(day), day) == []
     assert max(day.naps) <= 60
 
 
 def test_with_exit_it_ends_after_the_close(caplog: pytest.LogCaptureFixture) -> None:
-    """And says when the market opens again."""
+    """And logs when the market opens again."""
     caplog.set_level(logging.INFO, "stockctl")
     day = Day("2026-11-27T17:45", "2026-12-24T00:00")
     assert times(HalfHourly(day), day, EXIT) == ["27 17:45", "27 18:15"]
@@ -128,7 +128,7 @@ def test_with_continue_hours_do_not_matter() -> None:
 
 
 def test_a_source_that_ends_by_itself_is_not_run_again() -> None:
-    """It had nothing more to give."""
+    """It has no more quotes."""
     day = Day("2026-11-25T15:00", "2026-12-24T00:00")
     source = HalfHourly(day, most=2)
     assert len(times(source, day)) == 2
@@ -136,7 +136,7 @@ def test_a_source_that_ends_by_itself_is_not_run_again() -> None:
 
 
 def test_a_wish_to_stop_ends_it_in_a_session_and_outside() -> None:
-    """Both waits listen to it."""
+    """Both waits end at once."""
     for now in ("2026-11-25T15:00", "2026-11-26T15:00"):
         day = Day(now, "2026-12-24T00:00")
         day.set()
@@ -150,7 +150,7 @@ def test_a_coin_keeps_it_running() -> None:
 
 
 def test_the_break_at_noon_does_not_end_it() -> None:
-    """Tokyo trades from nine to half past three, with an hour of rest, and has one run."""
+    """Tokyo trades from 9:00 to 15:30 with a break of an hour, in one run of the source."""
     day = Day("2026-11-24T00:00", "2026-11-24T08:00")
     source = HalfHourly(day)
     assert times(source, day, WAIT, ["7203.T"])[-1] == "24 06:30"
@@ -184,7 +184,7 @@ def test_changed_symbols_reach_the_source_and_end_a_wait() -> None:
 def test_hours_follow_the_symbols_while_the_source_runs(
     policy: MarketClosedPolicy, now: str, last: str
 ) -> None:
-    """Without the coin it runs until its share's close, or no longer, and does what was asked for then."""
+    """Without the coin it runs until the close of the share, and then follows the policy."""
     day = Day(now, "2026-11-29T00:00")
     wrapped = MarketHoursSource(HalfHourly(day), ["AAPL", "BTC-USD"], policy, hours=HOURS, clock=day.clock)
     found = []
@@ -196,7 +196,7 @@ def test_hours_follow_the_symbols_while_the_source_runs(
 
 
 def test_symbols_that_change_to_and_fro_do_not_end_the_stream() -> None:
-    """The session of the share is over; by the time the source has ended, the coin is back."""
+    """The session of the share is over; when the source has ended, the coin is back."""
     day = Day("2026-11-28T00:00", "2026-11-28T01:00")
     source = HalfHourly(day)
     wrapped = MarketHoursSource(source, ["AAPL", "BTC-USD"], WAIT, hours=HOURS, clock=day.clock)
@@ -217,7 +217,7 @@ def test_symbols_that_change_to_and_fro_do_not_end_the_stream() -> None:
 
 
 def test_changed_symbols_reach_a_source_whose_quotes_are_judged() -> None:
-    """Another wrapper in between passes them on; where nobody can change symbols, nothing offers to."""
+    """A wrapper in between passes them on; without a source that supports it there is no such method."""
     source = HalfHourly(Day("2026-11-26T15:00", "2026-11-26T17:00"))
     wrapped = MarketHoursSource(ValidatedSource(source), ["AAPL"], WAIT)
     assert find_symbol_changer(wrapped) is wrapped
@@ -228,7 +228,7 @@ def test_changed_symbols_reach_a_source_whose_quotes_are_judged() -> None:
 
 
 def test_the_wrapper_looks_like_its_source() -> None:
-    """Name, expectation and repeatability are those of what it runs."""
+    """It has the name, expected number and repeatability of its source."""
     source = HalfHourly(Day("2026-11-26T15:00", "2026-11-26T17:00"))
     wrapped = MarketHoursSource(source, ["AAPL"], WAIT)
     assert (wrapped.name, wrapped.expected, wrapped.repeatable) == ("half-hourly", None, False)

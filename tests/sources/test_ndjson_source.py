@@ -26,12 +26,12 @@ def line(minute: int, symbol: str = "AAPL", **more: object) -> str:
 
 
 def source_of(path: Path, *, follow: bool = False, **options: object) -> NdjsonSource:
-    """Return a source whose clock stands still."""
+    """Return a source with a constant clock."""
     return NdjsonSource(str(path), follow=follow, clock=lambda: NOW, **options)  # type: ignore[arg-type]
 
 
 def items_of(source: NdjsonSource) -> list[Quote | Rejection]:
-    """Return all that a feed without an end to come has."""
+    """Return all items of a feed that ends."""
     return [item for tick in source.ticks(Event()) for item in tick]
 
 
@@ -49,11 +49,11 @@ class Reader:
             self._ticks.put(tick)
 
     def next(self) -> list[Quote | Rejection]:
-        """Wait for what comes next."""
+        """Wait for the next tick."""
         return list(self._ticks.get(timeout=30))
 
     def end(self) -> None:
-        """Stop, and insist that it ends."""
+        """Stop it, and check that it ends."""
         self.stop.set()
         self._thread.join(30)
         assert not self._thread.is_alive()
@@ -82,7 +82,7 @@ def append(feed: Path, text: str) -> None:
 
 
 def test_a_line_is_a_quote_with_all_that_it_says(feed: Path) -> None:
-    """Every field is taken; source and time of sight are ours."""
+    """All fields are used; source and observation time are added."""
     figures = {"previous_close": "1.25", "open": 1.3, "high": 1.6, "low": 1.2, "volume": 1200}
     feed.write_text(line(1, symbol="brk-b", **figures, source="elsewhere", extra=[1]) + "\n")
     assert items_of(source_of(feed)) == [
@@ -94,7 +94,7 @@ def test_a_line_is_a_quote_with_all_that_it_says(feed: Path) -> None:
 
 
 def test_unknown_is_not_guessed(feed: Path) -> None:
-    """What a line does not say is unknown, the previous close too."""
+    """Missing fields are unknown, the previous close too."""
     feed.write_text(f"{line(1)}\n{line(2)}")
     (first, second) = items_of(source_of(feed))
     assert isinstance(first, Quote)
@@ -120,7 +120,7 @@ def test_unknown_is_not_guessed(feed: Path) -> None:
     ],
 )
 def test_a_bad_line_is_set_aside_with_its_reason(feed: Path, bad: str, reason: str) -> None:
-    """Its neighbours are not touched, and the origin names feed and line."""
+    """The other lines are not affected, and the origin names feed and line."""
     feed.write_text(f"{line(1)}\n\n{bad}\n{line(2)}\n")
     before, rejection, behind = items_of(source_of(feed))
     assert isinstance(before, Quote)
@@ -132,7 +132,7 @@ def test_a_bad_line_is_set_aside_with_its_reason(feed: Path, bad: str, reason: s
 
 
 def test_only_wanted_symbols_are_sent(feed: Path) -> None:
-    """The others are left out, without a word."""
+    """The others are skipped silently."""
     feed.write_text("\n".join(line(1, symbol) for symbol in ("AAPL", "MSFT", "IBM")))
     items = items_of(source_of(feed, symbols=["msft"]))
     assert [item.symbol for item in items if isinstance(item, Quote)] == ["MSFT"]
@@ -140,7 +140,7 @@ def test_only_wanted_symbols_are_sent(feed: Path) -> None:
 
 
 def test_many_lines_come_in_ticks_of_a_bounded_size(feed: Path) -> None:
-    """However much a read brings, a tick has at most 500 items, and nothing is lost between them."""
+    """However much is read at once, a tick has at most 500 items, and nothing is lost."""
     feed.write_text("".join(f"{line(1, symbol=f'S{number}')}\n" for number in range(2_345)))
     ticks = list(source_of(feed).ticks(Event()))
     assert max(map(len, ticks)) == 500
@@ -157,7 +157,7 @@ def test_a_growing_file_is_followed(feed: Path, reader: Reader) -> None:
 
 
 def test_a_replaced_file_is_read_from_its_beginning(feed: Path, reader: Reader, tmp_path: Path) -> None:
-    """Rotated by a rename, the new file counts; what was begun in the old one is told as unreadable."""
+    """After a rotation by rename the new file is read; an incomplete line of the old one is rejected."""
     append(feed, line(1) + "\n" + '{"symbol":')
     assert len(reader.next()) == 1
     new = tmp_path / "new"
@@ -171,7 +171,7 @@ def test_a_replaced_file_is_read_from_its_beginning(feed: Path, reader: Reader, 
 
 
 def test_a_cut_file_is_read_from_its_beginning(feed: Path, reader: Reader) -> None:
-    """Rotated by copy and cut, what is written then counts."""
+    """After a rotation by copy and truncation the new lines are read."""
     append(feed, line(1) + "\n" + line(2) + "\n")
     assert len(reader.next()) == 2
     feed.write_text(line(3) + "\n")
@@ -179,13 +179,13 @@ def test_a_cut_file_is_read_from_its_beginning(feed: Path, reader: Reader) -> No
 
 
 def test_a_stop_while_nothing_comes_ends_it(feed: Path) -> None:
-    """A silent feed does not keep the program from ending."""
+    """A silent feed does not keep the program from exiting."""
     Reader(source_of(feed, follow=True)).end()
 
 
 @pytest.mark.parametrize(("name", "words"), [("nothing", "No such file"), (".", "is not a regular file")])
 def test_what_is_no_file_is_refused(tmp_path: Path, name: str, words: str) -> None:
-    """Before anything begins, with the reason."""
+    """At once, with the reason."""
     with pytest.raises(UsageError, match=words):
         NdjsonSource(str(tmp_path / name))
 

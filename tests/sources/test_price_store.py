@@ -32,7 +32,7 @@ SUSPECTED = LastPrice(
 
 @pytest.fixture
 def outbox(tmp_path: Path) -> Path:
-    """An outbox, of which only its being there matters."""
+    """An outbox file, which only needs to exist."""
     path = tmp_path / "outbox.db"
     path.touch()
     return path
@@ -47,7 +47,7 @@ def quote(price: int, time: str, close: int | None = None, symbol: str = "VOD.L"
 
 
 def run(outbox: Path, *quotes: Quote) -> list[Judgement]:
-    """Judge quotes as one run does, from its start to its end."""
+    """Check quotes as one run does, from its start to its end."""
     store = SqlitePriceStore(outbox)
     judge = PlausibilityChecker(store=store)
     verdicts = [judge.judge(one, NOW) for one in quotes]
@@ -56,7 +56,7 @@ def run(outbox: Path, *quotes: Quote) -> list[Judgement]:
 
 
 def test_prices_and_doubts_come_back_exactly(outbox: Path) -> None:
-    """Each once, for the run that follows knows better from then on."""
+    """Each once, because the next run updates them."""
     store = SqlitePriceStore(outbox)
     store.store("A", SUSPECTED)
     store.store("B", SUSPECTED)
@@ -69,7 +69,7 @@ def test_prices_and_doubts_come_back_exactly(outbox: Path) -> None:
 
 
 def test_a_wrong_unit_after_a_restart_is_refused(outbox: Path) -> None:
-    """And the right price after it is taken."""
+    """And the right price after it is accepted."""
     run(outbox, quote(72, "10:00:00", 71))
     wrong, right = run(outbox, quote(7200, "10:00:30", 7100), quote(73, "10:01:00", 71))
     assert (wrong.action, wrong.issue) == (Action.REJECT, QuoteIssue.SCALE)
@@ -78,14 +78,14 @@ def test_a_wrong_unit_after_a_restart_is_refused(outbox: Path) -> None:
 
 
 def test_a_split_over_a_restart_is_believed(outbox: Path) -> None:
-    """At once when the market has rested and the previous close agrees."""
+    """At once after a break, if the previous close agrees."""
     run(outbox, quote(7200, "06:00:00", 7100))
     [split] = run(outbox, quote(72, "14:00:00", 71))
     assert (split.action, split.issue) == (Action.FLAG, QuoteIssue.RESCALED)
 
 
 def test_a_level_that_lasts_is_believed_however_often_the_program_starts(outbox: Path) -> None:
-    """A program that is started for each poll would refuse a new level for ever, if it forgot its doubts."""
+    """Otherwise a program that is started for each poll would reject a new level for ever."""
     run(outbox, quote(7200, "14:00:00"))
     times = ("14:01:00", "14:01:30", "14:02:00", "14:02:30", "14:03:00")
     actions = [run(outbox, quote(72, time))[0].action for time in times]
@@ -105,7 +105,7 @@ def test_what_is_older_than_the_last_price_is_not_judged_by_it(outbox: Path) -> 
 
 
 def test_the_oldest_are_forgotten_beyond_a_bound(outbox: Path) -> None:
-    """The file does not grow with every symbol that ever was."""
+    """The file does not grow without limit."""
     store = SqlitePriceStore(outbox, max_symbols=2)
     for number, symbol in enumerate("ABC"):
         store.store(symbol, FIRST._replace(timestamp=f"2026-03-02T14:00:0{number}.000Z"))
@@ -123,7 +123,7 @@ def test_nothing_is_written_beside_an_outbox_that_is_gone(tmp_path: Path) -> Non
 
 
 def damage(path: Path, how: str) -> None:
-    """Put something in the place of the file that it is not."""
+    """Replace the file with something invalid."""
     if how == "text":
         path.write_text("this is no database, but long enough to be read as one" * 100)
     elif how == "folder":
@@ -138,7 +138,7 @@ def damage(path: Path, how: str) -> None:
 def test_a_file_that_cannot_be_used_is_said_once_and_left_alone(
     outbox: Path, how: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run goes on, and judges by what it sees itself."""
+    """The run continues, and checks quotes by those of this run."""
     monkeypatch.setattr(logging.getLogger("stockctl"), "propagate", True)
     path = beside(outbox, PRICES)
     damage(path, how)
@@ -152,7 +152,7 @@ def test_a_file_that_cannot_be_used_is_said_once_and_left_alone(
 
 
 def test_a_row_that_cannot_be_true_is_not_believed(outbox: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Somebody has edited the file."""
+    """The file was edited."""
     run(outbox, quote(72, "10:00:00"))
     with sqlite3.connect(beside(outbox, PRICES)) as connection:
         connection.execute("UPDATE prices SET price = 'much'")
@@ -165,7 +165,7 @@ def test_a_row_that_cannot_be_true_is_not_believed(outbox: Path, caplog: pytest.
 def test_a_doubt_that_is_not_whole_is_not_believed(
     outbox: Path, column: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A start must not end with it."""
+    """It must not prevent a start."""
     monkeypatch.setattr(logging.getLogger("stockctl"), "propagate", True)
     store = SqlitePriceStore(outbox)
     store.store("VOD.L", SUSPECTED)

@@ -81,7 +81,7 @@ def test_a_symbols_path_does_not_depend_on_its_company() -> None:
 
 
 def test_another_seed_or_symbol_is_another_path() -> None:
-    """Nothing is shared but the rules."""
+    """Their prices are independent."""
     paths = [
         [tick[0].price for tick in take(SimulateSource([symbol], seed=seed), 50)]
         for symbol, seed in (("AAPL", 1), ("AAPL", 2), ("MSFT", 1))
@@ -90,7 +90,7 @@ def test_another_seed_or_symbol_is_another_path() -> None:
 
 
 def test_every_quote_keeps_the_contract(sessions: list[list[Quote]]) -> None:
-    """What is sent can be read back as it was, and says where it comes from."""
+    """A quote is decoded to the same quote, with the right source."""
     for quote in sessions[0] + sessions[-1]:
         assert decode_record(encode_quote(quote)).quote == quote
         assert (quote.source, quote.observed_at) == ("simulate", None)
@@ -143,7 +143,7 @@ def test_session_figures_are_of_the_session_so_far(sessions: list[list[Quote]]) 
 
 
 def test_prices_are_in_cents_and_far_from_zero() -> None:
-    """Above a dollar in cents, below in hundredths of one, over many years and at the coarsest step."""
+    """Above a dollar in cents, below in hundredths of a cent, over many years and with the largest step."""
     for tick in take(SimulateSource([f"S{n}" for n in range(40)], step=23400), 2500):
         for quote in tick:
             places = 2 if quote.price >= 1 else 4
@@ -213,7 +213,7 @@ def test_many_symbols_cost_little() -> None:
 
 
 def test_it_is_endless_and_ends_when_told() -> None:
-    """Nobody knows how much will come; a stop that is set ends it at the next tick."""
+    """It expects no number of quotes; a stop ends it at the next tick."""
     stop = Event()
     source = SimulateSource(["AAPL"])
     assert source.expected is None
@@ -233,7 +233,7 @@ def test_speed_is_kept() -> None:
 
 
 def test_a_slow_market_ends_soon_after_it_is_told_to() -> None:
-    """A wait of a minute of market time is left at once."""
+    """A wait for a minute of market time ends at once."""
     stop = Event()
     Timer(0.05, stop.set).start()
     begun = monotonic()
@@ -271,13 +271,13 @@ def test_arguments_out_of_range_are_refused(arguments: dict, message: str) -> No
 
 
 def test_a_symbol_that_is_none_is_refused() -> None:
-    """By name."""
+    """The message contains the symbol."""
     with pytest.raises(InvalidQuote, match="A B"):
         SimulateSource(["AAPL", "A B"])
 
 
 def test_the_default_start_is_the_open_of_a_monday() -> None:
-    """A run without arguments is the same run on every machine and day."""
+    """A run without arguments yields the same quotes on every machine and day."""
     [tick] = take(SimulateSource(["AAPL"]), 1)
     assert tick[0].timestamp == DEFAULT_START
     assert local(tick[0]).strftime("%A %H:%M") == "Monday 09:30"

@@ -54,7 +54,7 @@ class TestNdjson(OfLines, SourceContract):
 
 
 class TestSimulate(SourceContract):
-    """A market that was never there."""
+    """An invented market."""
 
     silence = PATIENT
 
@@ -64,7 +64,7 @@ class TestSimulate(SourceContract):
 
 
 class Hourly:
-    """A live source that follows market hours, and goes on where its last session ended."""
+    """A live source that follows market hours, and continues where its last session ended."""
 
     name, expected, repeatable, follows_market_hours = "hourly", None, False, True
 
@@ -80,7 +80,7 @@ class Hourly:
 
 
 class Forgetful(Hourly):
-    """It begins anew with each session."""
+    """It starts again with each session."""
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
         """Yield the same again."""
@@ -110,7 +110,7 @@ class TestHourly(SourceContract):
 
 @pytest.mark.parametrize("kind", [Forgetful, Stubborn])
 def test_what_cannot_be_run_for_each_session_breaks_the_contract(kind: type[Hourly]) -> None:
-    """A source that asks for market hours and repeats itself, or fails, is found out."""
+    """The test finds a source that follows market hours but repeats quotes or fails."""
 
     class Broken(SourceContract):
         silence = PATIENT

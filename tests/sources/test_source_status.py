@@ -20,7 +20,7 @@ MONDAY = datetime(2026, 11, 30, 15, tzinfo=UTC)
 
 
 def test_a_source_that_tells_nothing_is_asked_nothing() -> None:
-    """Quotes are all that a source has to give."""
+    """A source need not report a status."""
     assert source_status(SimulateSource(["AAA"])) == SourceStatus()
 
 
@@ -58,7 +58,7 @@ def test_a_live_source_tells_of_its_connection_and_of_its_breaker() -> None:
 
 
 def test_quotes_that_a_live_source_leaves_out_are_told_by_the_reason() -> None:
-    """Nobody finds them in quarantine."""
+    """They are not in the quarantine."""
     live = YahooStreamSource(["AAA"])
     live.counters.backwards, live.counters.timeless, live.counters.outside_session = 3, 2, 1
     issues = {reason: count for reason, count in source_status(live).issues.items() if count}
@@ -68,7 +68,7 @@ def test_quotes_that_a_live_source_leaves_out_are_told_by_the_reason() -> None:
 
 
 class Acme:
-    """A source of another package that tells of itself, and has no quote."""
+    """A source of another package that reports its status, and has no quotes."""
 
     name, expected, repeatable = "acme", None, False
 
@@ -96,7 +96,7 @@ class FormerAcme:
 
 
 class Rest(Event):
-    """A wish to stop that notes what a source tells while it waits, and ends the wait then."""
+    """A stop event that records the status of a source while it waits, and ends the wait then."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class Rest(Event):
 
 
 def test_what_a_source_of_another_package_tells_is_added_to() -> None:
-    """Its breaker and its connection come through; the doubts and the hours are those around it."""
+    """Its breaker and connection are reported; issues and market hours are added."""
     stop = Rest()
     stop.source = MarketHoursSource(
         ValidatedSource(Acme()), ["AAPL"], MarketClosedPolicy.WAIT, clock=lambda: SATURDAY, zone=UTC
@@ -152,7 +152,7 @@ def test_an_unrelated_method_of_that_name_is_no_status() -> None:
 
 
 def test_while_a_market_is_open_its_close_is_told() -> None:
-    """The exchange's own, without the minutes that are waited for late quotes."""
+    """The exchange's own, without the extra minutes for late quotes."""
     source = MarketHoursSource(Acme(), ["AAPL"], MarketClosedPolicy.WAIT, clock=lambda: MONDAY)
     assert list(source.ticks(Event())) == []
     assert source_status(source).market_closed is False

@@ -41,7 +41,7 @@ def quote(price: int, second: int, close: int | None = 70) -> Quote:
 
 
 def test_quotes_that_cannot_be_true_do_not_go_on(caplog: pytest.LogCaptureFixture) -> None:
-    """What is refused keeps its bytes and its reason, what is late is left out, the order stays."""
+    """A rejected quote has its bytes and its reason, a late one is left out, the order is kept."""
     caplog.set_level(logging.WARNING, "stockctl.sources.validation")
     wrong, late = quote(7200, 20), quote(72, 5)
     given = Feed([quote(72, 10), wrong, UNREADABLE], [late], [wrong, quote(73, 30, close=None)])

@@ -76,7 +76,7 @@ def asked(polling: Run) -> Counter[str]:
 
 
 def test_a_limit_costs_one_request_and_retry_after_is_kept(polling: Run) -> None:
-    """The library would try again at once with another cookie; we wait for as long as Yahoo asks us to."""
+    """The library would retry at once with another cookie; we wait for as long as Yahoo asks."""
     outcome = polling.outcomes["limited"]
     assert [one.path for one in polling.requests[:6]] == SESSION * 2
     limited, answered = outcome.polls
@@ -86,13 +86,13 @@ def test_a_limit_costs_one_request_and_retry_after_is_kept(polling: Run) -> None
 
 
 def test_how_long_yahoo_asks_to_wait_is_told(polling: Run) -> None:
-    """Half an hour and a tenth of it at most, less what has passed of it."""
+    """Half an hour plus a tenth of it at most, less the time that has passed."""
     [told] = [text for text in polling.outcomes["told"].said("WARNING") if "HTTP 429" in text]
     assert 1800 - 60 < float(re.findall(r"Next try in (\S+) s", told)[0]) <= 1800 * 1.1
 
 
 def test_a_single_poll_does_not_wait_for_long(polling: Run) -> None:
-    """Somebody waits for it: it gives up at once, with the reason, when Yahoo wants half an hour."""
+    """It gives up at once, with the reason, if Yahoo asks for half an hour."""
     outcome = polling.outcomes["limited for long"]
     assert outcome.error is not None
     assert outcome.error[0].startswith("Yahoo limits this address: too many requests (HTTP 429).")
@@ -103,7 +103,7 @@ def test_a_single_poll_does_not_wait_for_long(polling: Run) -> None:
 def test_a_limit_at_the_crumb_ends_it_there(
     yahoo: YahooStandIn, yahoo_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """The library would go on without one, be told 401, and begin anew; we ask for nothing more."""
+    """The library would continue without one, get a 401 and start again; we send no more requests."""
     yahoo.crumb = limit(1800)
     found = run(yahoo, yahoo_environment, {"crumb": once("A")}, tmp_path)
     assert [one.path for one in found.requests] == SESSION[:2]
@@ -111,7 +111,7 @@ def test_a_limit_at_the_crumb_ends_it_there(
 
 
 def test_nothing_at_all_is_sent_while_a_breaker_is_open(polling: Run) -> None:
-    """Whoever met the limit; and the reason is said."""
+    """Whoever got the 429; and the reason is reported."""
     outcome = polling.outcomes["open"]
     assert outcome.polls == []
     assert outcome.error is not None
@@ -147,7 +147,7 @@ except CircuitOpen as fault:
 def test_a_session_on_its_way_stops_when_another_meets_the_limit(
     yahoo: YahooStandIn, yahoo_environment: dict[str, str]
 ) -> None:
-    """Between the cookie, the crumb and the quotes it looks again whether Yahoo may be asked."""
+    """The breaker is checked again between the cookie, the crumb and the quotes."""
     yahoo.script("A", quotes(good("A")))
     child = subprocess.run(
         [sys.executable, "-c", STEP_BY_STEP],
@@ -162,7 +162,7 @@ def test_a_session_on_its_way_stops_when_another_meets_the_limit(
 
 
 def test_symbols_change_while_it_runs(polling: Run) -> None:
-    """What goes is asked for no more, what comes is, and what stays is not sent anew."""
+    """Removed symbols are not requested any more, new ones are, and remaining quotes are not sent again."""
     outcome = polling.outcomes["change"]
     assert (asked(polling)["D,E"], asked(polling)["E,F"]) == (1, 2)
     assert [[quote["symbol"] for quote in tick] for tick in outcome.ticks] == [["D", "E"], ["F"], ["F", "E"]]
@@ -189,7 +189,7 @@ def test_unknown_symbols_rest_while_the_others_go_on(polling: Run) -> None:
 
 
 def test_no_answer_for_unknown_symbols_alone_is_no_fault(polling: Run) -> None:
-    """Nothing else was to be expected: they rest on, and are found when they come to be."""
+    """It is expected; they are requested again later, and found when they exist."""
     outcome = polling.outcomes["only unknown"]
     assert asked(polling)["NONE"] == 4
     assert [[quote["symbol"] for quote in tick] for tick in outcome.ticks] == [["O"], ["NONE"]]
@@ -198,7 +198,7 @@ def test_no_answer_for_unknown_symbols_alone_is_no_fault(polling: Run) -> None:
 
 
 def test_implausible_quotes_are_refused_once_flagged_and_counted(polling: Run) -> None:
-    """A unit error, a time to come, a step back, a null previous close: each has its reason and number."""
+    """A wrong unit, a future time, an older quote, no previous close: each has its reason and count."""
     outcome = polling.outcomes["implausible"]
     flat = [each for tick in outcome.ticks for each in tick]
     sent = [(each["symbol"], each["price"]) for each in flat if isinstance(each, dict)]
@@ -217,7 +217,7 @@ def test_implausible_quotes_are_refused_once_flagged_and_counted(polling: Run) -
 
 
 def test_a_split_is_believed_when_it_lasts_and_that_is_said(polling: Run) -> None:
-    """Three quotes are kept aside, the fourth is sent, and so is all that follows."""
+    """Three quotes are quarantined, the fourth and all later ones are sent."""
     outcome = polling.outcomes["rescaled"]
     flat = [each for tick in outcome.ticks for each in tick]
     assert [each["price"] for each in flat if isinstance(each, dict)] == [7200, 72.5]

@@ -38,7 +38,7 @@ def through_single(value: float) -> float:
     ],
 )
 def test_a_price_is_what_was_meant(written: float, meant: str) -> None:
-    """Noise of 32-bit floats goes, digits that were written on purpose stay."""
+    """Noise of 32-bit floats is removed, intended digits stay."""
     assert parse_price(written) == Decimal(meant)
 
 
@@ -57,7 +57,7 @@ def test_noise_is_undone_exactly_where_single_precision_can_tell(price: Decimal)
 @given(st.integers(1, 10**9 - 1), st.integers(-6, 0))
 @example(digits=134_217_728, exponent=0)
 def test_up_to_nine_digits_are_never_touched(digits: int, exponent: int) -> None:
-    """A number that nobody needs 64 bits for was written on purpose."""
+    """Such a number is exact."""
     written = Decimal(digits).scaleb(exponent)
     assert denoise_float32(float(written)) == written
 
@@ -88,7 +88,7 @@ def test_any_number_stays_the_same_to_seven_digits(value: float) -> None:
     ],
 )
 def test_what_is_no_price_is_refused_with_its_reason(value: object, reason: str) -> None:
-    """A price that decides nothing sane is refused, and a figure of that kind is unknown."""
+    """An invalid price is rejected, and an invalid other figure is unknown."""
     with pytest.raises(InvalidQuote, match=reason):
         parse_price(value)
     assert parse_optional_price(value) is None
@@ -112,5 +112,5 @@ def test_what_is_no_price_is_refused_with_its_reason(value: object, reason: str)
     ],
 )
 def test_a_volume_is_a_count_or_unknown(value: object, volume: int | None) -> None:
-    """Nothing, nonsense and Yahoo's 0 all mean that nobody knows."""
+    """Nothing, an invalid value and Yahoo's 0 all mean unknown."""
     assert parse_volume(value) == volume

@@ -44,7 +44,7 @@ def polling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 def test_once_polls_once(polling: Run) -> None:
-    """It ends by itself, with what there is; a missing symbol is a warning."""
+    """It ends by itself, with the quotes found; a missing symbol is a warning."""
     outcome = polling.outcomes["once"]
     assert outcome.error is None
     assert outcome.times == ["08:53:20"]
@@ -54,13 +54,13 @@ def test_once_polls_once(polling: Run) -> None:
 
 
 def test_once_tries_again_before_it_gives_up(polling: Run) -> None:
-    """A fault that passes is no reason to fail."""
+    """A temporary error is no reason to fail."""
     outcome = polling.outcomes["once recovers"]
     assert (outcome.error, outcome.times) == (None, ["08:53:20"])
 
 
 def test_once_takes_what_there_is_and_admits_what_is_not(polling: Run) -> None:
-    """Half an answer is no failure, and no success in silence."""
+    """A partial answer is not a failure, but it is reported."""
     outcome = polling.outcomes["once by halves"]
     assert outcome.error is None
     [[rejection, quote]] = outcome.ticks
@@ -92,7 +92,7 @@ def test_once_without_an_answer_says_why_and_what_to_do(
 
 
 def test_once_with_no_price_to_use_says_so_of_each_symbol(polling: Run) -> None:
-    """What was refused is quarantined first, then the reasons are named; trying again would not help."""
+    """Rejections are quarantined first, then the reasons are reported; there is no retry."""
     outcome = polling.outcomes["once unusable"]
     assert outcome.error is not None
     assert outcome.error[0] == (

@@ -54,7 +54,7 @@ def test_a_session_figure_that_is_none_is_unknown(yahoos: str, ours: str, value:
     ("close", "kept"), [(0.0001, False), (0.18744, False), (0.18745, True), (18744.0, True)]
 )
 def test_a_previous_close_out_of_all_proportion_is_left_out(close: float, kept: bool) -> None:
-    """A price a thousand times its previous close is no move, and must not raise an anomaly."""
+    """A price a thousand times its previous close is not a real move, and must not raise an anomaly."""
     finding = parse_result(good("^VIX", 187.44, regularMarketPreviousClose=close), NOW)
     assert finding.quote is not None
     assert (finding.quote.previous_close is not None) is kept
@@ -63,7 +63,7 @@ def test_a_previous_close_out_of_all_proportion_is_left_out(close: float, kept: 
 
 @pytest.mark.parametrize("time", [None, 0, 0.0])
 def test_an_unknown_market_time_is_no_quote_and_no_fault(time: object) -> None:
-    """Without a time nobody knows how old the price is."""
+    """Without a time the price may be old."""
     finding = parse_result(good("AAPL", regularMarketTime=time), NOW)
     assert finding.is_timeless
     assert finding.quote is None
@@ -85,7 +85,7 @@ def test_an_unknown_market_time_is_no_quote_and_no_fault(time: object) -> None:
     ],
 )
 def test_a_market_time_that_cannot_be_is_rejected(time: object, reason: str) -> None:
-    """Milliseconds, text and the day after tomorrow would spoil the order of all that follows."""
+    """Milliseconds, text and the day after tomorrow would break the order of later quotes."""
     finding = parse_result(good("AAPL", regularMarketTime=time), NOW)
     assert finding.quote is None
     assert finding.rejection is not None
@@ -125,5 +125,5 @@ def test_a_result_that_cannot_be_read_keeps_its_bytes(result: object, origin: st
     [("REGULAR", False), (None, False), ("PRE", True), ("POST", True), ("POSTPOST", True), ("CLOSED", True)],
 )
 def test_only_the_regular_session_is_open(state: str | None, closed: bool) -> None:
-    """The regular price rests before and after hours; without a state nothing is claimed."""
+    """The regular price does not change before and after hours; without a state the market counts as open."""
     assert parse_result(good("AAPL", marketState=state), NOW).market_closed is closed

@@ -144,7 +144,7 @@ def test_a_poll_gives_quotes_as_the_contract_has_them(polling: Run) -> None:
 
 
 def test_it_says_what_it_asks_for_and_what_came_first(polling: Run) -> None:
-    """A person knows at once that it works."""
+    """The user sees at once that it works."""
     said = polling.outcomes["normal"].said("INFO")
     assert said == [
         "Asking Yahoo for AAPL, BRK-B, ^GSPC, EURUSD=X every 0.002 s, in one request.",
@@ -172,7 +172,7 @@ def test_a_rate_limit_is_waited_out(polling: Run) -> None:
 
 
 def test_an_error_page_is_a_fault_of_the_server(polling: Run) -> None:
-    """A 502 page of HTML says nothing about the symbol, and the user is told so."""
+    """A 502 page says nothing about the symbol, and the message says so."""
     outcome = polling.outcomes["server"]
     assert outcome.times == ["08:53:20", "08:55:20"]
     *_, first, second = outcome.said("WARNING")
@@ -197,7 +197,7 @@ def test_an_empty_answer_is_waited_out(polling: Run) -> None:
 
 
 def test_a_quote_older_than_one_sent_is_not_sent(polling: Run) -> None:
-    """Two answers that go back in time bring nothing, and are told once."""
+    """Two older answers yield nothing, and are logged once."""
     outcome = polling.outcomes["stale"]
     assert outcome.times == ["08:54:20", "08:55:20"]
     assert len(outcome.polls) == 4
@@ -220,7 +220,7 @@ def test_prices_that_are_none_are_rejected_once_with_their_bytes(polling: Run) -
 
 
 def test_a_price_of_unknown_time_is_not_sent(polling: Run) -> None:
-    """It may be a price of yesterday; told once."""
+    """It may be yesterday's price; logged once."""
     outcome = polling.outcomes["timeless"]
     assert outcome.times == ["08:55:20"]
     assert sum("gives no market time for H" in text for text in outcome.said("WARNING")) == 1
@@ -265,7 +265,7 @@ def test_answers_nobody_can_understand_are_waited_out(polling: Run) -> None:
 
 
 def test_a_closed_market_is_said_once(polling: Run) -> None:
-    """The last price is sent with its own time, then nothing moves, and the user knows why."""
+    """The last price is sent with its own time, then nothing changes, and the log says why."""
     outcome = polling.outcomes["closed"]
     assert outcome.times == ["08:53:20", "08:55:20"]
     assert sum("market of K" in text for text in outcome.said("INFO")) == 2
@@ -296,7 +296,7 @@ def test_very_many_symbols_take_few_requests_and_one_fault_does_not_undo_the_res
 
 @pytest.mark.parametrize("name", ["waiting", "hanging"])
 def test_it_ends_soon_after_it_is_told_to(polling: Run, name: str) -> None:
-    """Neither a minute's wait after a fault nor a request without an answer holds it."""
+    """Neither a minute's wait after an error nor a request without an answer delays it."""
     outcome = polling.outcomes[name]
     assert outcome.seconds < TIMEOUT
     assert (outcome.ticks, outcome.error) == ([], None)

@@ -62,7 +62,7 @@ def test_three_thousand_symbols_are_few_requests_of_which_some_are_at_once(
 def test_a_storm_of_429_on_one_request_costs_the_others_nothing_and_stops_all(
     yahoo: YahooStandIn, yahoo_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """What the others brought is sent; then one request finds out, and only its answer frees the rest."""
+    """The quotes of the others are sent; then one request tests the limit, before the rest is sent."""
     storm = 4
     for part in PARTS:
         yahoo.script(part, answers(part), answers(part, regularMarketTime=LAST))

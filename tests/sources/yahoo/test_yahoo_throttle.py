@@ -22,7 +22,7 @@ from support.quote_strategies import examples
     ("now", "start"), [(100.0, 130.0), (129.9, 130.0), (130.0, 130.0), (130.1, 160.0), (400.0, 400.0)]
 )
 def test_polls_keep_their_grid(now: float, start: float) -> None:
-    """The time a poll takes does not add up, and a late one is not made up for by a burst."""
+    """The duration of a poll does not shift later ones, and a late one is not followed by a burst."""
     assert next_start(100.0, 30.0, now) == start
 
 
@@ -32,7 +32,7 @@ symbols = st.from_regex(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}", fullmatch=True)
 @examples(200)
 @given(st.lists(symbols, unique=True, max_size=600))
 def test_every_symbol_is_asked_for_once_and_urls_stay_short(asked: list[str]) -> None:
-    """Whatever the symbols, no request is longer than servers take, and none could have been saved."""
+    """Whatever the symbols, no request is longer than servers accept, and there are no more than needed."""
     lists = split_symbols(asked)
     assert [symbol for one in lists for symbol in one] == asked
     lengths = [len(quote(",".join(one), safe="")) for one in lists]
@@ -57,7 +57,7 @@ def pool() -> Iterator[RequestPool[object]]:
 
 
 def test_a_call_gives_back_what_it_returns_or_raises(pool: RequestPool[object]) -> None:
-    """A fault in the thread is a fault of the one who asked."""
+    """An error in the thread is raised for the caller."""
 
     def limited() -> object:
         raise RateLimited
@@ -90,7 +90,7 @@ def test_a_call_that_hangs_is_left_alone_when_the_program_stops(pool: RequestPoo
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_bug_in_the_thread_does_not_hang_the_program(pool: RequestPool[object]) -> None:
-    """What nobody foresaw ends the thread, and whoever waits for it learns so."""
+    """An unexpected exception ends the thread, and a waiting caller gets an error."""
     with pytest.raises(RuntimeError, match="thread that sends requests to Yahoo has died"):
         pool.call(lambda: 1 // 0, Event())
 
@@ -104,7 +104,7 @@ def test_an_interval_that_is_no_time_is_refused(interval: float) -> None:
 
 
 def test_there_must_be_symbols_and_they_must_be_some() -> None:
-    """Nothing to ask for is wrong usage, and so is what no symbol looks like."""
+    """No symbol is wrong usage, and so is an invalid one."""
     with pytest.raises(UsageError, match="no symbol to ask Yahoo for"):
         YahooSource([])
     with pytest.raises(InvalidQuote, match="A,B"):
@@ -112,7 +112,7 @@ def test_there_must_be_symbols_and_they_must_be_some() -> None:
 
 
 def test_wrong_usage_is_refused_while_running_too() -> None:
-    """No symbols, a symbol that is none, and no request at once; what was asked for stays."""
+    """No symbols, an invalid symbol, and no parallel request; the symbols stay as they are."""
     source = YahooSource(["AAPL"])
     with pytest.raises(UsageError, match="no symbol to ask Yahoo for"):
         source.change_symbols([])

@@ -14,7 +14,7 @@ NOW = datetime(2025, 10, 9, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 def tracker(caplog: pytest.LogCaptureFixture) -> QuoteTracker:
-    """A tracker over three symbols, all of whose words are kept."""
+    """A tracker of three symbols, whose messages are recorded."""
     caplog.set_level(logging.INFO, "stockctl.sources.yahoo")
     return QuoteTracker(ASKED)
 
@@ -30,7 +30,7 @@ def symbols(delta: PollDelta) -> list[str]:
 
 
 def test_a_quote_of_the_same_market_time_is_sent_once(tracker: QuoteTracker) -> None:
-    """Looking again later makes no new quote of an old price."""
+    """A later poll makes no new quote of an old price."""
     assert symbols(tracker.process(everything(), ASKED, NOW)) == ASKED
     assert symbols(tracker.process(everything(), ASKED, NOW + timedelta(seconds=30))) == []
     newer = [good("AAPL"), good("MSFT", regularMarketTime=MARKET_TIME + 1), good("IBM")]
@@ -54,7 +54,7 @@ def test_a_quote_that_goes_back_in_time_is_counted_and_said_once(
 
 
 def test_a_bad_answer_is_rejected_when_it_changes_and_not_at_every_poll(tracker: QuoteTracker) -> None:
-    """The bid moves all the time; what counts is the fault, and the market time it has."""
+    """The bid changes all the time; only the error and its market time count."""
     nan = float("nan")
     polls = [
         [good("AAPL", nan, bid=1.0)],
@@ -93,7 +93,7 @@ def test_an_answer_nobody_asked_for_is_ignored(tracker: QuoteTracker) -> None:
 def test_missing_symbols_are_named_once_and_when_they_come_back(
     tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One sentence for all that are newly missing, with how Yahoo spells; one when a symbol is there."""
+    """One message for all newly missing symbols, with a hint on spelling; one when a symbol is found."""
     for results in ([good("IBM")], [good("IBM")], [good("IBM"), good("MSFT")], everything()):
         tracker.process(results, ASKED, NOW)
     said = [(record.levelname, record.getMessage()) for record in caplog.records]
@@ -111,7 +111,7 @@ def test_missing_symbols_are_named_once_and_when_they_come_back(
 def test_a_symbol_that_was_not_asked_for_this_time_is_not_missing(
     tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When a poll breaks off, nothing is said of the symbols behind the break."""
+    """When a poll stops early, nothing is logged about the remaining symbols."""
     tracker.process([good("AAPL")], ["AAPL"], NOW)
     assert caplog.records == []
     tracker.process([good("AAPL")], ["AAPL", "MSFT"], NOW)
@@ -136,7 +136,7 @@ def test_prices_without_a_market_time_are_not_sent_and_said_once(
 def test_the_end_and_the_beginning_of_a_session_are_said_once(
     tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A market that closes is no fault, and a person should not wonder why nothing moves."""
+    """A closed market is not an error, but explains why nothing changes."""
     for state in ("REGULAR", "REGULAR", "POST", "CLOSED", "PRE", "REGULAR"):
         tracker.process(everything(marketState=state), ASKED, NOW)
     assert [record.getMessage() for record in caplog.records] == [
@@ -159,7 +159,7 @@ def test_a_closed_market_does_not_open_because_an_answer_is_bad_or_absent(
 
 
 def test_an_odd_previous_close_is_said_once(tracker: QuoteTracker, caplog: pytest.LogCaptureFixture) -> None:
-    """Leaving a figure out in silence would look like a fault of ours."""
+    """A figure that is left out silently would look like a bug."""
     for second in range(2):
         changes = {"regularMarketPreviousClose": 0.0001, "regularMarketTime": MARKET_TIME + second}
         assert symbols(tracker.process([good("AAPL", **changes)], ["AAPL"], NOW)) == ["AAPL"]
@@ -181,7 +181,7 @@ def test_many_symbols_make_one_short_sentence(caplog: pytest.LogCaptureFixture) 
 def test_symbols_that_are_asked_for_no_more_are_forgotten(
     tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Back again, a symbol begins anew; one that stays is not sent twice."""
+    """A symbol that was removed starts again; one that stayed is not sent twice."""
     tracker.process([good("AAPL"), good("IBM")], ASKED, NOW)
     tracker.set_symbols(["IBM"])
     assert symbols(tracker.process([good("AAPL"), good("IBM")], ["IBM"], NOW)) == []
@@ -194,7 +194,7 @@ def test_symbols_that_are_asked_for_no_more_are_forgotten(
 def test_what_was_known_and_is_missing_is_told_apart_from_the_unknown(
     tracker: QuoteTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The one may be back at the next poll, the other is misspelt."""
+    """The former may be back at the next poll, the latter is misspelt."""
     for results in (everything(), [good("AAPL")], everything()):
         tracker.process(results, ASKED, NOW)
     assert [record.getMessage() for record in caplog.records] == [
@@ -204,7 +204,7 @@ def test_what_was_known_and_is_missing_is_told_apart_from_the_unknown(
 
 
 def test_why_a_symbol_gave_no_quote_is_known(tracker: QuoteTracker) -> None:
-    """What a single poll needs to explain itself."""
+    """A single poll needs it for its error message."""
     results = [good("AAPL", 0), good("MSFT", regularMarketTime=0)]
     assert tracker.process(results, ASKED, NOW).unusable == {
         "AAPL": "price 0 is not above zero (6 decimals count)",

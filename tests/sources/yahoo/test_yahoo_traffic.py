@@ -29,7 +29,7 @@ TODAY = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -40,7 +40,7 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """A clock at rest."""
+    """A clock that does not move."""
     return Clock()
 
 
@@ -59,12 +59,12 @@ def ask(breaker: CircuitBreaker, answer: Callable[[], object] = lambda: None) ->
 
 
 def limited(retry_after: float | None = None) -> None:
-    """Be limited."""
+    """Raise a rate limit."""
     raise RateLimited(retry_after)
 
 
 def failed() -> None:
-    """Fail for another reason."""
+    """Raise another error."""
     raise ServerError(502)
 
 
@@ -78,7 +78,7 @@ def test_a_closed_breaker_lets_all_through_and_no_other_fault_opens_it(breaker: 
 
 
 def test_a_limit_withholds_all_until_its_time_is_over(breaker: CircuitBreaker, clock: Clock) -> None:
-    """Nothing is sent while it is open, and how long that is can be read."""
+    """Nothing is sent while it is open, and the end of the wait is known."""
     with pytest.raises(RateLimited, match="HTTP 429"):
         ask(breaker, limited)
     assert breaker.state is BreakerState.OPEN
@@ -94,7 +94,7 @@ def test_a_limit_withholds_all_until_its_time_is_over(breaker: CircuitBreaker, c
 
 
 def test_half_open_one_request_decides_and_an_answer_closes(breaker: CircuitBreaker, clock: Clock) -> None:
-    """A second request at the same time is withheld; after the answer all go, and waits are short again."""
+    """A second request at the same time is refused; after the answer all are sent, and waits are short."""
     breaker.record_rate_limit()
     clock.now += breaker.seconds_left
     with breaker.request(), pytest.raises(CircuitOpen):
@@ -120,7 +120,7 @@ def test_another_limit_doubles_the_wait(breaker: CircuitBreaker, clock: Clock) -
 
 
 def test_half_open_another_fault_decides_nothing(breaker: CircuitBreaker, clock: Clock) -> None:
-    """A 502 says nothing about the limit: the next request is the one to see."""
+    """A 502 says nothing about the limit: the next request tests it."""
     breaker.record_rate_limit()
     clock.now += breaker.seconds_left
     with pytest.raises(ServerError):
@@ -163,14 +163,14 @@ def test_an_answer_that_is_late_does_not_close_what_has_opened_since(
 def test_retry_after_is_honoured_within_reason(
     breaker: CircuitBreaker, asked: int, least: int, most: float
 ) -> None:
-    """Never less than Yahoo asks for, a little more so that programs do not come as one, an hour at most."""
+    """Never less than Yahoo asks for, a little more as jitter, an hour at most."""
     with pytest.raises(RateLimited):
         ask(breaker, lambda: limited(asked))
     assert least <= breaker.seconds_left <= most
 
 
 def test_a_longer_wish_prolongs_an_open_breaker(breaker: CircuitBreaker) -> None:
-    """The second of two parallel answers may know better."""
+    """The second of two parallel answers may ask for more."""
     breaker.record_rate_limit()
     breaker.record_rate_limit(500)
     assert breaker.seconds_left >= 500
@@ -179,7 +179,7 @@ def test_a_longer_wish_prolongs_an_open_breaker(breaker: CircuitBreaker) -> None
 
 
 def test_a_stopped_request_leaves_the_breaker_as_it_was(breaker: CircuitBreaker, clock: Clock) -> None:
-    """Whoever comes next may be the one to see."""
+    """The next request tests the limit."""
     breaker.record_rate_limit()
     clock.now += breaker.seconds_left
     with pytest.raises(SourceStopped), breaker.request():
@@ -246,14 +246,14 @@ def test_while_it_is_open_nothing_is_sent(steps: list[tuple[str, object]], seed:
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: object, seconds: float | None) -> None:
-    """What is over or cannot be understood asks for nothing."""
+    """A past date or an invalid value gives None."""
     assert parse_retry_after(header, TODAY) == seconds
 
 
 @patient
 @given(st.text(max_size=40))
 def test_no_header_does_any_harm(header: str) -> None:
-    """Whatever a server writes, it is a time above zero or none."""
+    """Whatever a server sends, the result is above zero or None."""
     found = parse_retry_after(header, TODAY)
     assert found is None or found > 0
 
@@ -266,7 +266,7 @@ def test_no_header_does_any_harm(header: str) -> None:
 def test_no_span_of_time_holds_more_requests_than_allowed(
     per_minute: float, steps: list[tuple[float, int]]
 ) -> None:
-    """In any stretch from one request to another: the rate over it and a burst, and one more."""
+    """From any request to any other: what the rate gives in that time and a burst, and one more."""
     clock = Clock()
     limiter = RateLimiter(per_minute, clock)
     begun: list[float] = []
@@ -300,7 +300,7 @@ def test_a_limiter_paces_threads_together_and_lets_a_pause_burst(clock: Clock) -
 
 
 def test_waiting_for_a_turn_ends_when_the_program_stops() -> None:
-    """A slow rate is no reason to hang, in the thread of a request either."""
+    """A slow rate does not delay the end, in the thread of a request either."""
     limiter, stop = RateLimiter(1e-3), Event()
     limiter.wait(stop)
     stop.set()
@@ -313,7 +313,7 @@ def test_waiting_for_a_turn_ends_when_the_program_stops() -> None:
 
 
 def test_calls_run_at_once_up_to_the_bound_and_keep_their_order() -> None:
-    """Three at a time of twelve; a fault of one is its own answer, and the others have theirs."""
+    """Three of twelve at a time; an error of one is its own result, and the others have theirs."""
     pool: RequestPool[int] = RequestPool(3)
     both, running, most = Event(), [], []
 
@@ -336,7 +336,7 @@ def test_calls_run_at_once_up_to_the_bound_and_keep_their_order() -> None:
 
 
 def test_a_call_that_hangs_holds_up_the_others_for_no_longer_than_patience() -> None:
-    """What is there comes in its order, then each of the rest as it comes; nothing is lost or twice."""
+    """Finished calls come in their order, the rest as they finish; nothing is lost or repeated."""
     pool: RequestPool[int] = RequestPool(3)
     hanging = Event()
 
@@ -365,7 +365,7 @@ def schedule(clock: Clock) -> SymbolSchedule:
 
 
 def asked(schedule: SymbolSchedule) -> list[tuple[list[str], bool]]:
-    """Return what is to be asked for now."""
+    """Return the due requests."""
     return [(list(symbols), unknown) for symbols, unknown in schedule.due_requests()]
 
 
@@ -402,7 +402,7 @@ def test_a_symbol_that_is_known_again_is_back_with_the_others(schedule: SymbolSc
 
 
 def test_nothing_is_asked_while_all_unknown_symbols_rest(clock: Clock) -> None:
-    """No request is no fault."""
+    """Sending no request is not an error."""
     schedule = SymbolSchedule(["NOPE"], interval=30, clock=clock)
     schedule.record(["NOPE"], {"NOPE"})
     assert asked(schedule) == []
