@@ -13,6 +13,7 @@ from stockctl.market.plausibility import MAX_SYMBOLS, LastPrice, SuspectedLevel
 from stockctl.market.timestamp import parse_timestamp
 from stockctl.market.validation import truncate
 from stockctl.producer.outbox.paths import PRICES, beside
+from stockctl.sqlite import identity, open_database
 
 _log = logging.getLogger(__name__)
 
@@ -108,15 +109,13 @@ class SqlitePriceStore:
     @contextmanager
     def _open(self, mode: str) -> Iterator[sqlite3.Connection]:
         """Open the file for one transaction."""
-        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
-        with closing(sqlite3.connect(uri, uri=True)) as connection, connection:
+        with closing(open_database(self._path, mode)) as connection, connection:
             # Losing these prices in a power cut does little harm: no need to wait for the disk.
             connection.execute("PRAGMA synchronous = OFF")
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             if not tables and mode == "rwc":
                 connection.executescript(_SCHEMA)
-            elif application != _APPLICATION_ID:
+            elif identity(connection)[0] != _APPLICATION_ID:
                 raise ValueError("stockctl did not create it")
             yield connection
 

@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "market": set(),
     "errors": set(),
     "retry": set(),
+    "sqlite": {"errors"},
     "rate_limit": set(),
     "formatting": CORE,
     "pipeline": CORE,
@@ -34,13 +35,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources.yahoo": CORE | {"pipeline", "sources", "sources.base", "formatting", "rate_limit", "retry"},
     "sources": CORE | {
         "pipeline", "producer.outbox.paths", "sources.base", "sources.formats", "sources.yahoo", "config",
-        "formatting", "rate_limit", "retry",
+        "formatting", "rate_limit", "retry", "sqlite",
     },
     "producer.outbox.paths": {"config"},
-    "producer": CORE | {"pipeline", "producer.outbox.paths", "sources.base", "retry"},
+    "producer": CORE | {"pipeline", "producer.outbox.paths", "sources.base", "retry", "sqlite"},
     "monitoring": CORE | {"pipeline", "producer", "producer.outbox.paths", "sources.base", "formatting"},
     "backends.base": {"market", "pipeline"},
-    "backends.local": CORE | {"pipeline", "backends.base", "config", "formatting", "sql"},
+    "backends.local": CORE | {"pipeline", "backends.base", "config", "formatting", "sql", "sqlite"},
     **{
         room: CORE | {"pipeline", "rate_limit", "retry", "formatting", "stockctl"} | AWS_DATA
         for room in AWS_DATA

@@ -1,14 +1,14 @@
 """The SQLite database of the home: schema, ownership, connections, errors."""
 
-import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from stockctl.backends.local.home import check_replaceable, is_file
 from stockctl.errors import HomeError
+from stockctl.sqlite import Explanation, Problem, create_database, identity, open_database, sqlite_errors
 
 APPLICATION_ID = 0x5C7C_0001
 SCHEMA_VERSION = 1
@@ -16,6 +16,7 @@ _TORN_DOWN = -1
 _BUSY_SECONDS = 60.0
 
 _SCHEMA = f"""
+PRAGMA journal_mode = WAL;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 CREATE TABLE quotes (
@@ -59,9 +60,6 @@ CREATE TABLE alerts (
 ) STRICT;
 """
 
-_LOG = logging.getLogger(__name__)
-_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
-
 
 class TornDownError(HomeError):
     """The home was torn down, perhaps half."""
@@ -69,6 +67,29 @@ class TornDownError(HomeError):
 
 class DamagedError(HomeError):
     """The database is damaged, or none at all."""
+
+
+_ERRORS: dict[Problem, Explanation] = {
+    Problem.DAMAGED: (
+        DamagedError,
+        "{path} is damaged or is no SQLite database ({error}).",
+        "Move it away and run 'stockctl provision', or restore it from a backup. Nothing was changed.",
+    ),
+    Problem.BUSY: (
+        HomeError,
+        "{path} was kept busy by other processes for {seconds:.0f} seconds.",
+        "Try again; what was sent before is stored.",
+    ),
+    Problem.FULL: (
+        HomeError, "The disk that holds {path} is full.", "Free some space and run the command again.",
+    ),
+    Problem.NOT_WRITABLE: (
+        HomeError, "{path} cannot be written ({error}).", "Check the permissions of the folder and the file.",
+    ),
+    Problem.OTHER: (
+        HomeError, "{path} cannot be used: {error}.", "Nothing was changed; see --verbose for more.",
+    ),
+}  # fmt: skip
 
 
 class Database:
@@ -85,11 +106,10 @@ class Database:
         self._path = path
         if not is_file(path):
             raise _absent(path)
-        with self.explained():
-            self._connection = _connect(path)
+        with _translate_errors(self._path):
+            self._connection = open_database(path, timeout=_BUSY_SECONDS, isolation_level=None)
             try:
-                self._check_owner()
-                self._check_version()
+                self._check_identity()
                 # In WAL mode NORMAL keeps the database whole through a power cut and loses at most the
                 # last commits.
                 self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -99,23 +119,10 @@ class Database:
 
     @classmethod
     def create(cls, path: Path) -> None:
-        """Make the database at once and whole, unless there is a file already; that one stays as it is."""
-        if os.path.lexists(path):
-            return
-        partial = path.with_name(f".{os.getpid()}.partial")
-        partial.unlink(missing_ok=True)
-        try:
-            with _explained(path):
-                connection = _connect(partial, create=True)
-                try:
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    connection.executescript(_SCHEMA)
-                finally:
-                    connection.close()
-            with suppress(FileExistsError):
-                os.link(partial, path, follow_symlinks=False)
-        finally:
-            partial.unlink(missing_ok=True)
+        """Create a complete database, unless there is a file already; that one stays as it is."""
+        if not os.path.lexists(path):
+            with _translate_errors(path):
+                create_database(path, _SCHEMA)
 
     def close(self) -> None:
         """Close the connection."""
@@ -125,11 +132,11 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Hold the one write lock from before the first read until the commit; roll back on any error."""
         connection = self._connection
-        with self.explained():
+        with _translate_errors(self._path):
             # A deferred transaction that reads first fails beside another writer instead of waiting.
             connection.execute("BEGIN IMMEDIATE")
             try:
-                self._check_version()
+                self._check_identity()
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -140,8 +147,8 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Give the connection for reads, faults explained."""
-        with self.explained():
-            self._check_version()
+        with _translate_errors(self._path):
+            self._check_identity()
             yield self._connection
 
     def mark_torn_down(self) -> None:
@@ -149,39 +156,29 @@ class Database:
         with self.transaction() as connection:
             connection.execute(f"PRAGMA user_version = {_TORN_DOWN}")
 
-    @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Turn a fault of SQLite into a ``HomeError`` that a person understands."""
-        with _explained(self._path):
-            yield
-
-    def _check_owner(self) -> None:
-        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
-        if application != APPLICATION_ID:
-            raise self._foreign()
-
-    def _check_version(self) -> None:
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version == SCHEMA_VERSION:
+    def _check_identity(self) -> None:
+        application_id, version = identity(self._connection)
+        if application_id == APPLICATION_ID and version == SCHEMA_VERSION:
             return
-        if version == _TORN_DOWN:
+        if application_id == APPLICATION_ID and version == _TORN_DOWN:
             raise TornDownError(
                 f"The home {self._path.parent} was torn down, perhaps while this command ran.",
                 "Run 'stockctl teardown' if it was interrupted, then 'stockctl provision'.",
             )
-        if version > SCHEMA_VERSION:
+        if application_id == APPLICATION_ID and version > SCHEMA_VERSION:
             raise HomeError(
                 f"{self._path} was written by a newer stockctl: "
                 f"its format is {version}, this one knows {SCHEMA_VERSION}.",
-                "Upgrade stockctl, or point local.path at another home. Nothing was changed.",
+                "Upgrade stockctl, or set local.path to another home. Nothing was changed.",
             )
-        raise self._foreign()
-
-    def _foreign(self) -> HomeError:
-        return HomeError(
+        raise HomeError(
             f"{self._path} is a SQLite database without the tables of stockctl.",
             "Move it away and run 'stockctl provision'. Nothing was changed.",
         )
+
+
+def _translate_errors(path: Path) -> AbstractContextManager[None]:
+    return sqlite_errors(path, _ERRORS, seconds=_BUSY_SECONDS)
 
 
 def _absent(path: Path) -> HomeError:
@@ -199,42 +196,6 @@ def _absent(path: Path) -> HomeError:
         f"There is no stockctl home in {path.parent}.",
         "Create it with 'stockctl provision', or point local.path at another.",
     )
-
-
-def _connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        _LOG.debug("SQLite on %s: %s: %s", path, getattr(error, "sqlite_errorname", "no code"), error)
-        raise _fault(path, error) from error
-
-
-def _fault(path: Path, error: sqlite3.Error) -> HomeError:
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = None if code is None else code & 0xFF
-    if primary in _DAMAGED:
-        return DamagedError(
-            f"{path} is damaged or is no SQLite database ({error}).",
-            "Move it away and run 'stockctl provision', or restore it from a backup. Nothing was changed.",
-        )
-    if primary == sqlite3.SQLITE_BUSY:
-        return HomeError(
-            f"{path} was kept busy by other processes for {_BUSY_SECONDS:.0f} seconds.",
-            "Try again; what was sent before is stored.",
-        )
-    if primary == sqlite3.SQLITE_FULL:
-        return HomeError(f"The disk that holds {path} is full.", "Free some space and run the command again.")
-    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return HomeError(
-            f"{path} cannot be written ({error}).", "Check the permissions of the folder and the file."
-        )
-    return HomeError(f"{path} cannot be used: {error}.", "Nothing was changed; see --verbose for more.")
 
 
 _MAGIC = b"SQLite format 3\0"

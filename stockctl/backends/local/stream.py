@@ -17,6 +17,7 @@ from stockctl.market.policy import AnalysisRules
 from stockctl.pipeline.ingest import IngestStage
 from stockctl.pipeline.ports import DeliveryError, Record, Rejection, SendResult
 from stockctl.pipeline.trend import Clock, TrendStage
+from stockctl.sqlite import primary_code
 
 BATCH_RECORDS = 500
 
@@ -107,7 +108,7 @@ def _delivery_error(records: Sequence[Record]) -> Iterator[None]:
 
 def _is_retryable(cause: BaseException | None) -> bool:
     if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _RETRYABLE_CODES
+        return primary_code(cause) in _RETRYABLE_CODES
     return isinstance(cause, OSError) and cause.errno in _RETRYABLE_ERRORS
 
 

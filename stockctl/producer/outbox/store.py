@@ -17,6 +17,7 @@ from stockctl.pipeline.ports import Record, Rejection
 from stockctl.producer.batching import Batch
 from stockctl.producer.outbox.errors import OutboxError, damaged, translate_errors
 from stockctl.producer.outbox.paths import WAL, beside
+from stockctl.sqlite import create_database, identity, open_database
 
 _CRC = struct.Struct("<I")
 _HEAD = struct.Struct("<II")
@@ -149,8 +150,8 @@ class OutboxFile:
         with translate_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if not os.path.lexists(path):
-                _create(path)
-            self.connection = _connect(path, "rw")
+                create_database(path, _SCHEMA, 0o600)
+            self.connection = _open(path, "rw")
             try:
                 check_format(self.connection, path)
                 self.connection.execute("PRAGMA synchronous = NORMAL")
@@ -287,7 +288,7 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         OutboxError: it is damaged, not an outbox, or newer.
     """
-    with translate_errors(path), closing(_connect(path, "ro")) as connection:
+    with translate_errors(path), closing(_open(path, "ro")) as connection:
         check_format(connection, path)
         yield connection
 
@@ -298,9 +299,8 @@ def check_format(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         OutboxError: it is not an outbox, or of another version.
     """
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
+    application_id, version = identity(connection)
+    if application_id != APPLICATION_ID:
         raise OutboxError(
             f"{path} is a SQLite database, but not an outbox of stockctl.",
             "Set stream.outbox (or STOCKCTL_STREAM__OUTBOX) to another file. Nothing was changed.",
@@ -314,23 +314,8 @@ def check_format(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _create(path: Path) -> None:
-    partial = path.with_name(f".{os.getpid()}.partial")
-    partial.unlink(missing_ok=True)
-    try:
-        with closing(_connect(partial, "rwc")) as connection:
-            connection.executescript(_SCHEMA)
-        os.chmod(partial, 0o600)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(
-        uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+def _open(path: Path, mode: str) -> sqlite3.Connection:
+    return open_database(path, mode, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 def _kind(batch: Batch) -> int:
