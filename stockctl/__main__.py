@@ -1,7 +1,11 @@
-"""The installed command, and ``python -m stockctl``: ready for signals before anything takes time."""
+"""The installed command, and ``python -m stockctl``: handles signals before anything takes time."""
 
+import atexit
+import gc
 import os
 import signal
+import sys
+import threading
 from types import FrameType
 
 
@@ -12,12 +16,34 @@ def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the si
 
 def main() -> None:
     """Run the command line; a signal that comes while it loads ends it at once."""
+    gc.disable()  # what is loaded at the start stays until the end
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
     from stockctl.cli.main import run
 
-    run()
+    try:
+        run()
+    except SystemExit as end:
+        _exit_at_once(end.code)
+        raise
+
+
+def _exit_at_once(code: object) -> None:
+    """End the process without the interpreter's clean-up of every module, which takes long.
+
+    Returns when the interpreter has to end it: other threads run, the code is a text to print, or output
+    cannot be flushed.
+    """
+    if threading.active_count() > 1 or not isinstance(code, int | None):
+        return
+    atexit._run_exitfuncs()  # noqa: SLF001 - there is no public way to run them
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+    os._exit(code or 0)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The one place where a failure becomes words and an exit code."""
 
+import gc
 import signal
 import sys
 import tempfile
@@ -36,7 +37,8 @@ def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            _take_signals()
+            _set_signal_handlers()
+            _start_garbage_collection()
             command(*args, **kwargs)
         except StockctlError as error:
             with suppress(OSError):  # which the end of the program meets again, and tells
@@ -60,17 +62,23 @@ def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def print_exception(error: StockctlError) -> None:
-    """Say on stderr what happened, why, and what to do next."""
+    """Print on stderr what happened, why, and what to do next."""
     print_error(f"error: {error.message}")
     if error.hint:
         print_error(f"  → {error.hint}")
 
 
-def _take_signals() -> None:
+def _set_signal_handlers() -> None:
     """Let signals end a command like an exception, so that it cleans up."""
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _start_garbage_collection() -> None:
+    """Collect garbage from now on, but not among what was loaded before: nearly all of it stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form

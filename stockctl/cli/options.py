@@ -1,4 +1,4 @@
-"""Options that commands share, and the settings and backend they ask for."""
+"""Options that several commands take, and loading the configuration that a command works with."""
 
 import os
 from pathlib import Path
@@ -10,30 +10,46 @@ from stockctl.errors import UsageError
 from stockctl.market import symbol
 from stockctl.market.validation import InvalidQuote
 
+if TYPE_CHECKING:
+    from stockctl.backends.aws.backend import AwsBackend
+    from stockctl.backends.base import Backend
+    from stockctl.config.loading import Configuration
+    from stockctl.config.schema import Settings
+
 Since = Annotated[
-    str | None, typer.Option("--since", help="A span such as 10m, 2h or 3d, or a time (UTC unless it says).")
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Only what is newer: a duration such as 10m, 2h or 3d, or a time (UTC without a zone).",
+    ),
 ]
+Symbols = Annotated[
+    str | None,
+    typer.Option("--symbols", "-s", metavar="SYMBOLS", help="Only these symbols, such as AAPL,MSFT."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation.")]
 
 
 def parse_symbols(text: str | None) -> list[str] | None:
-    """Return the symbols of a comma-separated list, in order, without repeats; None for None.
+    """Return the symbols of a comma-separated list, in order, without duplicates; None for None.
 
     Raises:
-        UsageError: one of them is no symbol, or there is none.
+        UsageError: one of them is not a symbol, or the list is empty.
     """
     if text is None:
         return None
     try:
         return symbol.parse_symbols(text)
     except InvalidQuote as reason:
-        raise UsageError(f"--symbols: {reason}.", "Such as: --symbols AAPL,MSFT") from None
+        raise UsageError(f"--symbols: {reason}.", "Example: --symbols AAPL,MSFT") from None
 
 
 def parse_one_symbol(text: str) -> str:
     """Return the symbol that an argument names.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a symbol.
     """
     try:
         return symbol.parse_symbol(text.strip())
@@ -41,51 +57,54 @@ def parse_one_symbol(text: str) -> str:
         raise UsageError(f"{reason}.", "Give one symbol, such as AAPL.") from None
 
 
-if TYPE_CHECKING:
-    from stockctl.backends.aws.backend import AwsBackend
-    from stockctl.backends.base import Backend
-    from stockctl.config.loading import Configuration
-    from stockctl.config.schema import Settings
-
-
-class Globals(NamedTuple):
-    """The global options of one call."""
+class GlobalOptions(NamedTuple):
+    """The options before the command."""
 
     config: Path | None
     target: str | None
 
 
-def configuration(ctx: typer.Context, file: Path | None = None) -> "Configuration":
-    """Return the configuration that this call works with; ``file``: by that file, and no other.
+def load_configuration(ctx: typer.Context, file: Path | None = None) -> "Configuration":
+    """Return the configuration that a command works with.
+
+    Args:
+        ctx: the command's context.
+        file: read this file, whatever the global options say.
 
     Raises:
-        ConfigError: it cannot be used.
+        ConfigError: it is not valid.
     """
     from stockctl.config.loading import load
 
-    chosen: Globals = ctx.find_object(Globals) or Globals(None, None)
+    chosen: GlobalOptions = ctx.find_object(GlobalOptions) or GlobalOptions(None, None)
     overrides = {} if chosen.target is None else {"target": chosen.target}
     return load(file or chosen.config, os.environ, overrides)
 
 
 def settings_and_backend(ctx: typer.Context) -> "tuple[Settings, Backend]":
-    """Return the settings of this call and the backend that they name."""
+    """Return the settings that a command works with, and the backend for them."""
     from stockctl.backends.factory import open_backend
 
-    settings = configuration(ctx).settings
+    settings = load_configuration(ctx).settings
     return settings, open_backend(settings)
 
 
-def aws_backend(ctx: typer.Context, purpose: str, instead: str = "") -> "tuple[Settings, AwsBackend]":
-    """Return the settings of this call and the AWS backend.
+def aws_backend(ctx: typer.Context, instead: str = "") -> "tuple[Settings, AwsBackend]":
+    """Return the settings that a command works with, and the AWS backend.
+
+    Args:
+        ctx: the command's context.
+        instead: a hint that names the command for the embedded pipeline.
 
     Raises:
-        UsageError: the target is another; the message says what the command is for, and what does instead.
+        UsageError: the target is not AWS.
     """
-    settings = configuration(ctx).settings
+    settings = load_configuration(ctx).settings
     if settings.target != "aws":
-        ending = f"; {instead}" if instead else ""
-        raise UsageError(f"{purpose} on AWS; the embedded pipeline has no such thing{ending}.")
+        raise UsageError(
+            f'{ctx.command_path.removeprefix("stockctl ")} works only with target = "aws".',
+            instead or "Pass --target aws before the command, or set it in the configuration.",
+        )
     from stockctl.backends.aws.backend import AwsBackend
     from stockctl.backends.factory import now
 

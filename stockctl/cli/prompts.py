@@ -125,7 +125,7 @@ QUESTIONS = (
 )
 
 
-def prompt(question: str) -> bool:
+def confirm(question: str) -> bool:
     """Ask a question that only a yes answers; nothing costs money without one.
 
     Raises:

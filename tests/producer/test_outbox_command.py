@@ -91,7 +91,7 @@ def test_a_pipe_is_delivered(tmp_path: Path, server: NullKinesis):
     lines = lines_of(3, 50)
     done = command.run("stream", "--source", "ndjson", "--file", "-", stdin=b"\n".join(lines) + b"\n")
     assert done.returncode == 0, done.stderr
-    assert "150 quotes sent; the pipeline goes on with them." in done.stderr
+    assert "150 quotes sent; the pipeline is processing them." in done.stderr
     assert arrived(tmp_path / "journal") == moments(lines)
 
 
@@ -129,7 +129,7 @@ def test_what_a_full_outbox_dropped_is_in_the_last_words(tmp_path: Path, server:
         stdin=b"\n".join(lines) + b"\n", extra=bounds,
     )  # fmt: skip
     words = done.stderr.replace(",", "")
-    [gone] = re.findall(r"\n(\d+) quotes and 1 unreadable record dropped for good", words)
+    [gone] = re.findall(r"\n(\d+) quotes and 1 unreadable record dropped because the outbox was full", words)
     [left] = re.findall(r"\n(\d+) quotes and 1 unreadable record in the outbox", words)
     assert int(gone) + int(left) == 8000, done.stderr
 

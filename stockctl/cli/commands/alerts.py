@@ -1,26 +1,27 @@
-"""alerts: follow the log, list it, test the way to people."""
+"""alerts: follow and list the alert log, test delivery, manage subscriptions."""
 
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from stockctl.cli.errors import handle_errors
-from stockctl.cli.options import Since, aws_backend, parse_symbols, settings_and_backend
+from stockctl.cli.options import Since, Symbols, aws_backend, parse_symbols, settings_and_backend
 from stockctl.cli.output import tables
 from stockctl.cli.output.alerts import ALERT_FIELDS, AlertLines, alert_columns, alert_rows, since_timestamp
 from stockctl.cli.output.stdio import pause
 from stockctl.cli.output.tables import Format, Limit, Output, Row, emit, write
 from stockctl.cli.output.terminal import print_message
+from stockctl.cli.registration import add_command, new_app
 from stockctl.market.alert import KINDS
 
-app = typer.Typer(no_args_is_help=True)
-
-POLL_SECONDS = 0.5
+_AWS = "On AWS"
+_POLL_SECONDS = 0.5
+_INSTEAD = "With target = \"local\", 'stockctl alerts tail' follows the alerts."
+_EARLIER = " To see earlier ones, pass --since 1h."
 
 
 class Protocol(StrEnum):
-    """How somebody is told."""
+    """How alerts are sent to a subscriber."""
 
     EMAIL = "email"
     SMS = "sms"
@@ -28,22 +29,57 @@ class Protocol(StrEnum):
     HTTPS = "https"
 
 
-# What an alert is about, as the type of an option; its members are known only when it runs.
+# The kinds of alerts as the type of an option; its members are known only at run time.
 Kind = StrEnum("Kind", [(kind.upper(), kind) for kind in KINDS])  # type: ignore[misc]
 
 
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    group = new_app(
+        "alerts", "Follow, list and test alerts.", "stockctl alerts tail --since 1h", "stockctl alerts list"
+    )
+    add_command(group, "tail", tail, "stockctl alerts tail", "stockctl alerts tail --since 1h -o json")
+    add_command(group, "list", list_alerts, "stockctl alerts list", "stockctl alerts list --since 2d -o csv")
+    add_command(group, "test", test, "stockctl alerts test", "stockctl --target aws alerts test")
+    add_command(
+        group,
+        "subscribe",
+        subscribe,
+        "stockctl --target aws alerts subscribe email trader@example.com",
+        "stockctl --target aws alerts subscribe sms +491701234567 --symbols AAPL --kind anomaly",
+        panel=_AWS,
+    )
+    add_command(
+        group,
+        "subscriptions",
+        subscriptions,
+        "stockctl --target aws alerts subscriptions",
+        "stockctl --target aws alerts subscriptions -o json",
+        panel=_AWS,
+    )
+    add_command(
+        group,
+        "unsubscribe",
+        unsubscribe,
+        "stockctl --target aws alerts unsubscribe trader@example.com",
+        "stockctl --target aws alerts unsubscribe +491701234567",
+        panel=_AWS,
+    )
+    app.add_typer(group)
+
+
 def tail(ctx: typer.Context, *, since: Since = None, output: Output = Format.TABLE) -> None:
-    """Follow the alert log: what --since asks for, then what comes, until Ctrl-C."""
+    """Follow the alert log until Ctrl-C: new alerts, and with --since earlier ones first."""
     _, backend = settings_and_backend(ctx)
     with backend.alerts() as reader:
         log = reader.follow(since_timestamp(since))
         lines = AlertLines(output)
         print_message(
-            f"Following the alerts in {backend.location}; Ctrl-C ends." + ("" if since else _EARLIER)
+            f"Following the alerts in {backend.location}; press Ctrl-C to stop." + ("" if since else _EARLIER)
         )
         while True:
             lines.write(log.read())
-            pause(POLL_SECONDS)
+            pause(_POLL_SECONDS)
 
 
 def list_alerts(
@@ -59,28 +95,37 @@ def list_alerts(
 
 
 def test(ctx: typer.Context) -> None:
-    """Send a marked test alert along the way of real ones."""
+    """Send an alert that is marked as a test, the same way as real ones."""
     _, backend = settings_and_backend(ctx)
     alert_id = backend.send_test_alert()
-    print_message(f"Sent {alert_id}. 'stockctl alerts tail --since 1m' shows it.")
+    print_message(f"Sent {alert_id}. To see it, run 'stockctl alerts tail --since 1m'.")
 
 
 def subscribe(
     ctx: typer.Context,
-    protocol: Annotated[Protocol, typer.Argument(help="How.")],
-    endpoint: Annotated[str, typer.Argument(help="An address, a number, an https URL or a queue's ARN.")],
+    protocol: Annotated[
+        Protocol, typer.Argument(metavar="PROTOCOL", help="How to send alerts: email, sms, sqs or https.")
+    ],
+    endpoint: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENDPOINT",
+            help="Where to send them: an e-mail address, a phone number, a queue's ARN or an https URL.",
+        ),
+    ],
     *,
-    symbols: Annotated[str | None, typer.Option("--symbols", "-s", help="Only alerts of these.")] = None,
+    symbols: Symbols = None,
     kinds: Annotated[
-        list[Kind] | None, typer.Option("--kind", help="Only alerts of this kind. Repeatable.")
+        list[Kind] | None,
+        typer.Option("--kind", metavar="KIND", help=f"Only this kind, repeatable: {', '.join(KINDS)}."),
     ] = None,
 ) -> None:
-    """Have somebody told of alerts, of some symbols and kinds or of all."""
-    _, backend = aws_backend(ctx, "'subscribe' has somebody told of alerts", _INSTEAD)
+    """Subscribe someone to alerts, optionally by symbol or kind."""
+    _, backend = aws_backend(ctx, _INSTEAD)
     done = backend.subscribers().subscribe(
         protocol.value, endpoint, parse_symbols(symbols) or (), [kind.value for kind in kinds or ()]
     )
-    print_message("The subscription has a new filter." if done.changed else "Subscribed.")
+    print_message("Changed the filter of the subscription." if done.changed else "Subscribed.")
     if done.note:
         print_message(done.note)
     if done.policy is not None:
@@ -88,8 +133,8 @@ def subscribe(
 
 
 def subscriptions(ctx: typer.Context, output: Output = Format.TABLE) -> None:
-    """List who is told of alerts, those who have not confirmed yet too."""
-    _, backend = aws_backend(ctx, "'subscriptions' lists who is told of alerts", _INSTEAD)
+    """List the subscriptions to alerts, including those that are not confirmed yet."""
+    _, backend = aws_backend(ctx, _INSTEAD)
     rows: list[Row] = [
         {
             "protocol": each.protocol,
@@ -102,34 +147,26 @@ def subscriptions(ctx: typer.Context, output: Output = Format.TABLE) -> None:
         }
         for each in backend.subscribers().list_all()
     ]
-    shown = [
-        tables.text_cell("PROTOCOL", "protocol"),
-        tables.text_cell("ENDPOINT", "endpoint", style="bold"),
-        tables.colour_by_sign("STATE", "state", {"confirmed": "green", "pending": "yellow"}),
-        tables.list_cell("SYMBOLS", "symbols"),
-        tables.list_cell("KINDS", "kinds"),
-        tables.text_cell("MADE", "owner", optional=True),
+    columns = [
+        tables.text_column("PROTOCOL", "protocol"),
+        tables.text_column("ENDPOINT", "endpoint", style="bold"),
+        tables.word_column("STATE", "state", {"confirmed": "green", "pending": "yellow"}),
+        tables.list_column("SYMBOLS", "symbols"),
+        tables.list_column("KINDS", "kinds"),
+        tables.text_column("MADE", "owner", optional=True),
     ]
-    emit(rows, ("protocol", "endpoint", "state", "symbols", "kinds", "owner", "arn"), shown, output)
+    emit(rows, ("protocol", "endpoint", "state", "symbols", "kinds", "owner", "arn"), columns, output)
     if not rows:
-        print_message("Nobody is subscribed.")
+        print_message("No subscriptions.")
 
 
 def unsubscribe(
-    ctx: typer.Context, which: Annotated[str, typer.Argument(help="The endpoint, or the ARN.")]
+    ctx: typer.Context,
+    endpoint: Annotated[
+        str, typer.Argument(metavar="ENDPOINT", help="The endpoint of the subscription, or its ARN.")
+    ],
 ) -> None:
     """End a subscription to alerts."""
-    _, backend = aws_backend(ctx, "'unsubscribe' ends a subscription to alerts", _INSTEAD)
-    ended = backend.subscribers().unsubscribe(which)
-    print_message(f"{ended.endpoint} is not told of alerts any more.")
-
-
-_INSTEAD = "there, 'stockctl alerts tail' follows them"
-_EARLIER = " Earlier ones: --since 1h."
-
-app.command("tail")(handle_errors(tail))
-app.command("list")(handle_errors(list_alerts))
-app.command("test")(handle_errors(test))
-app.command("subscribe", rich_help_panel="On AWS")(handle_errors(subscribe))
-app.command("subscriptions", rich_help_panel="On AWS")(handle_errors(subscriptions))
-app.command("unsubscribe", rich_help_panel="On AWS")(handle_errors(unsubscribe))
+    _, backend = aws_backend(ctx, _INSTEAD)
+    ended = backend.subscribers().unsubscribe(endpoint)
+    print_message(f"{ended.endpoint} gets no more alerts.")

@@ -1,4 +1,4 @@
-"""deploy, template and logs: what only the AWS side has."""
+"""deploy, template and logs: commands that concern AWS only."""
 
 import json
 import sys
@@ -8,47 +8,62 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stockctl.cli.commands.lifecycle import show_steps
-from stockctl.cli.errors import handle_errors
-from stockctl.cli.options import Since, aws_backend, configuration
+from stockctl.cli.options import Since, aws_backend, load_configuration
 from stockctl.cli.output.alerts import since_timestamp
 from stockctl.cli.output.stdio import pause
 from stockctl.cli.output.tables import Format, Output, emit, write, write_csv
-from stockctl.cli.output.terminal import escape_control, print_message, utc_text
+from stockctl.cli.output.terminal import escape_control, pluralize, print_message, utc_text
+from stockctl.cli.registration import add_command
 from stockctl.errors import UsageError
 from stockctl.market.numbers import to_json
 
 if TYPE_CHECKING:
     from stockctl.backends.aws.logs import LogLine
 
-_PANEL = "On AWS"
 _POLL_SECONDS = 2.0
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command("deploy", rich_help_panel=_PANEL)(handle_errors(deploy))
-    app.command("template", rich_help_panel=_PANEL)(handle_errors(template))
-    app.command("logs", rich_help_panel=_PANEL)(handle_errors(logs))
+    add_command(app, "deploy", deploy, "stockctl --target aws deploy", "stockctl --target aws deploy -o json")
+    add_command(
+        app,
+        "template",
+        template,
+        "stockctl template > template.yaml",
+        "stockctl template --operator-policy --part 1",
+    )
+    add_command(
+        app,
+        "logs",
+        logs,
+        "stockctl --target aws logs ingest --since 1h",
+        "stockctl --target aws logs trend --follow",
+    )
 
 
 def deploy(ctx: typer.Context, output: Output = Format.TABLE) -> None:
-    """Bring the code that is installed here to the Lambda functions, and change nothing else."""
-    _, backend = aws_backend(ctx, "'deploy' updates the code of the Lambda functions")
+    """Update the code of the Lambda functions to the installed version; changes nothing else."""
+    _, backend = aws_backend(ctx)
     outcome = backend.deploy(print_message)
     show_steps(outcome.steps, output)
-    print_message(
-        "The functions run the code that is installed here." + ("" if outcome.steps else " Nothing changed.")
-    )
+    print_message("The functions run the installed version." + ("" if outcome.steps else " Nothing changed."))
 
 
 def template(
     ctx: typer.Context,
     *,
     operator_policy: Annotated[
-        bool, typer.Option("--operator-policy", help="Print the IAM policy of whoever runs the commands.")
+        bool, typer.Option("--operator-policy", help="Print the IAM policy that running the commands needs.")
     ] = False,
     part: Annotated[
-        int | None, typer.Option("--part", min=1, help="Of a policy that is too long for a managed one.")
+        int | None,
+        typer.Option(
+            "--part",
+            metavar="N",
+            min=1,
+            help="Print this part of the policy, short enough for a managed one.",
+        ),
     ] = None,
 ) -> None:
     """Print the CloudFormation template."""
@@ -56,7 +71,7 @@ def template(
         _write_policy(ctx, part)
         return
     if part is not None:
-        raise UsageError("--part is of the policy.", "Add --operator-policy.")
+        raise UsageError("--part works only with --operator-policy.", "Add --operator-policy.")
     from stockctl.backends.aws.stack.template import template_text
 
     write(template_text().rstrip("\n"))
@@ -66,21 +81,21 @@ def _write_policy(ctx: typer.Context, part: int | None) -> None:
     from stockctl.backends.aws.backend import AwsBackend
     from stockctl.backends.factory import now
 
-    policy = AwsBackend(configuration(ctx).settings, now).operator_policy()
+    policy = AwsBackend(load_configuration(ctx).settings, now).operator_policy()
     parts = policy.parts
     if part is not None and part > len(parts):
-        raise UsageError(f"--part: {part} is more than there are: {len(parts)}.")
+        raise UsageError(f"--part = {part} is too high: the policy has {pluralize(len(parts), 'part')}.")
     write(json.dumps(policy.document if part is None else parts[part - 1], indent=2))
-    print_message(f"The policy holds in {policy.scope}.")
+    print_message(f"The policy is valid for {policy.scope}.")
     if part is None and len(parts) > 1:
         print_message(
-            "It fits into a role or a permission set, inline, and is too long for one managed policy: "
-            f"--part 1 to --part {len(parts)} print managed policies that add up to it."
+            "It fits inline into a role or a permission set, but is too long for one managed policy: "
+            f"--part 1 to --part {len(parts)} print managed policies that together equal it."
         )
 
 
 class StageName(StrEnum):
-    """A function, by its stage."""
+    """The stage that a function runs."""
 
     INGEST = "ingest"
     TREND = "trend"
@@ -88,15 +103,15 @@ class StageName(StrEnum):
 
 def logs(
     ctx: typer.Context,
-    stage: Annotated[StageName, typer.Argument(help="Whose log.")],
+    stage: Annotated[StageName, typer.Argument(metavar="FUNCTION", help="The function: ingest or trend.")],
     *,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes, until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Keep printing new lines until Ctrl-C.")] = False,
     since: Since = "10m",
     output: Output = Format.TABLE,
 ) -> None:
     """Show the log of a Lambda function."""
     start = since_timestamp(since)
-    _, backend = aws_backend(ctx, "'logs' shows the log of a Lambda function")
+    _, backend = aws_backend(ctx)
     tail = backend.log(stage.value, start or "")
     if follow:
         lines = tail.follow(

@@ -1,4 +1,4 @@
-"""demo: the main job on real quotes, with no configuration, account or network."""
+"""demo: the whole pipeline on real quotes, without configuration, account or network."""
 
 import shlex
 import shutil
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import stockctl
-from stockctl.cli.commands.stream import summarize
-from stockctl.cli.errors import INTERRUPTED, handle_errors
+from stockctl.cli.errors import INTERRUPTED
 from stockctl.cli.output import tables
 from stockctl.cli.output.alerts import AlertLines, alert_columns, alert_rows
+from stockctl.cli.output.summary import summarize
 from stockctl.cli.output.tables import Format, write, write_table
 from stockctl.cli.output.terminal import print_message
+from stockctl.cli.registration import add_command
 from stockctl.cli.run.progress import progress
 from stockctl.cli.run.signals import stop_signals
 from stockctl.market.alert import Alert
@@ -25,18 +26,18 @@ if TYPE_CHECKING:
     from stockctl.backends.base import Backend
 
 _QUOTES = Path(stockctl.__file__).parent / "demo" / "daily_2008_2009.csv"
-_SHOWN = 5
+_SHOWN_ROWS = 5
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this module."""
-    app.command("demo")(handle_errors(demo))
+    add_command(app, "demo", demo, "stockctl demo", "stockctl demo --keep")
 
 
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the home for exploring.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the data folder.")] = False,
 ) -> None:
-    """Run the whole pipeline on real quotes of autumn 2008, here and now: no account, no network."""
+    """Run the whole pipeline on real quotes of autumn 2008; needs no account and no network."""
     home = Path(tempfile.mkdtemp(prefix="stockctl-demo-"))
     try:
         _run(home)
@@ -51,11 +52,11 @@ def _run(home: Path) -> None:
     from stockctl.config.schema import Settings
 
     backend = open_backend(Settings.model_validate({"local": {"path": home}}))
-    print_message(f"1. Provision an embedded home in {home}")
+    print_message(f"1. Create a data folder in {home}")
     backend.prepare()
     print_message("2. Replay the daily closes of AAPL, GOOG, IBM and MSFT, July 2008 to March 2009")
     _replay(backend)
-    print_message("3. What it says")
+    print_message("3. Results")
     _report(backend)
 
 
@@ -76,18 +77,18 @@ def _report(backend: "Backend") -> None:
     from stockctl.sql.catalog import canned_query
 
     movers = backend.warehouse().query(canned_query("top-movers").sql, ("percent", "both", 0))
-    write("\nTop movers: the last day, against the close before")
+    write("\nTop movers: last day against the previous close")
     write_table([dict(zip(movers.columns, row, strict=True)) for row in movers.rows], tables.mover_columns())
     with backend.alerts() as reader:
-        anomalies = sorted(reader.recent(kinds=["anomaly"]), key=_size, reverse=True)
-        signals = reader.recent(kinds=CROSSINGS, limit=_SHOWN)
+        anomalies = sorted(reader.recent(kinds=["anomaly"]), key=_absolute_change, reverse=True)
+        signals = reader.recent(kinds=CROSSINGS, limit=_SHOWN_ROWS)
     write(f"\nLargest of {len(anomalies)} anomalies")
-    write_table(alert_rows(anomalies[:_SHOWN]), alert_columns())
+    write_table(alert_rows(anomalies[:_SHOWN_ROWS]), alert_columns())
     write("\nLast signals")
     write_table(alert_rows(signals), alert_columns())
 
 
-def _size(alert: Alert) -> Decimal:
+def _absolute_change(alert: Alert) -> Decimal:
     return abs(alert.change_percent or Decimal(0))
 
 
@@ -95,13 +96,13 @@ def _print_next_steps(home: Path, *, keep: bool) -> None:
     write("")
     if keep:
         setting = f"STOCKCTL_TARGET=local STOCKCTL_LOCAL__PATH={shlex.quote(str(home))}"
-        print_message(f"The home stays in {home}. Explore it:")
+        print_message(f"The data folder stays in {home}. Explore it:")
         for command in ("status", "query history MSFT", "query anomalies", "alerts list", "teardown"):
             print_message(f"  {setting} stockctl {command}")
         return
-    print_message("Go on:")
-    print_message("  stockctl demo --keep                     the same, and keep the home for exploring")
-    print_message("  stockctl stream --symbols AAPL,MSFT      live quotes from Yahoo into your own home")
-    print_message("  stockctl alerts tail                     in another terminal: alerts as they happen")
-    print_message("  stockctl query top-movers                SQL over what was archived")
-    print_message("  stockctl stream --file quotes.csv        replay your own file")
+    print_message("Next steps")
+    print_message("  stockctl demo --keep                     run it again and keep the data folder")
+    print_message("  stockctl stream --symbols AAPL,MSFT      stream live quotes from Yahoo")
+    print_message("  stockctl alerts tail                     in another terminal: see alerts as they happen")
+    print_message("  stockctl query top-movers                query the archived quotes with SQL")
+    print_message("  stockctl stream --file quotes.csv        replay a file of your own")

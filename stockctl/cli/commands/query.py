@@ -1,4 +1,4 @@
-"""query: SQL over the raw archive, and what the table and the alert log answer."""
+"""query: stored quotes, alerts, and SQL over the raw archive."""
 
 from contextlib import ExitStack
 from enum import StrEnum
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stockctl.cli.errors import handle_errors
-from stockctl.cli.options import Since, parse_one_symbol, parse_symbols, settings_and_backend
+from stockctl.cli.options import Since, Symbols, parse_one_symbol, parse_symbols, settings_and_backend
 from stockctl.cli.output import tables
 from stockctl.cli.output.alerts import ALERT_FIELDS, alert_columns, alert_rows, since_timestamp
 from stockctl.cli.output.tables import Column, Format, Limit, Output, Row, emit
 from stockctl.cli.output.terminal import print_message
+from stockctl.cli.registration import add_command, new_app
 from stockctl.cli.run.progress import activity
 from stockctl.market.indicators import CROSSINGS
 from stockctl.market.quote import EnrichedQuote
@@ -22,50 +22,99 @@ if TYPE_CHECKING:
     from stockctl.backends.base import Backend
     from stockctl.pipeline.ports import SqlResult, Warehouse
 
-app = typer.Typer(no_args_is_help=True)
-
-Symbols = Annotated[str | None, typer.Option("--symbols", "-s", help="Only these, such as AAPL,MSFT.")]
-
 
 class By(StrEnum):
-    """What top movers are ranked by."""
+    """The value that top movers are ranked by."""
 
     PERCENT = "percent"
     CHANGE = "change"
 
 
 class Direction(StrEnum):
-    """Which moves are ranked."""
+    """The moves that are ranked."""
 
     UP = "up"
     DOWN = "down"
     BOTH = "both"
 
 
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    group = new_app(
+        "query",
+        "Query quotes, alerts and the raw archive.",
+        "stockctl query latest",
+        "stockctl query history AAPL --since 2h -o csv",
+    )
+    add_command(group, "list", list_queries, "stockctl query list", "stockctl query list -o json")
+    add_command(
+        group,
+        "top-movers",
+        top_movers,
+        "stockctl query top-movers --limit 5",
+        "stockctl query top-movers --by change --direction down",
+    )
+    add_command(
+        group, "latest", latest, "stockctl query latest --symbols AAPL,MSFT", "stockctl query latest -o json"
+    )
+    add_command(
+        group,
+        "history",
+        history,
+        "stockctl query history AAPL --since 2h",
+        "stockctl query history AAPL --limit 0 -o csv",
+    )
+    add_command(
+        group,
+        "anomalies",
+        anomalies,
+        "stockctl query anomalies --since 7d",
+        "stockctl query anomalies --limit 5 -o json",
+    )
+    add_command(
+        group, "signals", signals, "stockctl query signals --since 1d", "stockctl query signals -o csv"
+    )
+    add_command(
+        group,
+        "sql",
+        sql,
+        "stockctl query sql 'SELECT symbol, max(price) FROM stock_data_table GROUP BY symbol'",
+        "stockctl query sql 'SELECT count(*) FROM stock_data_table' -o json",
+    )
+    app.add_typer(group)
+
+
 def list_queries(output: Output = Format.TABLE) -> None:
-    """Describe each canned query."""
+    """List the predefined SQL queries."""
     from stockctl.sql.catalog import catalog
 
     rows: list[Row] = [{"name": query.name, "description": query.description} for query in catalog()]
-    shown = [tables.text_cell("NAME", "name", style="bold"), tables.text_cell("DESCRIPTION", "description")]
-    emit(rows, ("name", "description"), shown, output)
+    columns = [
+        tables.text_column("NAME", "name", style="bold"),
+        tables.text_column("DESCRIPTION", "description"),
+    ]
+    emit(rows, ("name", "description"), columns, output)
 
 
 def top_movers(
     ctx: typer.Context,
     *,
-    by: Annotated[By, typer.Option(help="Rank by percent or by absolute change.")] = By.PERCENT,
-    direction: Annotated[Direction, typer.Option(help="Rises, falls or both.")] = Direction.BOTH,
+    by: Annotated[
+        By, typer.Option(metavar="percent|change", help="Rank by percent or by absolute change.")
+    ] = By.PERCENT,
+    direction: Annotated[
+        Direction, typer.Option(metavar="up|down|both", help="Rank rises, falls or both.")
+    ] = Direction.BOTH,
     limit: Limit = 20,
     output: Output = Format.TABLE,
 ) -> None:
-    """Rank the latest quote of each symbol by its move against the previous close."""
+    """Rank symbols by the move of their latest quote against the previous close."""
     from stockctl.sql.catalog import canned_query
 
     settings, backend = settings_and_backend(ctx)
     statement = canned_query("top-movers").over(settings.analytics.table)
     result = _run_query(backend, statement, (by.value, direction.value, limit))
-    _emit_result(result, output, [*tables.mover_columns(), tables.age_cell()])
+    _emit_result(result, output, [*tables.mover_columns(), tables.age_column()])
 
 
 def latest(
@@ -85,7 +134,7 @@ def latest(
 
 def history(
     ctx: typer.Context,
-    symbol: Annotated[str, typer.Argument(help="Such as AAPL.")],
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="The symbol, such as AAPL.")],
     *,
     since: Since = None,
     limit: Limit = 20,
@@ -102,20 +151,22 @@ def history(
 def anomalies(
     ctx: typer.Context, *, since: Since = None, limit: Limit = 20, output: Output = Format.TABLE
 ) -> None:
-    """Show the moves beyond the threshold, newest alert first."""
+    """Show alerts of moves beyond the threshold, newest first."""
     _emit_alerts(ctx, ("anomaly",), since, limit, output)
 
 
 def signals(
     ctx: typer.Context, *, since: Since = None, limit: Limit = 20, output: Output = Format.TABLE
 ) -> None:
-    """Show the crossings of the moving averages, newest alert first."""
+    """Show alerts of crossing moving averages, newest first."""
     _emit_alerts(ctx, CROSSINGS, since, limit, output)
 
 
 def sql(
     ctx: typer.Context,
-    statement: Annotated[str, typer.Argument(help="One SELECT over stock_data_table, in Athena's SQL.")],
+    statement: Annotated[
+        str, typer.Argument(metavar="SQL", help="One SELECT over stock_data_table, in Athena's dialect.")
+    ],
     *,
     output: Output = Format.TABLE,
 ) -> None:
@@ -126,17 +177,17 @@ def sql(
         any(isinstance(row[index], int | float) for row in result.rows)
         for index in range(len(result.columns))
     ]
-    names = _distinct(result.columns)
-    shown = [tables.any_column(name, right=right) for name, right in zip(names, numeric, strict=True)]
-    _emit_result(result._replace(columns=names), output, shown)
+    names = _unique_names(result.columns)
+    columns = [tables.any_column(name, right=right) for name, right in zip(names, numeric, strict=True)]
+    _emit_result(result._replace(columns=names), output, columns)
 
 
 def _run_query(backend: "Backend", statement: str, parameters: "Sequence[object]" = ()) -> "SqlResult":
-    """Run a statement, show that it runs, and tell what it cost if anything."""
-    with ExitStack() as behind, activity() as tell:
-        tell("querying")
-        warehouse = backend.warehouse(tell)
-        behind.callback(_print_scan, warehouse)
+    """Run a statement with a progress message, and print what the scan cost if it is known."""
+    with ExitStack() as cleanup, activity() as report:
+        report("querying")
+        warehouse = backend.warehouse(report)
+        cleanup.callback(_print_scan, warehouse)
         return warehouse.query(statement, parameters)
 
 
@@ -145,21 +196,21 @@ def _print_scan(warehouse: "Warehouse") -> None:
         print_message(f"({warehouse.last_scan})")
 
 
-def _distinct(names: "Sequence[str]") -> list[str]:
-    """Return column names without repeats: the second ``price`` becomes ``price_2``."""
-    distinct: list[str] = []
+def _unique_names(names: "Sequence[str]") -> list[str]:
+    """Return column names without duplicates: the second ``price`` becomes ``price_2``."""
+    unique: list[str] = []
     for name in names:
         candidate, number = name, 1
-        while candidate in distinct:
+        while candidate in unique:
             number += 1
             candidate = f"{name}_{number}"
-        distinct.append(candidate)
-    return distinct
+        unique.append(candidate)
+    return unique
 
 
-def _emit_result(result: "SqlResult", output: Format, shown: "Sequence[Column]") -> None:
+def _emit_result(result: "SqlResult", output: Format, columns: "Sequence[Column]") -> None:
     rows: list[Row] = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
-    emit(rows, result.columns, shown, output)
+    emit(rows, result.columns, columns, output)
     if not rows:
         print_message("No rows.")
 
@@ -184,12 +235,3 @@ def _emit_alerts(
     emit(alert_rows(alerts), ALERT_FIELDS, alert_columns(), output)
     if not alerts:
         print_message("No alerts.")
-
-
-app.command("list", help="Describe each canned query.")(handle_errors(list_queries))
-app.command("top-movers")(handle_errors(top_movers))
-app.command("latest")(handle_errors(latest))
-app.command("history")(handle_errors(history))
-app.command("anomalies")(handle_errors(anomalies))
-app.command("signals")(handle_errors(signals))
-app.command("sql")(handle_errors(sql))

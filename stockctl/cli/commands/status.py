@@ -1,14 +1,15 @@
-"""status: what is there, how fresh it is, and how the running producer is."""
+"""status: what is stored, how fresh it is, and how the running stream is doing."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import typer
 
-from stockctl.cli.errors import handle_errors, print_exception
+from stockctl.cli.errors import print_exception
 from stockctl.cli.options import settings_and_backend
 from stockctl.cli.output import tables
 from stockctl.cli.output.tables import Cell, Format, Output, Row, write, write_csv, write_facts, write_table
+from stockctl.cli.registration import add_command
 from stockctl.errors import StockctlError
 from stockctl.formatting import format_bytes
 from stockctl.market.numbers import to_json
@@ -24,11 +25,11 @@ T = TypeVar("T")
 
 def register(app: typer.Typer) -> None:
     """Add the command of this module."""
-    app.command("status")(handle_errors(status))
+    add_command(app, "status", status, "stockctl status", "stockctl status -o json")
 
 
 def status(ctx: typer.Context, output: Output = Format.TABLE) -> None:
-    """Show what is there, how fresh it is, and how the stream that runs is."""
+    """Show what is stored, how fresh it is, and how the running stream is doing."""
     from stockctl.backends.base import Status
     from stockctl.monitoring.status_reader import read_producer_status
     from stockctl.producer.outbox.inspect import outbox_facts
@@ -36,10 +37,10 @@ def status(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     settings, backend = settings_and_backend(ctx)
     outbox = outbox_path(settings)
     failures: list[StockctlError] = []
-    # Whatever cannot be seen, the rest is shown: it is while something is wrong that people look.
-    waiting = _seen(lambda: outbox_facts(outbox), failures) or []
-    producer = _seen(lambda: read_producer_status(outbox), failures)
-    report = _seen(backend.status, failures)
+    # When one part cannot be read, the others are shown: status is for the time when something is wrong.
+    waiting = _attempt(lambda: outbox_facts(outbox), failures) or []
+    producer = _attempt(lambda: read_producer_status(outbox), failures)
+    report = _attempt(backend.status, failures)
     if report is not None or waiting or producer is not None:
         report = Status((), ()) if report is None else report
         _emit(report._replace(facts=[*report.facts, *waiting]), producer, settings, output)
@@ -47,16 +48,16 @@ def status(ctx: typer.Context, output: Output = Format.TABLE) -> None:
         _raise_all(failures)
 
 
-def _seen(see: Callable[[], T], failures: list[StockctlError]) -> T | None:
+def _attempt(read: Callable[[], T], failures: list[StockctlError]) -> T | None:
     try:
-        return see()
+        return read()
     except StockctlError as error:
         failures.append(error)
         return None
 
 
 def _raise_all(failures: list[StockctlError]) -> NoReturn:
-    """Raise the last, which is of the target if that is away, and say the others before."""
+    """Print all failures but the last, which concerns the backend, and raise that one."""
     for error in failures[:-1]:
         print_exception(error)
     raise failures[-1]

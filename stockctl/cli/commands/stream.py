@@ -1,8 +1,7 @@
-"""stream: from a source into the pipeline."""
+"""stream: quotes from a source through the pipeline."""
 
-import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -10,162 +9,178 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from stockctl.cli.errors import FAILED, INTERRUPTED, handle_errors
-from stockctl.cli.options import configuration, parse_symbols, settings_and_backend
+from stockctl.cli.commands.symbol_reload import symbol_reload
+from stockctl.cli.errors import FAILED, INTERRUPTED
+from stockctl.cli.options import parse_symbols, settings_and_backend
 from stockctl.cli.output.alerts import AlertLines
+from stockctl.cli.output.summary import print_backlog, print_drops, summarize
 from stockctl.cli.output.tables import Format, Output
 from stockctl.cli.output.terminal import pluralize, print_message
+from stockctl.cli.registration import add_command
 from stockctl.cli.run.progress import activity
 from stockctl.cli.run.signals import ForcedStop, exit_code, reload_signal, stop_signals
-from stockctl.errors import StockctlError
+from stockctl.errors import StockctlError, UsageError
 from stockctl.market.policy import MarketClosedPolicy
 from stockctl.producer.outbox.paths import outbox_path
-
-if TYPE_CHECKING:
-    from stockctl.config.loading import Configuration
-    from stockctl.sources.base import Source
-    from stockctl.sources.market_hours import SupportsSymbolChanges
-
-_log = logging.getLogger(__name__)
-
-
-def symbol_reload(
-    ctx: typer.Context, source: "Source", keep: Callable[[Sequence[str]], None], *, given: bool
-) -> Callable[[], None]:
-    """Return what reads the symbols again and hands them to ``source``, or says why they stay.
-
-    Whoever shows symbols is told by ``keep``. With ``given`` the command line named them, and they stay.
-    """
-    from stockctl.sources.market_hours import find_symbol_changer
-
-    changeable = find_symbol_changer(source)
-    if changeable is None:
-        return lambda: _log.info(
-            "SIGHUP changes nothing: the source %s has no symbols to change.", source.name
-        )
-    if given:
-        return lambda: _log.info("The symbols were given with --symbols, and stay as they are.")
-    return _Reload(ctx, changeable, keep)
-
-
-class _Reload:
-    def __init__(
-        self, ctx: typer.Context, source: "SupportsSymbolChanges", keep: Callable[[Sequence[str]], None]
-    ) -> None:
-        self._ctx = ctx
-        self._source = source
-        self._keep = keep
-        self._known = configuration(ctx)
-
-    def __call__(self) -> None:
-        try:
-            read = self._read()
-        except StockctlError as error:
-            _log.warning("The symbols stay as they are: %s", error.message)
-            return
-        if "symbols" in self._known.origins and "symbols" not in read.origins:
-            # A file that is just being written anew may be empty.
-            _log.warning("The symbols stay as they are: %s names none any more.", read.file)
-            return
-        self._known = read
-        symbols = read.settings.symbols
-        self._source.change_symbols(symbols)
-        self._keep(symbols)
-        _log.info("Read the configuration again: %s.", pluralize(len(symbols), "symbol"))
-
-    def _read(self) -> "Configuration":
-        """Return the configuration by the file that was read before, even if that has gone since."""
-        return configuration(self._ctx, self._known.file)
-
 
 if TYPE_CHECKING:
     from stockctl.backends.base import Backend
     from stockctl.cli.run.monitor import RunMonitor
     from stockctl.config.schema import Settings
     from stockctl.producer.producer import BufferedProducer, DirectProducer
-    from stockctl.producer.stats import Totals
     from stockctl.sources.price_store import SqlitePriceStore
 
-
-_STOPPED_AT_ONCE = "Stopped at once by a second signal"
+_WHAT, _REPLAY, _LIVE, _OPERATION = "What", "Replay and simulation", "Live", "Operation"
+_FORCED_STOP = "Stopped at once by a second signal"
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this module."""
-    app.command("stream")(handle_errors(stream))
+    add_command(
+        app,
+        "stream",
+        stream,
+        "stockctl stream --symbols AAPL,MSFT",
+        "stockctl stream --file quotes.csv --speed 60",
+    )
 
 
 def stream(
     ctx: typer.Context,
     *,
     symbols: Annotated[
-        str | None, typer.Option("--symbols", "-s", help="Such as AAPL,MSFT; a replay takes all without it.")
+        str | None,
+        typer.Option(
+            "--symbols",
+            "-s",
+            metavar="SYMBOLS",
+            help="Symbols, such as AAPL,MSFT.",
+            show_default="as configured; for replay all in the files",
+            rich_help_panel=_WHAT,
+        ),
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(help="yahoo, yahoo-live, replay, simulate, ndjson, or one of another package."),
+        typer.Option(
+            metavar="NAME",
+            help="yahoo, yahoo-live, replay, simulate, ndjson, or a source of another package.",
+            show_default="replay with --file, else as configured",
+            rich_help_panel=_WHAT,
+        ),
     ] = None,
     file: Annotated[
         list[str] | None,
         typer.Option(
             "--file",
             "-f",
-            help="(replay) CSV, NDJSON or Parquet, gz too; repeatable. (ndjson) One feed. - is stdin.",
+            metavar="FILE",
+            help="(replay) CSV, NDJSON or Parquet, also gzipped; repeatable. (ndjson) One feed. - is stdin.",
+            rich_help_panel=_WHAT,
         ),
     ] = None,
+    limit: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Stop after this many quotes; 0 means no limit.", rich_help_panel=_WHAT
+        ),
+    ] = 0,
     follow: Annotated[
-        bool, typer.Option("--follow", help="(ndjson) At the end of the file wait for more.")
+        bool,
+        typer.Option(
+            "--follow", help="(ndjson) Wait for more at the end of the file.", rich_help_panel=_LIVE
+        ),
     ] = False,
     timezone: Annotated[
         str | None,
-        typer.Option(help="(replay, ndjson) Zone of times without one.", show_default="America/New_York"),
+        typer.Option(
+            metavar="ZONE",
+            help="(replay, ndjson) Time zone of timestamps that name none.",
+            show_default="America/New_York",
+            rich_help_panel=_REPLAY,
+        ),
     ] = None,
     interval: Annotated[
         float | None,
         typer.Option(
+            metavar="SECONDS",
             min=1,
-            help="(yahoo, yahoo-live) Seconds between polls.",
+            help="(yahoo, yahoo-live) Time between polls.",
             show_default="30, or as configured",
+            rich_help_panel=_LIVE,
         ),
     ] = None,
     when_closed: Annotated[
         MarketClosedPolicy | None,
         typer.Option(
-            help="(live sources that follow hours) While the markets are closed.",
+            metavar="|".join(MarketClosedPolicy),
+            help="(sources with market hours) What to do while the markets are closed.",
             show_default="wait, or as configured",
+            rich_help_panel=_LIVE,
         ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="(yahoo) Poll once, then end.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="(yahoo) Poll once, then stop.", rich_help_panel=_LIVE)
+    ] = False,
     speed: Annotated[
         float | None,
-        typer.Option(min=0, help="(replay, simulate) Times real time; 0 is as fast as possible."),
+        typer.Option(
+            metavar="FACTOR",
+            min=0,
+            help="(replay, simulate) Speed relative to real time, such as 60; 0 is as fast as possible.",
+            rich_help_panel=_REPLAY,
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="(simulate) The same seed gives the same quotes.")] = None,
-    start: Annotated[str | None, typer.Option(help="(simulate) When the market time begins.")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Quotes at most; 0 means all.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="(simulate) The same seed gives the same quotes.", rich_help_panel=_REPLAY
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="(simulate) Time of the first quote.", rich_help_panel=_REPLAY),
+    ] = None,
     grace: Annotated[
-        float, typer.Option(min=0, help="Seconds to deliver what waits, after the first Ctrl-C or SIGTERM.")
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Time to deliver what is queued after the first Ctrl-C or SIGTERM.",
+            rich_help_panel=_OPERATION,
+        ),
     ] = 10.0,
     metrics_port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Serve Prometheus metrics on 127.0.0.1; 0 finds a free port."),
+        typer.Option(
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Serve Prometheus metrics on 127.0.0.1; 0 picks a free port.",
+            rich_help_panel=_OPERATION,
+        ),
     ] = None,
     health_file: Annotated[
         Path | None,
         typer.Option(
-            dir_okay=False,
-            help="A file that is rewritten every 10 s as long as all is well, for a supervisor.",
+            metavar="FILE",
+            help="File to rewrite every 10 s while the stream is healthy, for a supervisor.",
+            rich_help_panel=_OPERATION,
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not write alerts as they happen.")] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Do not print alerts.", rich_help_panel=_OPERATION),
+    ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Send quotes through the pipeline; alerts go to stdout as they happen, all else to stderr."""
+    """Send quotes through the pipeline; prints alerts to stdout, everything else to stderr."""
     from stockctl.cli.run.monitor import MonitorOptions, RunMonitor
     from stockctl.monitoring.periodic import PeriodicJob
     from stockctl.sources.price_store import FLUSH_SECONDS, SqlitePriceStore
     from stockctl.sources.registry import SourceOptions, create_source
 
+    if health_file is not None and health_file.is_dir():
+        raise UsageError(f"--health-file = '{health_file}' cannot be used: it is a folder.", "Name a file.")
     settings, backend = settings_and_backend(ctx)
     options = SourceOptions(
         name=source,
@@ -181,13 +196,15 @@ def stream(
         start=start,
     )
     prices = SqlitePriceStore(outbox_path(settings))
-    with activity() as tell:
-        chosen = create_source(options, settings, tell, prices)
+    with activity() as report:
+        chosen = create_source(options, settings, report, prices)
     if backend.prepare():
-        print_message(f"Made a new home in {backend.location}.")
-    wishes = MonitorOptions(metrics_port, health_file, None if chosen.repeatable else outbox_path(settings))
+        print_message(f"Created a data folder in {backend.location}.")
+    monitoring = MonitorOptions(
+        metrics_port, health_file, None if chosen.repeatable else outbox_path(settings)
+    )
     jobs = [PeriodicJob(FLUSH_SECONDS, prices.flush)]
-    monitor = RunMonitor(chosen, None if quiet else AlertLines(output), wishes, jobs)
+    monitor = RunMonitor(chosen, None if quiet else AlertLines(output), monitoring, jobs)
     reload = symbol_reload(
         ctx, chosen, monitor.instrumentation.latest_quotes.retain, given=symbols is not None
     )
@@ -197,7 +214,7 @@ def stream(
 
 
 class _RunOptions(NamedTuple):
-    """Where quotes go, by what they are judged, how many and how long, and what SIGHUP does."""
+    """The backend and the limits of a run, and what SIGHUP does."""
 
     settings: "Settings"
     backend: "Backend"
@@ -207,14 +224,14 @@ class _RunOptions(NamedTuple):
     reload: Callable[[], None]
 
 
-def _run(way: _RunOptions, monitor: "RunMonitor") -> int:
+def _run(options: _RunOptions, monitor: "RunMonitor") -> int:
     from stockctl.sources.base import source_status
 
     with (
         stop_signals() as signals,
-        reload_signal(way.reload, signals),
+        reload_signal(options.reload, signals),
         monitor.nonblocking_output(signals.stop.set),
-        _producer(way, monitor) as producer,
+        _open_producer(options, monitor) as producer,
     ):
         if not monitor.instrumentation.source.repeatable:
             signals.force_stop = partial(_stop_at_once, producer, monitor)
@@ -222,92 +239,55 @@ def _run(way: _RunOptions, monitor: "RunMonitor") -> int:
             with monitor.monitoring(producer):
                 producer.run(signals.stop)
         except StockctlError:
-            _print_drops(producer)
-            _print_backlog(producer)
+            print_drops(producer)
+            print_backlog(producer)
             raise
         except ForcedStop:
-            print_message(f"{_STOPPED_AT_ONCE}.")
-            _print_backlog(producer)
+            print_message(f"{_FORCED_STOP}.")
+            print_backlog(producer)
             raise
         summarize(producer.totals, source_status(monitor.instrumentation.source).left_out)
-        _print_drops(producer)
-        left = _print_backlog(producer)
+        print_drops(producer)
+        backlog = print_backlog(producer)
     if signals.interrupted:
         return INTERRUPTED
-    return FAILED if left and not signals.stop.is_set() else 0
+    return FAILED if backlog and not signals.stop.is_set() else 0
 
 
 def _stop_at_once(producer: "DirectProducer | BufferedProducer", monitor: "RunMonitor", number: int) -> None:
-    """End the process, whatever it does; the outbox is made for that."""
+    """End the process, whatever it is doing; the outbox survives that."""
     try:
         sent, waiting = pluralize(producer.totals.sent, "quote"), pluralize(producer.backlog.quotes, "quote")
-        told = f"{sent} sent, {waiting} in the outbox {producer.backlog.path}, which the next run sends first"
+        summary = (
+            f"{sent} sent, {waiting} in the outbox {producer.backlog.path}, which the next run delivers first"
+        )
         monitor.prepare_forced_stop(
-            f"{_STOPPED_AT_ONCE}; what waits is in the outbox", f"{_STOPPED_AT_ONCE}: {told}."
+            f"{_FORCED_STOP}; undelivered quotes are in the outbox", f"{_FORCED_STOP}: {summary}."
         )
     finally:
         os._exit(exit_code(number))
 
 
 @contextmanager
-def _producer(way: _RunOptions, monitor: "RunMonitor") -> "Iterator[DirectProducer | BufferedProducer]":
+def _open_producer(
+    options: _RunOptions, monitor: "RunMonitor"
+) -> "Iterator[DirectProducer | BufferedProducer]":
     from stockctl.producer.outbox.queue import open_outbox
     from stockctl.producer.producer import BufferedProducer, DirectProducer
 
-    source = monitor.instrumentation.source
-    open_stream = monitor.instrumentation.instrument_stream(way.backend.stream)
+    source, open_stream = (
+        monitor.instrumentation.source,
+        monitor.instrumentation.instrument_stream(options.backend.stream),
+    )
     if source.repeatable:
         with open_stream() as stream:
-            yield DirectProducer(source, stream, limit=way.limit, observe=monitor.observe, grace=way.grace)
+            yield DirectProducer(
+                source, stream, limit=options.limit, observe=monitor.observe, grace=options.grace
+            )
         return
-    settings = way.settings.stream
-    path, size = outbox_path(way.settings), settings.outbox_mb << 20
-    with open_outbox(path, limit=size, full=settings.outbox_full) as outbox, closing(way.prices):
+    settings = options.settings.stream
+    path, size = outbox_path(options.settings), settings.outbox_mb << 20
+    with open_outbox(path, limit=size, full=settings.outbox_full) as outbox, closing(options.prices):
         yield BufferedProducer(
-            source, open_stream, outbox, limit=way.limit, observe=monitor.observe, grace=way.grace
+            source, open_stream, outbox, limit=options.limit, observe=monitor.observe, grace=options.grace
         )
-
-
-def _print_backlog(producer: "DirectProducer | BufferedProducer") -> int:
-    """Say what was not delivered, and return how many quotes and unreadable records that is."""
-    backlog = producer.backlog
-    what = _quotes_and_rejections(backlog.quotes, backlog.rejections)
-    if what and backlog.path is not None:
-        sent = backlog.possibly_sent
-        perhaps = f" {sent:,} of them may have arrived already." if sent else ""
-        print_message(f"{what} in the outbox {backlog.path}: the next run sends what waits first.{perhaps}")
-    elif what:
-        print_message(f"{what} in hand not delivered: run it again, what has arrived counts once.")
-    return backlog.waiting
-
-
-def _print_drops(producer: "DirectProducer | BufferedProducer") -> None:
-    backlog = producer.backlog
-    if what := _quotes_and_rejections(backlog.dropped, backlog.dropped_rejections):
-        print_message(f"{what} dropped for good, as the outbox was full (stream.outbox_full = drop-oldest).")
-
-
-def _quotes_and_rejections(quotes: int, rejections: int) -> str:
-    parts = [(quotes, "quote"), (rejections, "unreadable record")]
-    return " and ".join(pluralize(count, noun) for count, noun in parts if count)
-
-
-def summarize(totals: "Totals", left_out: int | None = None) -> None:
-    """Say what was done, in one line; ``left_out`` is how many quotes the source itself left out."""
-    parts = [f"{pluralize(totals.sent, 'quote')} sent"]
-    # Before anything is sent nobody knows whether it is stored here.
-    is_final = totals.is_final and totals.sent > 0
-    passed_on = not totals.is_final and totals.sent > 0
-    if is_final:
-        parts.append(f"{totals.stored:,} stored")
-    if totals.duplicates:
-        parts.append(f"{totals.duplicates:,} were there already")
-    if totals.quarantined:
-        parts.append(f"{totals.quarantined:,} quarantined")
-    if left_out:
-        parts.append(f"{left_out:,} left out")
-    if totals.possibly_duplicated:
-        parts.append(f"{totals.possibly_duplicated:,} perhaps twice")
-    if is_final:
-        parts.append(pluralize(totals.alerts, "alert"))
-    print_message(", ".join(parts) + ("; the pipeline goes on with them." if passed_on else "."))

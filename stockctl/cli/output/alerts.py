@@ -38,9 +38,9 @@ def alert_rows(alerts: Sequence[Alert]) -> list[Row]:
 def alert_columns() -> list[Column]:
     """Return the columns of an alert table."""
     return [
-        *tables.timestamp_cell(),
-        tables.colour_by_sign("KIND", "kind", {kind: style for kind, (_, style) in _MARKS.items()}),
-        tables.text_cell("MESSAGE", "message"),
+        *tables.timestamp_columns(),
+        tables.word_column("KIND", "kind", {kind: style for kind, (_, style) in _MARKS.items()}),
+        tables.text_column("MESSAGE", "message"),
     ]
 
 

@@ -19,7 +19,7 @@ from stockctl.market.timestamp import to_datetime
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from stockctl.cli.output.terminal import Console
+    from stockctl.cli.output.console import Console
 
 Row = Mapping[str, object]
 
@@ -33,9 +33,12 @@ class Format(StrEnum):
 
 
 Output = Annotated[
-    Format, typer.Option("--output", "-o", help="How data is written to stdout.", show_default=True)
+    Format, typer.Option("--output", "-o", metavar="|".join(Format), help="Format of the data on stdout.")
 ]
-Limit = Annotated[int, typer.Option("--limit", min=0, max=10**9, help="Rows at most; 0 means all.")]
+Limit = Annotated[
+    int,
+    typer.Option("--limit", metavar="N", min=0, max=10**9, help="Show at most this many rows; 0 means all."),
+]
 
 
 class Cell(NamedTuple):
@@ -185,7 +188,7 @@ def _keeps_column(column: Column) -> bool:
 
 def data_console() -> "Console":
     """Return a console on stdout that invents nothing: no markup, no emoji, no wrapping when piped."""
-    from stockctl.cli.output.terminal import Console
+    from stockctl.cli.output.console import Console
 
     width = None if sys.stdout.isatty() else 10_000
     return Console(markup=False, emoji=False, highlight=False, width=width)
@@ -195,14 +198,14 @@ EMPTY_CELL = Cell("–", "dim")
 _CENT = Decimal("0.01")
 
 
-def text_cell(header: str, key: str, *, style: str = "", optional: bool = False) -> Column:
+def text_column(header: str, key: str, *, style: str = "", optional: bool = False) -> Column:
     """Return a column of plain text."""
     return Column(
         header, lambda row: _cell(row[key], lambda value: Cell(str(value), style)), optional=optional
     )
 
 
-def price_cell(header: str, key: str, *, optional: bool = False) -> Column:
+def price_column(header: str, key: str, *, optional: bool = False) -> Column:
     """Return a column of prices, aligned."""
     return Column(
         header,
@@ -212,12 +215,12 @@ def price_cell(header: str, key: str, *, optional: bool = False) -> Column:
     )
 
 
-def symbol_cell() -> Column:
+def symbol_column() -> Column:
     """Return the column of the symbol."""
-    return text_cell("SYMBOL", "symbol", style="bold")._replace(whole=True)
+    return text_column("SYMBOL", "symbol", style="bold")._replace(whole=True)
 
 
-def signed_cell(header: str, key: str, *, optional: bool = False) -> Column:
+def signed_column(header: str, key: str, *, optional: bool = False) -> Column:
     """Return a column of changes: signed, green above zero and red below."""
     return Column(
         header,
@@ -227,7 +230,7 @@ def signed_cell(header: str, key: str, *, optional: bool = False) -> Column:
     )
 
 
-def timestamp_cell(key: str = "timestamp", name: str = "TIME") -> list[Column]:
+def timestamp_columns(key: str = "timestamp", name: str = "TIME") -> list[Column]:
     """Return the columns of a moment: UTC, and beside it the time of this machine where that differs."""
     columns = [
         Column(
@@ -248,7 +251,7 @@ def timestamp_cell(key: str = "timestamp", name: str = "TIME") -> list[Column]:
     return columns
 
 
-def age_cell(key: str = "timestamp") -> Column:
+def age_column(key: str = "timestamp") -> Column:
     """Return a column that tells how long ago a moment was."""
     present = datetime.now(UTC)
 
@@ -258,7 +261,7 @@ def age_cell(key: str = "timestamp") -> Column:
     return Column("AGE", lambda row: _cell(row[key], cell), right=True, optional=True)
 
 
-def trend_cell() -> Column:
+def trend_column() -> Column:
     """Return the column of the trend."""
     cells = {"up": Cell("▲ up", "green"), "down": Cell("▼ down", "red")}
     return Column("TREND", lambda row: cells.get(str(row["trend"]), EMPTY_CELL), optional=True)
@@ -267,27 +270,27 @@ def trend_cell() -> Column:
 def quote_columns(short: int, long: int) -> list[Column]:
     """Return the columns of stored quotes."""
     return [
-        symbol_cell(),
-        price_cell("PRICE", "price"),
-        signed_cell("CHANGE", "change", optional=True),
-        signed_cell("CHANGE %", "change_percent"),
-        *timestamp_cell(),
-        age_cell(),
-        price_cell(f"SMA-{short}", "sma_short", optional=True),
-        price_cell(f"SMA-{long}", "sma_long", optional=True),
-        trend_cell(),
+        symbol_column(),
+        price_column("PRICE", "price"),
+        signed_column("CHANGE", "change", optional=True),
+        signed_column("CHANGE %", "change_percent"),
+        *timestamp_columns(),
+        age_column(),
+        price_column(f"SMA-{short}", "sma_short", optional=True),
+        price_column(f"SMA-{long}", "sma_long", optional=True),
+        trend_column(),
     ]
 
 
 def mover_columns() -> list[Column]:
     """Return the columns of symbols ranked by their move."""
     return [
-        symbol_cell(),
-        price_cell("PRICE", "price"),
-        price_cell("PREVIOUS CLOSE", "previous_close", optional=True),
-        signed_cell("CHANGE", "price_change", optional=True),
-        signed_cell("CHANGE %", "change_percent"),
-        *timestamp_cell(),
+        symbol_column(),
+        price_column("PRICE", "price"),
+        price_column("PREVIOUS CLOSE", "previous_close", optional=True),
+        signed_column("CHANGE", "price_change", optional=True),
+        signed_column("CHANGE %", "change_percent"),
+        *timestamp_columns(),
     ]
 
 
@@ -316,12 +319,12 @@ def _decimal(value: object) -> Decimal:
     return value if isinstance(value, Decimal) else Decimal(str(value))
 
 
-def colour_by_sign(header: str, key: str, styles: dict[str, str]) -> Column:
+def word_column(header: str, key: str, styles: dict[str, str]) -> Column:
     """Return a column of words that have a colour each."""
     return Column(header, lambda row: Cell(str(row[key]), styles.get(str(row[key]), "")))
 
 
-def list_cell(header: str, key: str) -> Column:
+def list_column(header: str, key: str) -> Column:
     """Return a column of lists, an empty one meaning all."""
     return Column(header, lambda row: Cell(_joined(row[key])))
 

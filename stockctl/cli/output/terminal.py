@@ -2,15 +2,15 @@
 
 import logging
 import os
+import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from io import StringIO
-
-from rich.console import Console as RichConsole
+from typing import TextIO
 
 from stockctl.market.timestamp import to_datetime
 
@@ -62,16 +62,30 @@ def redirect_to_devnull(descriptor: int) -> None:
 
 
 def print_error(text: str) -> None:
-    """Say what went wrong, in red on a terminal."""
-    from rich.text import Text
+    """Print a line of an error on stderr; on a terminal it is wrapped and has a colour."""
+    text = escape_control(text)
+    if sys.stderr.isatty():
+        indent = len(text) - len(text.lstrip()) + 2
+        text = wrap(text, shutil.get_terminal_size().columns, " " * indent)
+    if text.startswith("error") and has_style(sys.stderr):
+        text = f"\033[31m{text}\033[0m"
+    _write(text + "\n")
 
-    on_terminal = sys.stderr.isatty()
-    buffer = StringIO()
-    console = Console(
-        file=buffer, force_terminal=on_terminal or None, highlight=False, soft_wrap=not on_terminal
+
+def has_style(stream: TextIO) -> bool:
+    """Tell whether a stream is a terminal that shows colours, and that the user has not asked for none."""
+    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def wrap(text: str, width: int, indent: str = "") -> str:
+    """Return ``text`` in lines of at most ``width``; ``indent`` begins each line but the first."""
+    return textwrap.fill(
+        text,
+        max(width, len(indent) + 20),
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
-    console.print(Text(escape_control(text), style="red" if text.startswith("error") else ""))
-    _write(buffer.getvalue())
 
 
 class StderrHandler(logging.Handler):
@@ -124,11 +138,3 @@ def local_is_utc() -> bool:
     """Tell whether this machine's zone is UTC all year, so that local times say nothing new."""
     moments = (datetime(2026, month, 1, tzinfo=UTC) for month in (1, 7))
     return all(not moment.astimezone().utcoffset() for moment in moments)
-
-
-class Console(RichConsole):
-    """A console that lets its caller know when nobody reads any more; rich's own would end the program."""
-
-    def on_broken_pipe(self) -> None:
-        """Let the ``BrokenPipeError`` that is being handled go on."""
-        raise

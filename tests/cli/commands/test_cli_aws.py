@@ -69,7 +69,7 @@ def cloud(
     subscribe(command)
     tail = command.follow()
     sent = command.run("stream", "--file", str(rows))
-    assert "300 quotes sent; the pipeline goes on with them." in sent.stderr, sent.stderr
+    assert "300 quotes sent; the pipeline is processing them." in sent.stderr, sent.stderr
     command.tailed = followed(tail, expected)
     await_published(command)
     yield command

@@ -116,7 +116,7 @@ def test_a_caller_who_may_too_little_is_told_where_the_policy_is(
 
     assert "all of kinesis" in found["permissions"]
     assert "s3" not in found["permissions"]
-    assert "What was found makes commands fail: permissions, stack." in said
+    assert "Commands will fail because of: permissions, stack." in said
     assert "Run 'stockctl template --operator-policy' to print the policy" in said
 
 
@@ -208,4 +208,4 @@ def test_a_part_that_is_not_there_is_refused(stockctl: Command) -> None:
     """The number of parts is told."""
     message = stockctl.refused("template", "--operator-policy", "--part", "2", extra=NO_AWS, code=2)
 
-    assert "--part: 2 is more than there are: 1" in message
+    assert "--part = 2 is too high: the policy has 1 part." in message

@@ -253,7 +253,7 @@ def test_init_sets_what_was_asked_and_never_writes_over_a_file(stockctl: Command
     """--symbols lands in the file; a second init is refused."""
     stockctl.ok("init", "--symbols", "tsla,f")
     assert 'symbols = ["TSLA", "F"]\n' in (stockctl.folder / "stockctl.toml").read_text()
-    assert "is there already" in stockctl.refused("init", code=2)
+    assert "already exists" in stockctl.refused("init", code=2)
     stockctl.ok("init", "--force")
 
 

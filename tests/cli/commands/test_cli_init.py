@@ -93,7 +93,7 @@ def test_a_file_that_is_there_is_no_reason_to_ask(stockctl: Command) -> None:
     done = answered(stockctl, [], "init", "--target", "aws", extra=NO_AWS)
 
     assert done.returncode == 2
-    assert "is there already" in done.stderr
+    assert "already exists" in done.stderr
     assert "Region" not in done.stderr
 
 
@@ -160,7 +160,9 @@ def test_a_wrong_flag_is_refused_and_nothing_written(
 
 def test_a_wrong_target_before_the_command_is_refused(stockctl: Command) -> None:
     """The global option is checked like the command's own."""
-    assert "'gcp' is neither local nor aws" in stockctl.refused("--target", "gcp", "init", code=2)
+    assert "--target = 'gcp' cannot be used: it must be local or aws" in stockctl.refused(
+        "--target", "gcp", "init", code=2
+    )
     assert not (stockctl.folder / "stockctl.toml").exists()
 
 

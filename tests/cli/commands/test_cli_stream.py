@@ -26,7 +26,7 @@ def test_a_first_stream_makes_the_home_and_says_so(stockctl: Command) -> None:
     """No provision is needed before the first stream."""
     done = stockctl.run("stream", "--file", "-", stdin=minutes(3))
     assert done.returncode == 0
-    assert f"Made a new home in {stockctl.home}" in done.stderr
+    assert f"Created a data folder in {stockctl.home}" in done.stderr
     assert "3 quotes sent, 3 stored, 1 alert." in done.stderr
     assert "AAPL 150.25, up 50.2 % on the day: moved more than 5 %" in done.stdout
 
@@ -36,7 +36,7 @@ def test_a_second_stream_of_the_same_stores_nothing_new(stockctl: Command) -> No
     stockctl.ok("stream", "--file", "-", stdin=minutes(3))
     done = stockctl.run("stream", "--file", "-", stdin=minutes(3))
     assert done.stdout == ""
-    assert "0 stored, 3 were there already" in done.stderr
+    assert "0 stored, 3 already stored" in done.stderr
 
 
 def test_alerts_come_as_json_lines_while_it_streams(stockctl: Command) -> None:
@@ -184,7 +184,7 @@ def test_a_simulation_repeats_itself(stockctl: Command) -> None:
         "7",
     )
     stockctl.ok(*first)
-    assert "500 were there already" in stockctl.run(*first).stderr
+    assert "500 already stored" in stockctl.run(*first).stderr
 
 
 def test_where_nothing_was_sent_nothing_is_said_of_what_was_stored(

@@ -49,7 +49,7 @@ def test_an_outbox_outside_of_the_home_goes_with_it(stockctl: Command, outbox: P
     assert {outbox, outbox.with_name("box.db.lock"), outbox.with_name("box.db.prices")} <= there
     shown = stockctl.ok("teardown", "--yes", extra=environment(outbox))
     assert all(f"{path} " in shown for path in there)
-    assert "nothing waits in it" in shown
+    assert "empty" in shown
     assert [path.name for path in outbox.parent.iterdir()] == ["box.db.notes"]
     assert not stockctl.home.exists()
     assert "Nothing to tear down" in stockctl.run("teardown", extra=environment(outbox)).stderr
@@ -75,7 +75,7 @@ def test_what_waits_is_kept_with_the_data(stockctl: Command, outbox: Path, insid
     left_waiting(path)
     done = stockctl.run("teardown", "--keep-data", "--yes", extra=environment(path))
     assert done.returncode == 0
-    assert f"1 quote in {path}: the next stream sends what waits" in done.stderr
+    assert f"1 quote in {path}: the next stream delivers them" in done.stderr
     assert "did not make" not in done.stderr
     assert not (stockctl.home / "stockctl.db").exists()
     sent = stockctl.run(*FEED, stdin="", extra=environment(path))

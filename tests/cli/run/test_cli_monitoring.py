@@ -402,7 +402,7 @@ def test_a_second_signal_ends_it_at_once(stockctl: Command, acme: dict[str, str]
         r"at once by a second signal: 0 quotes sent, [1-9]\d* quotes in the outbox .*first", told
     )
     assert (status["producer"], status["producer_failure"]) == (
-        "failed", "Stopped at once by a second signal; what waits is in the outbox",
+        "failed", "Stopped at once by a second signal; undelivered quotes are in the outbox",
     )  # fmt: skip
 
 

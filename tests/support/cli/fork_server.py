@@ -33,6 +33,15 @@ LOADED = (
     "rich.table",
     "sqlglot.dialects.duckdb",
     "stockctl.backends.aws.backend",
+    "stockctl.cli.app",
+    "stockctl.cli.commands.aws",
+    "stockctl.cli.commands.config",
+    "stockctl.cli.commands.demo",
+    "stockctl.cli.commands.lifecycle",
+    "stockctl.cli.commands.query",
+    "stockctl.cli.commands.alerts",
+    "stockctl.cli.commands.status",
+    "stockctl.cli.commands.stream",
     "stockctl.cli.main",
     "stockctl.cli.run.monitor",
     "stockctl.config.loading",
@@ -42,7 +51,6 @@ LOADED = (
     "stockctl.sources.registry",
     "stockctl.sources.replay",
     "stockctl.backends.factory",
-    "typer.rich_utils",
 )
 """What most runs need. None of it starts a thread, which a fork would lack."""
 

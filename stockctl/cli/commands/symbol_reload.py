@@ -1,0 +1,71 @@
+"""Reloading the symbols of a running stream, for SIGHUP."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from stockctl.cli.options import load_configuration
+from stockctl.cli.output.terminal import pluralize
+from stockctl.errors import StockctlError
+
+if TYPE_CHECKING:
+    from stockctl.config.loading import Configuration
+    from stockctl.sources.base import Source
+    from stockctl.sources.market_hours import SupportsSymbolChanges
+
+_log = logging.getLogger(__name__)
+
+
+def symbol_reload(
+    ctx: typer.Context, source: "Source", keep: Callable[[Sequence[str]], None], *, given: bool
+) -> Callable[[], None]:
+    """Return a function that reloads the configured symbols, or logs why they cannot change.
+
+    Args:
+        ctx: the command's context.
+        source: gets the new symbols.
+        keep: is called with the new symbols, to stop showing the others.
+        given: whether the command line named the symbols, so that they cannot change.
+    """
+    from stockctl.sources.market_hours import find_symbol_changer
+
+    changeable = find_symbol_changer(source)
+    if changeable is None:
+        return lambda: _log.info(
+            "SIGHUP changes nothing: the source %s has no symbols to change.", source.name
+        )
+    if given:
+        return lambda: _log.info("The symbols were given with --symbols, and stay as they are.")
+    return _Reload(ctx, changeable, keep)
+
+
+class _Reload:
+    def __init__(
+        self, ctx: typer.Context, source: "SupportsSymbolChanges", keep: Callable[[Sequence[str]], None]
+    ) -> None:
+        self._ctx = ctx
+        self._source = source
+        self._keep = keep
+        self._known = load_configuration(ctx)
+
+    def __call__(self) -> None:
+        try:
+            read = self._read()
+        except StockctlError as error:
+            _log.warning("The symbols stay as they are: %s", error.message)
+            return
+        if "symbols" in self._known.origins and "symbols" not in read.origins:
+            # A file that is being rewritten may be empty.
+            _log.warning("The symbols stay as they are: %s names none any more.", read.file)
+            return
+        self._known = read
+        symbols = read.settings.symbols
+        self._source.change_symbols(symbols)
+        self._keep(symbols)
+        _log.info("Read the configuration again: %s.", pluralize(len(symbols), "symbol"))
+
+    def _read(self) -> "Configuration":
+        """Return the configuration from the same file as before, even if that was deleted."""
+        return load_configuration(self._ctx, self._known.file)
