@@ -1,31 +1,40 @@
 """The errors that end a command, with what to do next and the exit code."""
 
+from collections.abc import Sequence
+
 
 class StockctlError(Exception):
-    """A known failure: ``message`` says what and why, ``hint`` what to do next."""
+    """A known failure.
+
+    Args:
+        message: what went wrong, and why.
+        hint: what to do next.
+        others: errors that were found together with this one.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, others: "Sequence[StockctlError]" = ()) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.others = others
 
 
 class UsageError(StockctlError):
-    """The command line asks for something that cannot be done."""
+    """The command line is not valid."""
 
     exit_code = 2
 
 
 class ConfigError(StockctlError):
-    """The configuration names an unknown key or holds a value that cannot be used."""
+    """The configuration has an unknown key, or a value that cannot be used."""
 
     exit_code = 2
 
 
 class HomeError(StockctlError):
-    """The embedded home cannot be used as it is."""
+    """The data folder of the embedded pipeline cannot be used."""
 
 
 class SourceError(StockctlError):
@@ -37,7 +46,7 @@ class QueryError(StockctlError):
 
 
 class AwsError(StockctlError):
-    """AWS refused a call, could not be reached, or does not hold what is needed."""
+    """AWS denied a call, could not be reached, or lacks a resource."""
 
 
 class WatchingError(StockctlError):

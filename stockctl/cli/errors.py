@@ -62,10 +62,12 @@ def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def print_exception(error: StockctlError) -> None:
-    """Print on stderr what happened, why, and what to do next."""
-    print_error(f"error: {error.message}")
-    if error.hint:
-        print_error(f"  → {error.hint}")
+    """Print on stderr what happened, why, and what to do next; a hint that several share is printed once."""
+    errors = [error, *error.others]
+    for each, following in zip(errors, [*errors[1:], None], strict=True):
+        print_error(f"error: {each.message}")
+        if each.hint and (following is None or following.hint != each.hint):
+            print_error(f"  → {each.hint}")
 
 
 def _set_signal_handlers() -> None:

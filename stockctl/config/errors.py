@@ -1,17 +1,21 @@
-"""Validation errors as sentences that name file, key and value."""
+"""Faults in the configuration as sentences that name the place, the key and the value."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
 
-from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from stockctl.config.schema import EVERY_KEY, dotted_keys, nearest
+from stockctl.config.positions import key_lines, line_of
 from stockctl.config.types import BOOLEAN, NUMBER, TEXT, WHOLE_NUMBER
 from stockctl.errors import ConfigError
 
-_LIST_ITEM = "a list, in brackets"
+EVERY_KEY = "'stockctl -c example.toml init' writes a file with every key."
+"""A hint that helps whatever is wrong with the configuration."""
+_VALUES = "'stockctl -c example.toml init' writes a file that explains what each key takes."
+_LIST = "a list, in brackets"
+_TABLE = "a table: name = value, in braces or below its own [heading]"
 _WANTED = {
     "bool_parsing": BOOLEAN,
     "bool_type": BOOLEAN,
@@ -27,10 +31,10 @@ _WANTED = {
     "decimal_max_places": "a number with at most {decimal_places} digits after the point",
     "string_type": TEXT,
     "path_type": TEXT,
-    "list_type": _LIST_ITEM,
+    "list_type": _LIST,
     "too_short": "a list that is not empty",
-    "dict_type": "a table: name = value, in braces or below its own [heading]",
-    "model_type": "a table: name = value, in braces or below its own [heading]",
+    "dict_type": _TABLE,
+    "model_type": _TABLE,
     "greater_than": "greater than {gt}",
     "greater_than_equal": "{ge} or more",
     "less_than": "less than {lt}",
@@ -38,34 +42,67 @@ _WANTED = {
     "literal_error": "{expected}",
     "enum": "{expected}",
 }
-"""What the key wants, by the type of pydantic's error."""
+"""What a value must be, by the type of pydantic's error."""
 
 
-def to_config_error(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
-    """Return the first of the faults, with where it stands; ``origins`` tells that for each key."""
-    first = error.errors()[0]
-    location = [str(part) for part in first["loc"]]
-    name = ".".join(location)
-    origin = _origin(location, origins)
-    if first["type"] == "extra_forbidden":
-        near = nearest(name, dotted_keys())
-        return ConfigError(f"{origin}: unknown key {name!r}.", f"Did you mean {near}?" if near else EVERY_KEY)
-    if first["type"] == "missing":
-        return ConfigError(f"{origin}: {name} is missing.", _WHAT_KEYS_TAKE)
-    shown = "" if isinstance(first["input"], dict) else f" = {_written(first['input'])}"
-    return ConfigError(f"{origin}: {name}{shown} cannot be used: {_reason(first)}.", _WHAT_KEYS_TAKE)
+class Places:
+    """Tells where the value of a key comes from.
+
+    Args:
+        origins: the file, variable or option that sets each key.
+        file: the configuration file.
+        text: what is in it.
+    """
+
+    def __init__(self, origins: Mapping[str, str], file: Path | None, text: str) -> None:
+        self._origins = origins
+        self._file = str(file)
+        self._lines = key_lines(text)
+
+    def find(self, name: str) -> tuple[int, str]:
+        """Return the line of a key, for sorting, and the place in words."""
+        origin = self._origin(name)
+        line = line_of(name, self._lines) if origin == self._file else None
+        return (0, origin) if line is None else (line, f"{origin}, line {line}")
+
+    def _origin(self, name: str) -> str:
+        outer = name
+        while outer:
+            if outer in self._origins:
+                return self._origins[outer]
+            outer = outer.rpartition(".")[0]
+        inner = (origin for key, origin in self._origins.items() if key.startswith(f"{name}."))
+        return next(inner, "configuration")
 
 
-_WHAT_KEYS_TAKE = "'stockctl -c example.toml init' writes a file that tells what each key takes."
+def explain(errors: Sequence[ErrorDetails], places: Places, keys: Collection[str]) -> list[ConfigError]:
+    """Return what pydantic found as errors for the user, by line."""
+    named = [(".".join(map(str, error["loc"])), error) for error in errors]
+    found = [(*places.find(name), name, error) for name, error in named]
+    return [
+        _explain(name, error, place, keys) for _, place, name, error in sorted(found, key=lambda row: row[0])
+    ]
 
 
-def _origin(location: list[str], origins: Mapping[str, str]) -> str:
-    key = next(
-        (known for size in (2, 1) if (known := ".".join(location[:size])) in origins), ".".join(location)
-    )
-    return origins.get(key) or next(
-        (where for known, where in origins.items() if known.startswith(f"{key}.")), "configuration"
-    )
+def _explain(name: str, error: ErrorDetails, place: str, keys: Collection[str]) -> ConfigError:
+    if error["type"] == "extra_forbidden":
+        near = nearest(name, keys)
+        return ConfigError(f"{place}: unknown key {name!r}.", f"Did you mean {near}?" if near else EVERY_KEY)
+    if error["type"] == "missing":
+        return ConfigError(f"{place}: {name} is missing.", _VALUES)
+    value = "" if isinstance(error["input"], dict) else f" = {_format(error['input'])}"
+    return ConfigError(f"{place}: {name}{value} cannot be used: {_reason(error)}.", _VALUES)
+
+
+def combine(faults: Sequence[ConfigError]) -> ConfigError:
+    """Return one error that reports all faults, of which there is at least one."""
+    first, *others = faults
+    return ConfigError(first.message, first.hint, others)
+
+
+def nearest(name: str, names: Collection[str]) -> str | None:
+    """Return the one of ``names`` that was probably meant; None when none is near."""
+    return next(iter(get_close_matches(name, sorted(names), 1)), None)
 
 
 def _reason(error: ErrorDetails) -> str:
@@ -79,7 +116,7 @@ def _reason(error: ErrorDetails) -> str:
     return error["msg"].removeprefix("Value error, ")
 
 
-def _written(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal | Path):

@@ -1,52 +1,61 @@
 """Loads the configuration: defaults, then the TOML file, then environment variables, then options."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from stockctl.config.errors import to_config_error
-from stockctl.config.schema import EVERY_KEY, Section, Settings, dotted_keys, is_section, nearest
+from stockctl.config.errors import EVERY_KEY, Places, combine, explain, nearest
+from stockctl.config.schema import SECTIONS, Section, Settings, dotted_keys
 from stockctl.config.types import Text
 from stockctl.errors import ConfigError
 
 PREFIX = "STOCKCTL_"
 FILE_VARIABLE = f"{PREFIX}CONFIG"
-_NO_KEYS = {FILE_VARIABLE, f"{PREFIX}SHARED", f"{PREFIX}EXAMPLES"}
-"""What sets no key: the name of the file, and what the tests of this project take."""
+_NOT_KEYS = {FILE_VARIABLE, f"{PREFIX}SHARED", f"{PREFIX}EXAMPLES"}
+"""Variables that set no key: the name of the file, and those of this project's tests."""
 _STRUCTURED = ("symbols", "alerts.subscriptions", "aws.tags", "source.options")
 
 
-def from_environment(environment: Mapping[str, str]) -> list[tuple[str, object, str]]:
-    """Return the keys that variables set: each with its value and its variable.
+class _EnvironmentKey(NamedTuple):
+    key: str
+    value: object
+    variable: str
 
-    Raises:
-        ConfigError: a variable sets no key, or cannot be read.
-    """
+
+def _read_environment(environment: Mapping[str, str]) -> tuple[list[_EnvironmentKey], list[ConfigError]]:
+    """Return the keys that variables set, and the faults of variables that set none or cannot be read."""
     keys = {_variable(key): key for key in dotted_keys()}
-    rows: list[tuple[str, object, str]] = []
+    rows: list[_EnvironmentKey] = []
+    faults: list[ConfigError] = []
     for variable in sorted(environment):
         text = environment[variable]
-        if not variable.startswith(PREFIX) or variable in _NO_KEYS or not text:
+        if not variable.startswith(PREFIX) or variable in _NOT_KEYS or not text:
             continue
-        if (key := keys.get(variable)) is None:
-            raise _unknown(variable, {FILE_VARIABLE, *keys})
-        rows.append((key, _structured(text, variable) if key in _STRUCTURED else Text(text), variable))
-    return rows
+        try:
+            key = _key_of(variable, keys)
+            value = _structured(text, variable) if key in _STRUCTURED else Text(text)
+            rows.append(_EnvironmentKey(key, value, variable))
+        except ConfigError as fault:
+            faults.append(fault)
+    return rows, faults
 
 
 def _variable(key: str) -> str:
     return PREFIX + key.upper().replace(".", "__")
 
 
-def _unknown(variable: str, known: set[str]) -> ConfigError:
+def _key_of(variable: str, keys: Mapping[str, str]) -> str:
+    if variable in keys:
+        return keys[variable]
     name = variable.removeprefix(PREFIX)
-    # Without what all of them have in common, which would make any two look alike.
-    near = nearest(name.upper(), [each.removeprefix(PREFIX) for each in known])
-    return ConfigError(
+    # Without the prefix, which would make any two look alike.
+    near = nearest(name.upper(), [known.removeprefix(PREFIX) for known in (FILE_VARIABLE, *keys)])
+    raise ConfigError(
         f"${variable}: unknown key {name.lower().replace('__', '.', 1)!r}.",
         f"Did you mean ${PREFIX}{near}?" if near else EVERY_KEY,
     )
@@ -58,7 +67,9 @@ def _structured(text: str, variable: str) -> object:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"${variable} = {text!r} is not TOML: {error}.") from None
+        raise ConfigError(
+            f"${variable} = {text!r} is not TOML: {error}.", "Write it as in the file, or separate by commas."
+        ) from None
 
 
 DEFAULT_FILE = "stockctl.toml"
@@ -85,22 +96,48 @@ def load(
         overrides: dotted keys and values that flags set.
 
     Raises:
-        ConfigError: a file cannot be read, a key is unknown, a value cannot be used.
+        ConfigError: the file cannot be read, or keys are unknown or have values that cannot be used. It
+            reports all of them.
     """
     file = _chosen_file(path, environment)
+    text = "" if file is None else _read(file)
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     if file is not None:
-        for key, value in _flat(_read(file)):
+        for key, value in _flat(_parse(text, file)):
             _set_key(values, origins, key, _resolve_paths(key, value, file.parent), str(file))
-    for key, value, variable in from_environment(environment):
+    rows, faults = _read_environment(environment)
+    for key, value, variable in rows:
         _set_key(values, origins, key, value, f"${variable}")
     for key, value in (overrides or {}).items():
         _set_key(values, origins, key, value, "command line")
+    settings, errors = _validate(values)
+    if errors:
+        faults = [*explain(errors, Places(origins, file, text), dotted_keys()), *faults]
+    if faults:
+        raise combine(faults)
+    return Configuration(settings, file, origins)
+
+
+def _validate(values: Mapping[str, Any]) -> tuple[Settings, list[ErrorDetails]]:
+    """Return the settings, with defaults for sections that have faults, and all faults."""
+    errors: list[ErrorDetails] = []
+    sections: dict[str, Section] = {}
+    for name in values.keys() & SECTIONS.keys():
+        try:
+            sections[name] = SECTIONS[name].model_validate(values[name])
+        except ValidationError as error:
+            errors += _with_location(error, (name,))
+    top_level = {name: value for name, value in values.items() if name not in SECTIONS}
     try:
-        return Configuration(Settings.model_validate(values), file, origins)
+        return Settings.model_validate({**top_level, **sections}), errors
     except ValidationError as error:
-        raise to_config_error(error, origins) from None
+        return Settings(), [*errors, *_with_location(error, ())]
+
+
+def _with_location(error: ValidationError, prefix: tuple[str, ...]) -> Iterator[ErrorDetails]:
+    for details in error.errors():
+        yield {**details, "loc": (*prefix, *details["loc"])}
 
 
 def flatten(settings: Settings) -> list[tuple[str, object]]:
@@ -122,22 +159,29 @@ def _chosen_file(path: Path | None, environment: Mapping[str, str]) -> Path | No
     return Path(DEFAULT_FILE) if Path(DEFAULT_FILE).is_file() else None
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> str:
     try:
-        return tomllib.loads(file.read_text("utf-8"), parse_float=Decimal)
+        return file.read_text("utf-8")
     except OSError as error:
         raise ConfigError(
             f"The configuration {file} cannot be read: {error.strerror}.",
             "Check the path, or write one with 'stockctl init'.",
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not TOML: {error}.", EVERY_KEY) from None
+
+
+def _parse(text: str, file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file} is not TOML: {error}.", EVERY_KEY) from None
 
 
 def _flat(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
     rows = []
     for name, value in values.items():
-        if isinstance(value, dict) and is_section(name):
+        if isinstance(value, dict) and name in SECTIONS:
             rows += [(f"{name}.{key}", inner) for key, inner in value.items()]
         else:
             rows.append((name, value))
@@ -153,11 +197,7 @@ def _resolve_paths(key: str, value: object, folder: Path) -> object:
 
 def _set_key(values: dict[str, Any], origins: dict[str, str], key: str, value: object, origin: str) -> None:
     section, _, name = key.rpartition(".")
-    if section:
-        inner = values.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"{origins[section]}: {section} = {inner!r} is a section, not a value.")
+    inner = values.setdefault(section, {}) if section else values
+    if isinstance(inner, dict):  # else it is a fault already
         inner[name] = value
-    else:
-        values[name] = value
-    origins[key] = origin
+        origins[key] = origin

@@ -1,10 +1,9 @@
 """The configuration: every key with its type, default and meaning."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,10 +14,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import any_schema
 
 from stockctl.config.subscriptions import check_endpoint, filter_policy
 from stockctl.config.types import check_sql_name, check_type, match_pattern, parse_path
@@ -61,9 +63,13 @@ Symbol = Annotated[str, AfterValidator(parse_symbol)]
 
 
 class Section(BaseModel):
-    """A table of the file; no other keys than its own."""
+    """A table of the file. Other keys than its own are errors.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Pydantic builds a section's validator when it is first used: most commands use few sections, and building
+    all of them takes longer than most commands.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -272,6 +278,17 @@ class Logs(Section):
     retention_days: int = Field(14, ge=1, description="days that the functions' logs are kept")
 
 
+class _Opaque:
+    """Marks a field whose value ``Settings`` builds itself, so that its type need not be built for others."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return a schema that takes any value."""
+        return any_schema()
+
+
+_opaque = _Opaque()
+
+
 class Settings(Section):
     """The whole configuration."""
 
@@ -283,49 +300,46 @@ class Settings(Section):
         min_length=1,
         description="what 'stream' takes without --symbols (a replay takes all that is in its files)",
     )
-    project: Project = Project()
-    local: Local = Field(default_factory=Local)
-    source: SourceSettings = SourceSettings()
-    indicators: Indicators = Indicators()
-    anomaly: Anomaly = Anomaly()
-    alerts: Alerts = Alerts()
-    aws: Aws = Aws()
-    stream: StreamSettings = StreamSettings()
-    functions: Functions = Functions()
-    table: Table = Table()
-    archive: ArchiveSettings = ArchiveSettings()
-    analytics: Analytics = Analytics()
-    logs: Logs = Logs()
+    project: Annotated[Project, _opaque] = Field(default_factory=Project.model_construct)
+    local: Annotated[Local, _opaque] = Field(default_factory=Local.model_construct)
+    source: Annotated[SourceSettings, _opaque] = Field(default_factory=SourceSettings.model_construct)
+    indicators: Annotated[Indicators, _opaque] = Field(default_factory=Indicators.model_construct)
+    anomaly: Annotated[Anomaly, _opaque] = Field(default_factory=Anomaly.model_construct)
+    alerts: Annotated[Alerts, _opaque] = Field(default_factory=Alerts.model_construct)
+    aws: Annotated[Aws, _opaque] = Field(default_factory=Aws.model_construct)
+    stream: Annotated[StreamSettings, _opaque] = Field(default_factory=StreamSettings.model_construct)
+    functions: Annotated[Functions, _opaque] = Field(default_factory=Functions.model_construct)
+    table: Annotated[Table, _opaque] = Field(default_factory=Table.model_construct)
+    archive: Annotated[ArchiveSettings, _opaque] = Field(default_factory=ArchiveSettings.model_construct)
+    analytics: Annotated[Analytics, _opaque] = Field(default_factory=Analytics.model_construct)
+    logs: Annotated[Logs, _opaque] = Field(default_factory=Logs.model_construct)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _build_sections(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: value if name not in SECTIONS else SECTIONS[name].model_validate(value)
+            for name, value in values.items()
+        }
 
     @property
     def rules(self) -> AnalysisRules:
-        """What the stages need to know."""
+        """The part of the configuration that the pipeline's stages use."""
         return AnalysisRules(self.indicators.short, self.indicators.long, self.anomaly.threshold_percent)
 
 
-EVERY_KEY = "'stockctl -c example.toml init' writes a file with every key."
-"""A hint that helps whatever is wrong with the configuration."""
-
-
-def is_section(name: str) -> bool:
-    """Tell whether a key of the first level is a table of keys."""
-    field = Settings.model_fields.get(name)
-    return field is not None and _section(field.annotation) is not None
+SECTIONS: Mapping[str, type[Section]] = {
+    name: field.annotation
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+}
+"""The tables of the file, by name."""
 
 
 def dotted_keys() -> list[str]:
     """Return every key, dotted, in the order of the contract."""
     keys: list[str] = []
-    for name, field in Settings.model_fields.items():
-        section = _section(field.annotation)
+    for name in Settings.model_fields:
+        section = SECTIONS.get(name)
         keys += [name] if section is None else [f"{name}.{key}" for key in section.model_fields]
     return keys
-
-
-def nearest(name: str, names: Collection[str]) -> str | None:
-    """Return the one of ``names`` that was probably meant; None when none is near."""
-    return next(iter(get_close_matches(name, sorted(names), 1)), None)
-
-
-def _section(annotation: object) -> type[Section] | None:
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None

@@ -70,7 +70,7 @@ sys.meta_path.insert(0, Signalling())
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 @pytest.mark.parametrize(
-    "module", ["stockctl.cli", "typer", "stockctl.cli.commands.alerts", "stockctl.config.schema"]
+    "module", ["stockctl.cli", "typer", "stockctl.cli.commands.config", "stockctl.config.schema"]
 )
 @pytest.mark.parametrize("program", [["-m", "stockctl"], ["-c", INSTALLED]], ids=["module", "installed"])
 def test_a_signal_while_loading_ends_it_like_any_other(

@@ -151,9 +151,7 @@ def _tear_down(backend: "Backend", outboxes: OutboxRemoval, *, keep_data: bool) 
         )
     ours = {str(file) for outbox in outboxes.kept for file, _ in outbox.files}
     if left := [name for name in left if os.path.join(backend.location, name) not in ours]:
-        print_message(
-            f"Not deleted from {backend.location}, because stockctl did not create it: {', '.join(left)}"
-        )
+        print_message(f"Left in {backend.location}, because stockctl did not make it: {', '.join(left)}")
 
 
 def show_steps(steps: "Sequence[Step]", output: Format) -> None:

@@ -19,14 +19,14 @@ _log = logging.getLogger(__name__)
 
 
 def symbol_reload(
-    ctx: typer.Context, source: "Source", keep: Callable[[Sequence[str]], None], *, given: bool
+    ctx: typer.Context, source: "Source", retain: Callable[[Sequence[str]], None], *, given: bool
 ) -> Callable[[], None]:
     """Return a function that reloads the configured symbols, or logs why they cannot change.
 
     Args:
         ctx: the command's context.
         source: gets the new symbols.
-        keep: is called with the new symbols, to stop showing the others.
+        retain: is called with the new symbols, to stop showing the others.
         given: whether the command line named the symbols, so that they cannot change.
     """
     from stockctl.sources.market_hours import find_symbol_changer
@@ -38,16 +38,16 @@ def symbol_reload(
         )
     if given:
         return lambda: _log.info("The symbols were given with --symbols, and stay as they are.")
-    return _Reload(ctx, changeable, keep)
+    return _Reload(ctx, changeable, retain)
 
 
 class _Reload:
     def __init__(
-        self, ctx: typer.Context, source: "SupportsSymbolChanges", keep: Callable[[Sequence[str]], None]
+        self, ctx: typer.Context, source: "SupportsSymbolChanges", retain: Callable[[Sequence[str]], None]
     ) -> None:
         self._ctx = ctx
         self._source = source
-        self._keep = keep
+        self._retain = retain
         self._known = load_configuration(ctx)
 
     def __call__(self) -> None:
@@ -63,7 +63,7 @@ class _Reload:
         self._known = read
         symbols = read.settings.symbols
         self._source.change_symbols(symbols)
-        self._keep(symbols)
+        self._retain(symbols)
         _log.info("Read the configuration again: %s.", pluralize(len(symbols), "symbol"))
 
     def _read(self) -> "Configuration":

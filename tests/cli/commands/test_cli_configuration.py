@@ -1,6 +1,7 @@
 """The configuration: file, environment, flags, and every refusal."""
 
 import json
+import re
 import tomllib
 
 import pytest
@@ -264,3 +265,64 @@ def test_the_file_that_a_hint_names_is_written_whatever_is_wrong(stockctl: Comma
     assert "'stockctl -c example.toml init' writes a file with every key." in said
     stockctl.ok("-c", "example.toml", "init", extra={"STOCKCTL_FOO": "1"})
     assert (stockctl.folder / "example.toml").read_text() == (REPOSITORY / "config.example.toml").read_text()
+
+
+FAULTY = """\
+symbols = ["AAPL", "m$ft"]
+targt = "aws"
+
+[indicators]
+shrt = 4
+short = "five"
+
+[stream]
+# a comment
+outbox_full = "perhaps"
+retention_hours = 9000
+
+[[alerts.subscriptions]]
+protocol = "email"
+endpoint = "trader@example.com"
+
+[[alerts.subscriptions]]
+protocol = "fax"
+"""
+
+
+def test_all_faults_are_reported_at_once_each_with_its_line(stockctl: Command) -> None:
+    """Those of the file by line, then those of variables; a hint that several share is there once."""
+    (stockctl.folder / "stockctl.toml").write_text(FAULTY)
+    extra = {"STOCKCTL_TABLE__TTL_DAYS": "soon", "STOCKCTL_TABLE__TTL": "1", "STOCKCTL_AWS__TAGS": "{a"}
+    message = stockctl.refused("config", "check", code=2, extra=extra)
+    assert re.findall(r"^error: (.*?)(?: cannot be used: .*|\.|: Expected .*)$", message, re.MULTILINE) == [
+        "$STOCKCTL_TABLE__TTL_DAYS: table.ttl_days = 'soon'",
+        "stockctl.toml, line 1: symbols.1 = 'm$ft'",
+        "stockctl.toml, line 2: unknown key 'targt'",
+        "stockctl.toml, line 5: unknown key 'indicators.shrt'",
+        "stockctl.toml, line 6: indicators.short = 'five'",
+        "stockctl.toml, line 10: stream.outbox_full = 'perhaps'",
+        "stockctl.toml, line 11: stream.retention_hours = 9000",
+        "stockctl.toml, line 17: alerts.subscriptions.1.endpoint is missing",
+        "stockctl.toml, line 18: alerts.subscriptions.1.protocol = 'fax'",
+        "$STOCKCTL_AWS__TAGS = '{a' is not TOML",
+        "$STOCKCTL_TABLE__TTL: unknown key 'table.ttl'",
+    ]
+    assert message.count("Did you mean target?") == 1
+    assert message.count("Did you mean indicators.short?") == 1
+    assert message.count("explains what each key takes") < message.count("cannot be used")
+
+
+@pytest.mark.parametrize("command", ["config show", "status", "query latest", "stream --source simulate"])
+def test_every_command_reports_the_same_faults(stockctl: Command, command: str) -> None:
+    """They stop before they do anything."""
+    (stockctl.folder / "stockctl.toml").write_text(FAULTY)
+    assert stockctl.refused(*command.split(), code=2) == stockctl.refused("config", "check", code=2)
+
+
+def test_a_condition_on_several_keys_has_the_line_of_their_table(stockctl: Command) -> None:
+    """Or of the first of the keys, where the table has no heading."""
+    file = stockctl.folder / "stockctl.toml"
+    file.write_text("# nothing\n[indicators]\nshort = 30\n")
+    assert "stockctl.toml, line 2: indicators cannot be used" in stockctl.refused("status", code=2)
+    file.write_text('symbols = ["A"]\nindicators.short = 30\nindicators.long = 20\n')
+    assert "stockctl.toml, line 2: indicators cannot be used" in stockctl.refused("status", code=2)

@@ -278,14 +278,13 @@ def test_verbose_tells_what_sqlite_said(stockctl: Command) -> None:
 
 
 @pytest.mark.parametrize(("name", "arguments"), [("deploy", ()), ("logs", ("ingest", "--follow"))])
-def test_what_only_aws_has_says_what_it_is_for(
+def test_what_only_aws_has_says_what_it_needs(
     stockctl: Command, name: str, arguments: tuple[str, ...]
 ) -> None:
-    """The command is known, says in one sentence what it is for, and ends with 2."""
-    message = stockctl.refused(name, *arguments, code=2)
-    assert message.startswith(f"error: '{name}' ")
-    assert message.count("\n") == 1
-    assert "on AWS" in message
+    """The command is known, says in one sentence which target it needs, and ends with 2."""
+    what, hint = stockctl.refused(name, *arguments, code=2).splitlines()
+    assert what == f'error: {name} works only with target = "aws".'
+    assert "--target aws" in hint
 
 
 @pytest.mark.parametrize(
