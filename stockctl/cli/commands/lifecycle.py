@@ -117,7 +117,7 @@ def provision(ctx: typer.Context, *, yes: Yes = False, output: Output = Format.T
             print_message(f"{name}: {value}")
         if "OperationsTopicArn" in outcome.outputs:
             print_message("Nobody gets the alarms yet: subscribe someone to OperationsTopicArn.")
-        print_message(f"The pipeline in {backend.location} is ready.")
+        print_message(f"The pipeline is ready in {backend.location}.")
         print_message("Next: stockctl stream --symbols AAPL,MSFT   (or: stockctl demo)")
 
 
