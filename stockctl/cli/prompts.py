@@ -1,4 +1,4 @@
-"""Prompts and confirmations."""
+"""Prompts and confirmations. They are written to standard error: standard output is for data."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -11,70 +11,80 @@ from stockctl.market.symbol import parse_symbols
 
 
 class Question(NamedTuple):
-    """What sets one key of the configuration."""
+    """A question whose answer sets one key of the configuration."""
 
     key: str
     flag: str
     text: str
-    read: Callable[[str], object]
+    parse: Callable[[str], object]
     """Returns the value of the key, or raises a ``ValueError`` with the reason why there is none."""
     suggest: Callable[[], str] = str
-    """Returns the answer that Enter takes; empty when Enter leaves the key as it is by default."""
-    nothing: str = ""
-    """What that default is, for a person."""
+    """Returns the suggested answer; empty to suggest the default of the key."""
+    default: str = ""
+    """That default in words."""
 
 
-def read_flags(given: Mapping[str, str | None]) -> dict[str, object]:
+def parse_flags(texts: Mapping[str, str | None]) -> dict[str, object]:
     """Return the keys that flags set.
 
     Args:
-        given: the text of each flag that may be there, by flag.
+        texts: the value of each flag, None where it was not given.
 
     Raises:
-        UsageError: a text cannot be used.
+        UsageError: a value cannot be used.
     """
-    chosen: dict[str, object] = {}
+    values: dict[str, object] = {}
     for question in QUESTIONS:
-        if (text := given.get(question.flag)) is not None:
+        if (text := texts.get(question.flag)) is not None:
             try:
-                chosen[question.key] = question.read(text)
+                values[question.key] = question.parse(text)
             except ValueError as reason:
                 raise UsageError(f"{question.flag}: {reason}.") from None
-    return chosen
+    return values
 
 
-def ask_missing(chosen: Mapping[str, object]) -> dict[str, object]:
-    """Return the keys that a person at the terminal sets, asked for what is not ``chosen``.
+def ask_missing(known: Mapping[str, object]) -> dict[str, object]:
+    """Ask for the keys that are not ``known``, and return those that were answered.
 
     Raises:
-        AwsError: boto3's own chain cannot be asked for a region.
-        UsageError: standard input is at its end.
+        AwsError: boto3 cannot say which region it uses.
+        UsageError: standard input ended.
     """
-    print_message("Enter takes what is in brackets.")
-    answers = {question.key: _answer(question) for question in QUESTIONS if question.key not in chosen}
+    print_message("Press Enter to accept the value in brackets.")
+    answers = {question.key: _ask(question) for question in QUESTIONS if question.key not in known}
     return {key: value for key, value in answers.items() if value is not None}
 
 
-def _answer(question: Question) -> object | None:
+def _ask(question: Question) -> object | None:
     suggestion = question.suggest()
-    prompt = f"{question.text} [{suggestion or question.nothing}]: "
     while True:
-        print(prompt, end="", file=sys.stderr, flush=True)  # noqa: T201 - a question
-        line = sys.stdin.readline()
-        if not line:
-            print(file=sys.stderr)  # noqa: T201 - ends the line of the question
+        answer = _read_answer(f"{question.text} [{suggestion or question.default}]: ")
+        if answer is None:
             raise UsageError(
-                "Nobody answered, so nothing was written.", "Pass --yes to take the defaults unasked."
+                "No answer: stdin is closed. Nothing was written.", "Pass --yes to use the defaults."
             )
-        if not (text := line.strip() or suggestion):
+        if not (text := answer or suggestion):
             return None
         try:
-            return question.read(text)
+            return question.parse(text)
         except ValueError as reason:
             print_message(f"  {reason}.")
 
 
-def _region_here() -> str:
+def _read_answer(prompt: str) -> str | None:
+    """Return a line of standard input; None when it is closed.
+
+    Typer's own prompts write their last character to standard output, and have another look for errors.
+    """
+    print(prompt, end="", file=sys.stderr, flush=True)  # noqa: T201 - a question
+    line = sys.stdin.readline()
+    if not line:
+        print(file=sys.stderr)  # noqa: T201 - ends the line of the question
+        return None
+    return line.strip()
+
+
+def _suggest_region() -> str:
     from stockctl.backends.aws.connection import default_region
 
     return default_region() or "us-east-1"
@@ -86,7 +96,7 @@ def _region(text: str) -> str:
     regions = known_regions()
     if text not in regions:
         near = get_close_matches(text, regions, 3)
-        raise ValueError(f"{text!r} is no region of AWS, such as {', '.join(near or ['eu-west-1'])}")
+        raise ValueError(f"{text!r} is not an AWS region, such as {', '.join(near or ['eu-west-1'])}")
     return text
 
 
@@ -98,10 +108,10 @@ def _project(text: str) -> str:
     try:
         return Project(name=text).name
     except ValidationError:
-        raise ValueError(f"{text!r} is no name: {PROJECT_NAME}") from None
+        raise ValueError(f"{text!r} cannot be used: it must be {PROJECT_NAME}") from None
 
 
-def _usual_symbols() -> str:
+def _suggest_symbols() -> str:
     from stockctl.config.schema import Settings
 
     return ",".join(Settings().symbols)
@@ -118,37 +128,35 @@ def _email(text: str) -> list[dict[str, str]]:
 
 
 QUESTIONS = (
-    Question("aws.region", "--region", "Region of AWS", _region, suggest=_region_here),
-    Question("project.name", "--project", "Prefix of every name on AWS", _project, nothing="none"),
-    Question("symbols", "--symbols", "Symbols to stream", parse_symbols, suggest=_usual_symbols),
-    Question("alerts.subscriptions", "--email", "E-mail address for alerts", _email, nothing="nobody"),
+    Question("aws.region", "--region", "AWS region", _region, suggest=_suggest_region),
+    Question("project.name", "--project", "Prefix of every name on AWS", _project, default="none"),
+    Question("symbols", "--symbols", "Symbols to stream", parse_symbols, suggest=_suggest_symbols),
+    Question("alerts.subscriptions", "--email", "E-mail address for alerts", _email, default="nobody"),
 )
 
 
 def confirm(question: str) -> bool:
-    """Ask a question that only a yes answers; nothing costs money without one.
+    """Return whether the user agrees to something that costs money.
 
     Raises:
-        UsageError: nobody can answer, because standard input is no terminal.
+        UsageError: standard input is not a terminal.
     """
     if not sys.stdin.isatty():
-        raise UsageError("This costs money, and there is no terminal to ask on.", "Pass --yes to agree.")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - a question
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+        raise UsageError(
+            "This costs money and needs a confirmation, but stdin is not a terminal.", "Pass --yes to agree."
+        )
+    return (_read_answer(f"{question} [y/N] ") or "").lower() in ("y", "yes")
 
 
-def confirm_by_name(name: str, what: str) -> bool:
-    """Ask to type ``name`` before ``what`` happens; True when it was typed.
+def confirm_by_name(name: str, consequence: str) -> bool:
+    """Return whether the user typed ``name`` to agree to ``consequence``.
 
     Raises:
-        UsageError: nobody can answer, because standard input is at its end.
+        UsageError: standard input is closed.
     """
-    print(f"{what} Type {name} to go on: ", end="", file=sys.stderr, flush=True)  # noqa: T201 - a question
-    answer = sys.stdin.readline()
-    if not answer:
-        print(file=sys.stderr)  # noqa: T201 - ends the line of the question
+    answer = _read_answer(f"{consequence} Type {name} to continue: ")
+    if answer is None:
         raise UsageError(
-            "Nobody answered: standard input is closed.",
-            f"Pass --yes, or type the name: echo {name} | stockctl ...",
+            "No confirmation: stdin is closed.", f"Pass --yes, or type the name: echo {name} | stockctl ..."
         )
-    return answer.strip() == name
+    return answer == name

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from stockctl.config.schema import Section, Settings
 
-_HEAD = """\
-# Every key of stockctl with its default, or a sample where it has none. All are optional:
-# remove the # of what you set.
+_HEADER = """\
+# Every key of stockctl with its default, or an example where it has none. All are optional:
+# to set one, remove the # before it.
 # STOCKCTL_<SECTION>__<KEY> in the environment overrides a key: STOCKCTL_LOCAL__PATH=/data/stocks
 """
 
@@ -19,7 +19,7 @@ def example_file(chosen: Mapping[str, object] | None = None) -> str:
     chosen = chosen or {}
     settings = Settings()
     plain_keys = [name for name in Settings.model_fields if not isinstance(getattr(settings, name), Section)]
-    parts = [_HEAD, *(_key(Settings, name, name, chosen) for name in plain_keys)]
+    parts = [_HEADER, *(_key(Settings, name, name, chosen) for name in plain_keys)]
     for name in Settings.model_fields:
         section = getattr(settings, name)
         if isinstance(section, Section):

@@ -30,8 +30,8 @@ from stockctl.market.alert import Kind
 from stockctl.market.policy import AnalysisRules, MarketClosedPolicy
 from stockctl.market.symbol import parse_symbol
 
-PROJECT_NAME = "a small letter, then up to nine small letters, digits and hyphens"
-_SOURCE_NAME = "a small letter, then up to 31 small letters, digits, hyphens and underscores"
+PROJECT_NAME = "1 to 10 lowercase letters, digits and hyphens, starting with a letter"
+_SOURCE_NAME = "1 to 32 lowercase letters, digits, hyphens and underscores, starting with a letter"
 
 
 def _check_duration(text: str) -> str:
@@ -40,20 +40,20 @@ def _check_duration(text: str) -> str:
     return text.strip()
 
 
-def _number_as_text(value: object) -> object:
+def _zero_as_text(value: object) -> object:
     return "0" if value == 0 and not isinstance(value, bool) else value
 
 
 @contextmanager
-def _check_forbidden() -> Iterator[None]:
-    """Raise a ``UsageError`` within as the ``ValueError`` that a validator has to raise."""
+def _as_value_error() -> Iterator[None]:
+    """Turn a ``UsageError`` into the ``ValueError`` that a validator has to raise."""
     try:
         yield
     except UsageError as error:
         raise ValueError(f"{error.message} {error.hint}".rstrip(".")) from None
 
 
-def _without_repeats(symbols: list[str]) -> list[str]:
+def _without_duplicates(symbols: list[str]) -> list[str]:
     return list(dict.fromkeys(symbols))
 
 
@@ -73,82 +73,85 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _of_its_type(cls, value: object, info: ValidationInfo) -> object:
+    def _check_type(cls, value: object, info: ValidationInfo) -> object:
         if info.field_name is not None:
             check_type(cls.model_fields[info.field_name].annotation, value)
         return value
 
 
 class Project(Section):
-    """What this pipeline is called; the name prefixes everything it creates on AWS."""
+    """The name of this pipeline, which prefixes everything it creates on AWS."""
 
     name: Annotated[str, AfterValidator(match_pattern(r"([a-z][a-z0-9-]{0,9})?", PROJECT_NAME))] = Field(
         "",
-        description="prefixes every name on AWS; empty: the names as they stand below",
+        description="prefix of every name on AWS; empty: no prefix",
     )
 
     @property
     def label(self) -> str:
-        """The name, or what the nameless project is called."""
+        """The name, or ``stockctl`` for a project without one."""
         return self.name or "stockctl"
 
 
 class Local(Section):
-    """Where the embedded pipeline lives."""
+    """The data folder of the embedded pipeline."""
 
     path: FilePath = Field(
         default_factory=lambda: user_data_path("stockctl", appauthor=False),
-        description="the embedded home; absent: the user data folder of this platform",
+        description="data folder of the embedded pipeline; default: the user data folder of this platform",
         examples=["~/stocks"],
     )
 
 
 class SourceSettings(Section):
-    """Where quotes come from unless a flag says otherwise; the interval is in seconds."""
+    """The default source of quotes; the interval is in seconds."""
 
     name: Annotated[str, AfterValidator(match_pattern(r"[a-z][a-z0-9_-]{0,31}", _SOURCE_NAME))] = Field(
         "yahoo",
-        description="yahoo, yahoo-live, replay, simulate, ndjson, or one of another package",
+        description="yahoo, yahoo-live, replay, simulate, ndjson, or a source of another package",
     )
     interval: float = Field(30.0, ge=1, le=86_400, description="seconds between polls")
-    parallel: int = Field(4, ge=1, le=16, description="requests to Yahoo at once")
+    parallel: int = Field(4, ge=1, le=16, description="concurrent requests to Yahoo")
     requests_per_minute: float = Field(
-        60.0, ge=1, le=6000, description="requests to Yahoo at most, cookies included"
+        60.0,
+        ge=1,
+        le=6000,
+        description="most requests to Yahoo per minute, including those for cookies",
     )
     when_closed: MarketClosedPolicy = Field(
         MarketClosedPolicy.WAIT,
         description="what a live source does while its markets are closed: wait, continue or exit",
     )
-    options: dict[str, Any] = Field({}, description="a table for a source of another package")
+    options: dict[str, Any] = Field({}, description="options for a source of another package, as a table")
 
 
 class Indicators(Section):
     """Windows of the moving averages, in quotes."""
 
     short: int = Field(5, ge=1, le=1000, description="quotes in the short moving average")
-    long: int = Field(20, ge=2, le=1000, description="quotes in the long one")
+    long: int = Field(20, ge=2, le=1000, description="quotes in the long moving average")
 
     @model_validator(mode="after")
-    def _in_order(self) -> "Indicators":
+    def _check_order(self) -> "Indicators":
         if self.short >= self.long:
             raise ValueError(f"short = {self.short} must be below long = {self.long}")
         return self
 
 
 class Anomaly(Section):
-    """When a move is an anomaly, in percent of the previous close."""
+    """The size of a move that is an anomaly, in percent of the previous close."""
 
     threshold_percent: Decimal = Field(
         Decimal(5),
         gt=0,
         le=1000,
         decimal_places=6,
-        description="a larger move against the previous close is an anomaly",
+        description="a move of more than this percentage of the previous close is an anomaly",
     )
 
 
 class Subscription(Section):
-    """Somebody who is told of alerts, of some symbols and kinds or of all."""
+    """A subscriber to alerts, optionally of some symbols and kinds only."""
 
     protocol: Literal["email", "sms", "sqs", "https"]
     endpoint: str
@@ -157,45 +160,46 @@ class Subscription(Section):
 
     @field_validator("endpoint")
     @classmethod
-    def _reachable(cls, endpoint: str, info: ValidationInfo) -> str:
+    def _check_endpoint(cls, endpoint: str, info: ValidationInfo) -> str:
         if "protocol" in info.data:
-            with _check_forbidden():
+            with _as_value_error():
                 check_endpoint(info.data["protocol"], endpoint)
         return endpoint
 
     @model_validator(mode="after")
-    def _filterable(self) -> "Subscription":
-        with _check_forbidden():
+    def _check_filter(self) -> "Subscription":
+        with _as_value_error():
             filter_policy(self.symbols, self.kinds)
         return self
 
 
 class Alerts(Section):
-    """Which alerts are published, and to whom."""
+    """The alerts that are published, and their subscribers."""
 
-    max_age: Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_check_duration)] = Field(
-        "1h", description="an alert of an older quote is logged, not published; 0: no limit"
+    max_age: Annotated[str, BeforeValidator(_zero_as_text), AfterValidator(_check_duration)] = Field(
+        "1h",
+        description="an alert of an older quote is logged but not published; 0: no limit",
     )
-    topic: str = Field("stock-market-alerts", description="SNS topic")
+    topic: str = Field("stock-market-alerts", description="SNS topic of alerts")
     subscriptions: list[Subscription] = Field(
-        [], description="who is told on AWS: tables of protocol, endpoint, symbols, kinds"
+        [], description="subscribers on AWS: a list of tables with protocol, endpoint, symbols and kinds"
     )
 
     @property
     def oldest(self) -> timedelta | None:
-        """The age above which an alert is logged only; None means no limit."""
+        """The age above which an alert is only logged; None means no limit."""
         return None if self.max_age == "0" else parse_duration(self.max_age) or None
 
 
 class Aws(Section):
-    """Account, region and endpoint; what is absent comes from boto3's own chain."""
+    """Account, region and endpoint; by default those of boto3's configuration."""
 
-    region: str | None = Field(None, description="absent: from boto3's own chain", examples=["eu-west-1"])
-    profile: str | None = Field(None, description="absent: from boto3's own chain", examples=["trading"])
+    region: str | None = Field(None, description="AWS region; default: that of boto3", examples=["eu-west-1"])
+    profile: str | None = Field(None, description="AWS profile; default: that of boto3", examples=["trading"])
     endpoint_url: str | None = Field(
-        None, description="an AWS-compatible endpoint, for rehearsals", examples=["http://127.0.0.1:4566"]
+        None, description="URL of an AWS-compatible emulator", examples=["http://127.0.0.1:4566"]
     )
-    tags: dict[str, str] = Field({}, description="on everything that can carry tags")
+    tags: dict[str, str] = Field({}, description="tags for every resource that can have them")
 
 
 class StreamSettings(Section):
@@ -203,42 +207,46 @@ class StreamSettings(Section):
 
     name: str = Field("stock-market-stream", description="Kinesis stream")
     mode: Literal["provisioned", "on-demand"] = Field("provisioned", description="provisioned or on-demand")
-    shards: int = Field(1, ge=1, le=500, description="of a provisioned stream")
-    retention_hours: int = Field(24, ge=24, le=8760, description="how long the stream keeps records")
+    shards: int = Field(1, ge=1, le=500, description="shards of a provisioned stream")
+    retention_hours: int = Field(24, ge=24, le=8760, description="hours that the stream keeps records")
     aggregate: bool = Field(
-        False, description="pack quotes into Amazon's aggregated format: fewer and larger records"
+        False, description="pack quotes into fewer, larger records in the aggregated format of the KPL"
     )
     outbox: FilePath | None = Field(
         None,
-        description="file in which live quotes wait for their delivery; absent: in the home, or (on AWS) in "
-        "the user state folder",
+        description="file that queues live quotes until they are delivered; default: in the data folder, or "
+        "(on AWS) in the user state folder",
         examples=["~/stocks-outbox.db"],
     )
-    outbox_mb: int = Field(256, ge=1, le=1_000_000, description="how much may wait in it")
+    outbox_mb: int = Field(256, ge=1, le=1_000_000, description="maximum size of the outbox in MB")
     outbox_full: Literal["block", "drop-oldest"] = Field(
-        "block", description="what a full one does: block makes the source wait, drop-oldest loses and tells"
+        "block",
+        description="when the outbox is full: block makes the source wait, drop-oldest loses quotes",
     )
 
 
 class Functions(Section):
     """The Lambda functions and their triggers; the window is in seconds."""
 
-    batch_size: int = Field(100, ge=1, le=10_000, description="records a call")
+    batch_size: int = Field(100, ge=1, le=10_000, description="most records per call")
     batch_window: int = Field(5, ge=0, le=300, description="seconds to wait for a full batch")
-    parallelization: int = Field(1, ge=1, le=10, description="batches of a shard at once")
+    parallelization: int = Field(1, ge=1, le=10, description="concurrent batches per shard")
     retries: int = Field(
-        50, ge=0, le=10_000, description="how often a failing batch is tried again before it is set aside"
+        50, ge=0, le=10_000, description="retries of a failing batch before it is moved to the S3 bucket"
     )
     record_age_hours: int | None = Field(
         None,
         ge=1,
         le=168,
-        description="hours until a failing record is set aside; absent: 23, the most in the trend stage",
+        description="hours until a failing record is moved to the S3 bucket; default: 23, the most in "
+        "the trend stage",
         examples=[12],
     )
-    bisect: bool = Field(True, description="halve a failing batch, so that only what fails is set aside")
-    memory_mb: int = Field(512, ge=128, le=10_240, description="memory of a Lambda function")
-    timeout_seconds: int = Field(120, ge=3, le=900, description="longest run of a Lambda function")
+    bisect: bool = Field(
+        True, description="halve a failing batch, so that only failing records are moved to the S3 bucket"
+    )
+    memory_mb: int = Field(512, ge=128, le=10_240, description="memory of a Lambda function in MB")
+    timeout_seconds: int = Field(120, ge=3, le=900, description="timeout of a Lambda function")
 
 
 class Table(Section):
@@ -246,7 +254,7 @@ class Table(Section):
 
     name: str = Field("stock-market-data", description="DynamoDB table of stored quotes")
     ttl_days: int | None = Field(
-        None, ge=1, description="days until a stored quote expires; absent: never", examples=[90]
+        None, ge=1, description="days until a stored quote expires; default: never", examples=[90]
     )
 
 
@@ -255,11 +263,11 @@ class ArchiveSettings(Section):
 
     bucket: str | None = Field(
         None,
-        description="S3 bucket; absent: stock-market-data-bucket-<account>-<region>",
+        description="S3 bucket; default: stock-market-data-bucket-<account>-<region>",
         examples=["my-quotes"],
     )
     retention_days: int | None = Field(
-        None, ge=1, description="days until a raw quote expires; absent: never", examples=[365]
+        None, ge=1, description="days until a raw quote expires; default: never", examples=[365]
     )
 
 
@@ -269,13 +277,13 @@ class Analytics(Section):
     database: SqlName = Field("stock_data_db", description="database of the table for SQL")
     table: SqlName = Field("stock_data_table", description="table for SQL")
     workgroup: str = Field("stockctl", description="Athena workgroup")
-    scan_limit_mb: int = Field(1024, ge=10, description="what one Athena query may scan")
+    scan_limit_mb: int = Field(1024, ge=10, description="most data that one Athena query may scan, in MB")
 
 
 class Logs(Section):
-    """The functions' logs."""
+    """The logs of the functions."""
 
-    retention_days: int = Field(14, ge=1, description="days that the functions' logs are kept")
+    retention_days: int = Field(14, ge=1, description="days that the logs of the functions are kept")
 
 
 class _Opaque:
@@ -293,12 +301,13 @@ class Settings(Section):
     """The whole configuration."""
 
     target: Literal["local", "aws"] = Field(
-        "local", description="local: embedded, in one folder; aws: on managed services"
+        "local",
+        description="where the pipeline runs: local (embedded, in one folder) or aws (managed services)",
     )
-    symbols: Annotated[list[Symbol], AfterValidator(_without_repeats)] = Field(
+    symbols: Annotated[list[Symbol], AfterValidator(_without_duplicates)] = Field(
         ["AAPL", "MSFT", "GOOGL", "AMZN", "NVDA"],
         min_length=1,
-        description="what 'stream' takes without --symbols (a replay takes all that is in its files)",
+        description="symbols to stream without --symbols (a replay streams all that are in its files)",
     )
     project: Annotated[Project, _opaque] = Field(default_factory=Project.model_construct)
     local: Annotated[Local, _opaque] = Field(default_factory=Local.model_construct)

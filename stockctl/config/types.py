@@ -9,7 +9,7 @@ from typing import Union, get_args, get_origin
 
 
 class Text(str):
-    """A value from where there is nothing but text: it may stand for a number, too."""
+    """A value of an environment variable, which is always text but may mean a number."""
 
     __slots__ = ()
 
@@ -21,20 +21,20 @@ _STRICT: dict[object, tuple[tuple[type, ...], str]] = {
     float: ((int, float, Decimal), NUMBER),
     Decimal: ((int, float, Decimal), NUMBER),
 }
-"""What is taken for each type that pydantic would make of nearly anything."""
+"""The types of value that each of these takes; pydantic alone would convert nearly anything."""
 
 
 def check_type(annotation: object, value: object) -> None:
-    """Make sure that a value which is no ``Text`` is what its key wants, not just what may become that.
+    """Check that a value of the file has the type of its key, and need not be converted.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it has another type.
     """
-    wanted, words = _STRICT.get(_without_none(annotation), ((), ""))
-    if not wanted or value is None or isinstance(value, Text):
+    expected, name = _STRICT.get(_without_none(annotation), ((), ""))
+    if not expected or value is None or isinstance(value, Text):
         return
-    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise ValueError(f"it must be {words}")
+    if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
+        raise ValueError(f"it must be {name}")
 
 
 def _without_none(annotation: object) -> object:
@@ -43,36 +43,36 @@ def _without_none(annotation: object) -> object:
     return next(part for part in get_args(annotation) if part is not type(None))
 
 
-def match_pattern(pattern: str, words: str) -> Callable[[str], str]:
-    """Return a validator of texts that match ``pattern`` as a whole; ``words`` tell what those are.
+def match_pattern(pattern: str, description: str) -> Callable[[str], str]:
+    """Return a validator of texts that match ``pattern`` as a whole.
 
-    It raises a ``ValueError`` for others.
+    It raises a ``ValueError`` with ``description`` for others.
     """
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
-            raise ValueError(f"it must be {words}")
+            raise ValueError(f"it must be {description}")
         return text
 
     return check
 
 
 def parse_path(value: object) -> object:
-    """Return a path with ``~`` and ``~user`` filled in; leave anything but paths and text as it is.
+    """Return a path with ``~`` and ``~user`` expanded; return other types unchanged.
 
     Raises:
-        ValueError: it is empty, names an unknown user, or holds what no path can.
+        ValueError: it is empty, names an unknown user, or contains a null character.
     """
     if not isinstance(value, str | Path):
         return value
     if not str(value).strip():
         raise ValueError("it must not be empty")
     if "\0" in str(value):
-        raise ValueError("no path holds a null character")
+        raise ValueError("a path cannot contain a null character")
     try:
         return Path(value).expanduser()
     except RuntimeError:
-        raise ValueError("the home of that user is not known; write the path out") from None
+        raise ValueError("that user has no known home folder; write the path in full") from None
 
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -86,17 +86,17 @@ _RESERVED = """
     recursive returning revoke right rollback rollup rows select skip table tablesample then trim true
     uescape union unnest using values when where with
 """
-"""What Athena reserves in a SELECT, and what else cannot follow FROM in its dialect or DuckDB's."""
+"""Words that Athena reserves in a SELECT, and others that cannot follow FROM in Athena or DuckDB."""
 
 
 def check_sql_name(name: str) -> str:
-    """Return ``name`` if a query can name it without quotes.
+    """Return ``name`` if it can stand in a query without quotes.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: it needs quotes.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError("it must be 1 to 63 small letters, digits and underscores, no digit first")
+        raise ValueError("it must be 1 to 63 lowercase letters, digits and underscores, no digit first")
     if name in _RESERVED.split():
-        raise ValueError("it is a word of SQL itself, so no query could name it; take another")
+        raise ValueError("it is a reserved word of SQL; use another name")
     return name

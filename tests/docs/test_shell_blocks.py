@@ -10,14 +10,13 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
-import typer
 from console_blocks import PAGES, blocks_of
 
-from stockctl.cli.main import app
+from stockctl.cli.app import root_command
 from support.paths import REPOSITORY
 
 DOCUMENTS = (*PAGES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "SECURITY.md")
-PROGRAM = typer.main.get_command(app)
+PROGRAM = root_command()
 _IN_TEXT = re.compile(r"`(stockctl(?: [^`]*)?)`")
 _TOGETHER = {"|", "&&", ";", "&", "||"}
 
@@ -61,9 +60,8 @@ def check(words: list[str]) -> None:
     command = PROGRAM
     options = {"--help", "-h", *options_of(command)}
     for word in words:
-        known = hasattr(command, "commands") and command.commands.get(word)
-        if known:
-            command = known
+        if word in getattr(command, "commands", {}):
+            command = command.load(word)
             options |= options_of(command)
         elif word.startswith("-") and word != "-":
             assert word.partition("=")[0] in options, f"{command.name} has no option {word}"

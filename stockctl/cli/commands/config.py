@@ -63,14 +63,14 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a configuration file with every key explained: ./stockctl.toml, or the one --config names."""
-    from stockctl.cli.prompts import ask_missing, read_flags
+    from stockctl.cli.prompts import ask_missing, parse_flags
     from stockctl.config.loading import DEFAULT_FILE
 
     options = ctx.find_object(GlobalOptions) or GlobalOptions(None, None)
     path = options.config or Path(DEFAULT_FILE)
     if os.path.lexists(path) and not force:
         raise _refuse_existing(path)
-    chosen = read_flags({"--region": region, "--project": project, "--symbols": symbols, "--email": email})
+    chosen = parse_flags({"--region": region, "--project": project, "--symbols": symbols, "--email": email})
     if (wanted := target or _target(options.target)) is not None:
         chosen["target"] = wanted.value
     if wanted is Target.AWS and not yes and sys.stdin.isatty():

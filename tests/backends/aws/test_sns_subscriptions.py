@@ -343,23 +343,23 @@ def test_good_endpoints_pass(protocol: str, endpoint: str) -> None:
 @pytest.mark.parametrize(
     ("protocol", "endpoint", "told"),
     [
-        ("email", "trader", "no e-mail address"),
-        ("email", "a b@example.com", "no e-mail address"),
-        ("email", "a@example", "no e-mail address"),
+        ("email", "trader", "not an e-mail address"),
+        ("email", "a b@example.com", "not an e-mail address"),
+        ("email", "a@example", "not an e-mail address"),
         ("email", "a@example.com\n", "control characters"),
         ("sms", "01701234567", "E.164"),
         ("sms", "+49 170 1234567", "E.164"),
         ("sms", "+0491701234567", "E.164"),
         ("sms", "+4917012345678901", "E.164"),
         ("https", "http://example.com/a", "https only"),
-        ("https", "https://", "no https URL"),
-        ("https", "https://[::1", "no URL"),
-        ("https", "https://example.com:port/", "no URL"),
-        ("https", "ftp://example.com", "no https URL"),
-        ("sqs", "alerts", "no ARN"),
-        ("sqs", f"arn:aws:sns:{REGION}:{ACCOUNT}:topic", "no ARN"),
+        ("https", "https://", "not an https URL"),
+        ("https", "https://[::1", "not a URL"),
+        ("https", "https://example.com:port/", "not a URL"),
+        ("https", "ftp://example.com", "not an https URL"),
+        ("sqs", "alerts", "not the ARN"),
+        ("sqs", f"arn:aws:sns:{REGION}:{ACCOUNT}:topic", "not the ARN"),
         ("sqs", f"arn:aws:sqs:{REGION}:{ACCOUNT}:alerts.fifo", "FIFO"),
-        ("http", "http://example.com", "no way to send"),
+        ("http", "http://example.com", "not a protocol"),
     ],
 )
 def test_bad_endpoints_are_refused(protocol: str, endpoint: str, told: str) -> None:
@@ -381,7 +381,7 @@ def test_the_url_of_a_queue_is_turned_into_its_arn() -> None:
 @pytest.mark.parametrize(
     ("endpoint", "symbols", "kinds", "told"),
     [
-        ("nobody", [], [], "no e-mail address"),
+        ("nobody", [], [], "not an e-mail address"),
         ("a@example.com", ["A/B"], [], "A/B"),
         ("a@example.com", [], ["crash"], "'crash' is not a kind"),
         ("a@example.com", [f"S{number}" for number in range(51)], list(KINDS), "combinations"),

@@ -312,7 +312,7 @@ def test_a_teardown_shows_what_goes_and_asks_for_the_name(end: End) -> None:
     """Objects are counted, and another name deletes nothing."""
     assert end.declined.returncode == 1
     assert "Nothing was deleted" in end.declined.stderr
-    assert "Type stockctl to go on" in end.declined.stderr
+    assert "Type stockctl to continue" in end.declined.stderr
     assert end.after_declining == end.before
     bucket = next(line for line in end.declined.stdout.splitlines() if "S3 bucket" in line)
     assert bucket.startswith("delete")

@@ -28,17 +28,20 @@ REFUSED = [
     ('[[alerts.subscriptions]]\nprotocol = "fax"\nendpoint = "1"', "alerts.subscriptions.0.protocol = 'fax'"),
     (
         '[[alerts.subscriptions]]\nprotocol = "email"\nendpoint = "trader"',
-        "alerts.subscriptions.0.endpoint = 'trader' cannot be used: 'trader' is no e-mail address. Give one",
+        "alerts.subscriptions.0.endpoint = 'trader' cannot be used: 'trader' is not an e-mail address.",
     ),
     (
         '[[alerts.subscriptions]]\nprotocol = "https"\nendpoint = "http://example.com/a"',
         "alerts go to https only",
     ),
-    ('[[alerts.subscriptions]]\nprotocol = "sms"\nendpoint = "0170123"', "no phone number in the E.164 form"),
+    (
+        '[[alerts.subscriptions]]\nprotocol = "sms"\nendpoint = "0170123"',
+        "not a phone number in E.164",
+    ),
     (
         f'[[alerts.subscriptions]]\nprotocol = "sms"\nendpoint = "+491701234567"\n'
         f"symbols = {[f'S{number}' for number in range(151)]}",
-        "more combinations of symbol and kind than SNS takes (150)",
+        "more combinations of symbol and kind than SNS accepts (150)",
     ),
     ("[functions]\nretries = -1", "functions.retries = -1 cannot be used"),
     ("[functions]\nrecord_age_hours = 0", "functions.record_age_hours = 0 cannot be used"),
@@ -71,23 +74,26 @@ REFUSED = [
     ("symbols = []", "symbols = [] cannot be used: it must be a list that is not empty."),
     ("[local]\npath = 5", "local.path = 5 cannot be used: it must be text, in quotes."),
     ('[local]\npath = ""', "local.path = '' cannot be used: it must not be empty."),
-    ('[local]\npath = "~nosuchuser/x"', "local.path = '~nosuchuser/x' cannot be used: the home of that user"),
-    ('[local]\npath = "a\\u0000b"', "a\\x00b' cannot be used: no path holds a null character."),
+    (
+        '[local]\npath = "~nosuchuser/x"',
+        "local.path = '~nosuchuser/x' cannot be used: that user has no",
+    ),
+    ('[local]\npath = "a\\u0000b"', "a\\x00b' cannot be used: a path cannot contain a null character."),
     (
         '[stream]\noutbox = "~nosuchuser/x"',
-        "stream.outbox = '~nosuchuser/x' cannot be used: the home of that",
+        "stream.outbox = '~nosuchuser/x' cannot be used: that user has no",
     ),
-    ('[project]\nname = "Desk One"', "it must be a small letter, then up to nine small letters"),
-    ('[source]\nname = "No"', "source.name = 'No' cannot be used: it must be a small letter, then up to 31"),
+    ('[project]\nname = "Desk One"', "it must be 1 to 10 lowercase letters"),
+    ('[source]\nname = "No"', "source.name = 'No' cannot be used: it must be 1 to 32 lowercase"),
     (
         '[analytics]\ntable = "9to5"',
-        "it must be 1 to 63 small letters, digits and underscores, no digit first",
+        "it must be 1 to 63 lowercase letters, digits and underscores, no digit first",
     ),
     (
         '[analytics]\ntable = "select"',
-        "analytics.table = 'select' cannot be used: it is a word of SQL itself",
+        "analytics.table = 'select' cannot be used: it is a reserved word of SQL",
     ),
-    ('[analytics]\ndatabase = "from"', "analytics.database = 'from' cannot be used: it is a word of SQL"),
+    ('[analytics]\ndatabase = "from"', "analytics.database = 'from' cannot be used: it is a reserved word"),
 ]
 OF_PYDANTIC = (
     "Input should",
@@ -154,7 +160,11 @@ def test_a_variable_that_sets_nothing_is_refused_by_name(
             "source.interval = 'often' cannot be used: it must be a number.",
         ),
         ("STOCKCTL_FUNCTIONS__BISECT", "perhaps", "'perhaps' cannot be used: it must be true or false."),
-        ("STOCKCTL_LOCAL__PATH", "~nosuchuser/x", "local.path = '~nosuchuser/x' cannot be used: the home of"),
+        (
+            "STOCKCTL_LOCAL__PATH",
+            "~nosuchuser/x",
+            "'~nosuchuser/x' cannot be used: that user has no",
+        ),
         ("STOCKCTL_LOCAL__PATH", " ", "local.path = ' ' cannot be used: it must not be empty."),
         ("STOCKCTL_AWS__TAGS", "a", "aws.tags = ['a'] cannot be used: it must be a table"),
     ],

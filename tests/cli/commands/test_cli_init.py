@@ -27,7 +27,7 @@ def test_enter_takes_what_is_suggested(stockctl: Command) -> None:
     assert done.returncode == 0, done.stderr
     usual = Settings().symbols
     assert written(stockctl) == {"target": "aws", "symbols": usual, "aws": {"region": "us-east-1"}}
-    for question in ("Region of AWS [us-east-1]: ", f"Symbols to stream [{','.join(usual)}]: ", "[nobody]: "):
+    for question in ("AWS region [us-east-1]: ", f"Symbols to stream [{','.join(usual)}]: ", "[nobody]: "):
         assert question in done.stderr
     assert done.stdout == ""
 
@@ -56,10 +56,10 @@ def test_a_wrong_answer_is_asked_for_again_at_once(stockctl: Command) -> None:
         "alerts": {"subscriptions": [{"protocol": "email", "endpoint": "me@example.com"}]},
         "aws": {"region": "eu-west-1"},
     }
-    assert "'eu-wset-1' is no region of AWS, such as eu-west-1" in done.stderr
-    assert "'Desk One' is no name: a small letter" in done.stderr
+    assert "'eu-wset-1' is not an AWS region, such as eu-west-1" in done.stderr
+    assert "'Desk One' cannot be used: it must be 1 to 10 lowercase" in done.stderr
     assert "symbol 'm$ft' is not 1 to 20 letters" in done.stderr
-    assert "'me' is no e-mail address. Give one such as" in done.stderr
+    assert "'me' is not an e-mail address. Example:" in done.stderr
     assert [done.stderr.count(f"[{default}]: ") for default in ("us-east-1", "none", "nobody")] == [2, 2, 2]
 
 
@@ -81,7 +81,7 @@ def test_who_gives_no_answer_gets_no_file(stockctl: Command) -> None:
     done = answered(stockctl, ["eu-west-1"], "init", "--target", "aws", extra=NO_AWS)
 
     assert done.returncode == 2
-    assert "nothing was written" in done.stderr
+    assert "Nothing was written" in done.stderr
     assert "--yes" in done.stderr
     assert not (stockctl.folder / "stockctl.toml").exists()
 
@@ -140,13 +140,13 @@ def test_without_a_terminal_and_flags_the_defaults_are_written(stockctl: Command
 @pytest.mark.parametrize(
     ("flag", "text", "told"),
     [
-        ("--region", "eu-wset-1", "--region: 'eu-wset-1' is no region of AWS, such as eu-west-1"),
-        ("--region", "", "--region: '' is no region"),
-        ("--project", "9to5", "--project: '9to5' is no name"),
-        ("--project", "much-too-long", "is no name"),
+        ("--region", "eu-wset-1", "--region: 'eu-wset-1' is not an AWS region, such as eu-west-1"),
+        ("--region", "", "--region: '' is not an AWS region"),
+        ("--project", "9to5", "--project: '9to5' cannot be used"),
+        ("--project", "much-too-long", "cannot be used"),
         ("--symbols", "m$ft", "--symbols: symbol 'm$ft'"),
         ("--symbols", ",", "--symbols: ',' names no symbol"),
-        ("--email", "me", "--email: 'me' is no e-mail address"),
+        ("--email", "me", "--email: 'me' is not an e-mail address"),
         ("--target", "gcp", "gcp"),
     ],
 )
