@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 
 import numpy
 import pytest
@@ -19,10 +18,10 @@ _PRICES = st.lists(st.decimals("0.000001", "1e15", places=6), max_size=50)
 
 
 @pytest.fixture(scope="module")
-def closes(shared_data: Path) -> dict[str, list[str]]:
+def closes() -> dict[str, list[str]]:
     """The daily closes of each symbol as they stand in the file."""
     found: dict[str, list[str]] = {}
-    for quote in real_data.daily(shared_data):
+    for quote in real_data.daily():
         found.setdefault(quote["symbol"], []).append(quote["price"])
     return found
 

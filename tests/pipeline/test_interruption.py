@@ -53,9 +53,9 @@ class Slice:
 
 
 @pytest.fixture(scope="module")
-def autumn(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Slice:
+def autumn(tmp_path_factory: pytest.TempPathFactory) -> Slice:
     """The autumn of 2008: four symbols, hundreds of sessions, many alerts."""
-    quotes = [quote for quote in real_data.daily_of(shared_data, "2008") if quote["timestamp"] >= "2008-08"]
+    quotes = [quote for quote in real_data.daily_of("2008") if quote["timestamp"] >= "2008-08"]
     return Slice(quotes, tmp_path_factory.mktemp("autumn"))
 
 

@@ -32,20 +32,18 @@ class Replay(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=["intraday", "daily"])
-def replay(
-    request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Replay:
+def replay(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Replay:
     """The whole of a real file, once through an embedded home."""
-    quotes = getattr(real_data, request.param)(shared_data)
+    quotes = getattr(real_data, request.param)()
     root = tmp_path_factory.mktemp(request.param)
     feed(root, batches(quotes))
     return Replay(root, quotes, book_of(quotes))
 
 
 @pytest.fixture(scope="module")
-def year(shared_data: Path) -> Quotes:
+def year() -> Quotes:
     """The daily quotes of 2008, which hold many moves of more than five percent."""
-    return real_data.daily_of(shared_data, "2008")
+    return real_data.daily_of("2008")
 
 
 @pytest.fixture(scope="module")

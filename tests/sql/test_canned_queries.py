@@ -60,9 +60,9 @@ def test_the_parameters_of_top_movers_are_documented_in_their_order() -> None:
 
 
 @pytest.fixture(scope="module")
-def quotes(shared_data: Path) -> list[dict[str, Any]]:
+def quotes() -> list[dict[str, Any]]:
     """Real daily quotes of autumn 2008 and February 2013, and some that are made to be hard to rank."""
-    real = [quote for quote in daily(shared_data) if quote["timestamp"][:7] in ("2008-10", "2013-02")]
+    real = [quote for quote in daily() if quote["timestamp"][:7] in ("2008-10", "2013-02")]
     made = [
         # the same move twice: by symbol; doubles of the two differences are not equal
         ("TIEB", "20.3", "20.1"),

@@ -1,4 +1,4 @@
-"""The shared files of real market data as plain quotes, read with the csv module alone."""
+"""The files of real market data as plain quotes, read with the csv module alone."""
 
 import csv
 import gzip
@@ -7,34 +7,32 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from support.paths import DATA
 from support.reference_figures import utc_of_new_york, with_previous_close
 
-_INTRADAY = "intraday_1m_2019-02-11_15.csv.gz"
-_DAILY = "daily_2000_2013_public_domain.csv.gz"
+INTRADAY = DATA / "intraday_1m_2019-02-11_15.csv.gz"
+DAILY = DATA / "daily_2000_2013_public_domain.csv.gz"
 
 
-def intraday(folder: Path) -> list[dict[str, Any]]:
+def intraday() -> list[dict[str, Any]]:
     """Return the 1-minute quotes of February 2019 in time order, previous close derived."""
-    quotes = [
-        _plain(row["symbol"], row["timestamp"].replace("Z", ".000Z"), row)
-        for row in _rows(folder / _INTRADAY)
-    ]
+    quotes = [_plain(row["symbol"], row["timestamp"].replace("Z", ".000Z"), row) for row in _rows(INTRADAY)]
     return _in_time_order(quotes)
 
 
-def daily(folder: Path) -> list[dict[str, Any]]:
+def daily() -> list[dict[str, Any]]:
     """Return the daily quotes of 2000 to 2013 in time order, stamped at New York's close of trading."""
     quotes = []
-    for row in _rows(folder / _DAILY):
+    for row in _rows(DAILY):
         lower = {name.lower(): value for name, value in row.items()}
         close = datetime.fromisoformat(lower["date"] + "T16:00")
         quotes.append(_plain(lower["ticker"], utc_of_new_york(close), lower))
     return _in_time_order(quotes)
 
 
-def daily_of(folder: Path, year: str) -> list[dict[str, Any]]:
+def daily_of(year: str) -> list[dict[str, Any]]:
     """Return one year of the daily quotes; its first session has the previous close of the year before."""
-    return [quote for quote in daily(folder) if quote["timestamp"].startswith(year)]
+    return [quote for quote in daily() if quote["timestamp"].startswith(year)]
 
 
 def wire(quote: dict[str, Any]) -> bytes:

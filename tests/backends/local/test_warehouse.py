@@ -81,10 +81,10 @@ class Real(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def real(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Real:
+def real(tmp_path_factory: pytest.TempPathFactory) -> Real:
     """The year 2008."""
     home = make_home(tmp_path_factory.mktemp("real") / "home")
-    quotes = daily_of(shared_data, "2008")
+    quotes = daily_of("2008")
     FileArchive(home).put([RawObject(quote["symbol"], quote["timestamp"], wire(quote)) for quote in quotes])
     return Real(home, quotes)
 

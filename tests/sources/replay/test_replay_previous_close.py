@@ -11,6 +11,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from stockctl.market.quote import Quote
+from support.real_data import DAILY, INTRADAY
 from support.replay_files import quotes_of, replayed, write, write_csv
 
 _NEW_YORK = ZoneInfo("America/New_York")
@@ -43,10 +44,9 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_daily_file(shared_data: Path, tmp_path: Path) -> None:
+def test_the_daily_file(tmp_path: Path) -> None:
     """Thirteen years of five symbols; the same from shuffled rows in three files."""
-    path = shared_data / "daily_2000_2013_public_domain.csv.gz"
-    rows = _rows(path)
+    rows = _rows(DAILY)
     closes = _expected(
         (
             row["Ticker"],
@@ -55,7 +55,7 @@ def test_the_daily_file(shared_data: Path, tmp_path: Path) -> None:
         )
         for row in rows
     )
-    quotes = quotes_of(path)
+    quotes = quotes_of(DAILY)
     assert len(quotes) == 12_154
     assert len({quote.previous_close for quote in quotes}) > 1000
     _check(quotes, closes)
@@ -66,11 +66,10 @@ def test_the_daily_file(shared_data: Path, tmp_path: Path) -> None:
     assert sorted(quotes_of(*files)) == sorted(quotes)
 
 
-def test_the_intraday_file(shared_data: Path) -> None:
+def test_the_intraday_file() -> None:
     """Five sessions of 24 symbols by the minute, all fields against the csv module alone."""
-    path = shared_data / "intraday_1m_2019-02-11_15.csv.gz"
-    rows = _rows(path)
-    quotes = quotes_of(path)
+    rows = _rows(INTRADAY)
+    quotes = quotes_of(INTRADAY)
     _check(
         quotes,
         _expected((row["symbol"], datetime.fromisoformat(row["timestamp"]), row["close"]) for row in rows),
@@ -89,11 +88,10 @@ def test_the_intraday_file(shared_data: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_symbol_filter_changes_no_previous_close(shared_data: Path) -> None:
+def test_a_symbol_filter_changes_no_previous_close() -> None:
     """Nor does a filter that leaves one symbol."""
-    path = shared_data / "daily_2000_2013_public_domain.csv.gz"
-    everything = [quote for quote in quotes_of(path) if quote.symbol == "IBM"]
-    assert quotes_of(path, symbols=["ibm"]) == everything
+    everything = [quote for quote in quotes_of(DAILY) if quote.symbol == "IBM"]
+    assert quotes_of(DAILY, symbols=["ibm"]) == everything
 
 
 def test_it_comes_from_any_file_but_only_into_files_without_the_column(tmp_path: Path) -> None:
