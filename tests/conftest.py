@@ -1,4 +1,4 @@
-"""What tests of every room share."""
+"""What all tests share."""
 
 import gc
 import os
@@ -7,23 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from support.cli.command import FORKS, Command
+from support.environment import isolate
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
+_COLOR = "no" if os.environ.get("NO_COLOR") else "yes" if os.environ.get("FORCE_COLOR") else "auto"
+isolate()  # before anything below reads the environment
+
+from support.cli.command import FORKS, Command  # noqa: E402
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pytest itself write in colour as the caller asked, whose variables the tests do not see."""
+    if config.option.color == "auto":
+        config.option.color = _COLOR
 
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what was imported: it stays to the end, and is much to look through."""
     gc.freeze()
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder of real market data that is not part of this repository."""
-    folder = Path(os.environ.get("STOCKCTL_SHARED", _REPOSITORY.parent / "shared")) / "data"
-    if not folder.is_dir():
-        pytest.skip(f"no market data in {folder}; set STOCKCTL_SHARED to the folder that holds data/")
-    return folder
 
 
 @pytest.fixture(scope="session", autouse=True)
