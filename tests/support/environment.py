@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -30,6 +31,8 @@ def isolate() -> None:
     os.environ.clear()
     os.environ.update(kept | own)
     time.tzset()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell script
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _home() -> str:
