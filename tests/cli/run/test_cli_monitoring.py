@@ -9,7 +9,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import termios
 import time
 import urllib.request
@@ -115,15 +114,13 @@ def terminal(
     """Run stockctl with stderr (and stdout, unless it goes elsewhere) on a terminal of 120x40."""
     person, terminal_side = pty.openpty()
     fcntl.ioctl(terminal_side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    environment = {**command.environment({"TERM": "xterm", **extra})}
-    del environment["COLUMNS"]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "stockctl", "stream", *arguments],
-        stdin=subprocess.DEVNULL,
+    child = command.start(
+        "stream",
+        *arguments,
+        extra={"TERM": "xterm", "COLUMNS": None, **extra},
         stdout=terminal_side if stdout is None else stdout,
         stderr=terminal_side,
-        env=environment,
-        cwd=command.folder,
+        text=False,
     )
     os.close(terminal_side)
     try:
@@ -429,11 +426,8 @@ def test_a_log_on_a_full_disk_changes_no_end(stockctl: Command, arguments: tuple
     """Exit codes are as ever, and quotes are stored."""
     quotes = "".join(encode_quote(quote).decode() + "\n" for tick in ticks_of(2, 20) for quote in tick)
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "stockctl", *arguments],
-            input=quotes.encode(), stdout=subprocess.PIPE, stderr=full, env=stockctl.environment(),
-            cwd=stockctl.folder, check=False,
-        )  # fmt: skip
+        done = stockctl.start(*arguments, stdin=subprocess.PIPE, stderr=full)
+        done.communicate(quotes, timeout=SECONDS)
     failed = "absent" in arguments
     assert done.returncode == (2 if failed else 0)
     assert failed or stockctl.rows("status")[0]["quotes"] == 40

@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 
 from stockctl.sources.price_store import SqlitePriceStore
@@ -51,11 +50,7 @@ def test_a_split_between_two_runs_is_stored(stockctl: Command):
 
 def test_a_kill_does_not_make_it_forget(stockctl: Command):
     """What was taken some seconds before it is known, whatever ended the run."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "stockctl", *FEED],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=stockctl.environment(), cwd=stockctl.folder, text=True,
-    )  # fmt: skip
+    child = stockctl.start(*FEED, stdin=subprocess.PIPE)
     assert child.stdin is not None
     child.stdin.write(line("10:00:00", 72, 71))
     child.stdin.flush()

@@ -5,7 +5,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -123,14 +122,8 @@ class OnTerminal:
 
     def __init__(self, command: Command, *arguments: str, extra: Mapping[str, str] | None = None) -> None:
         self._terminal, theirs = pty.openpty()
-        self.child = subprocess.Popen(
-            [sys.executable, "-m", "stockctl", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=theirs,
-            env=command.environment({"TERM": "xterm-256color", **(extra or {})}),
-            cwd=command.folder,
-            text=True,
+        self.child = command.start(
+            *arguments, extra={"TERM": "xterm-256color", **(extra or {})}, stderr=theirs
         )
         os.close(theirs)
 

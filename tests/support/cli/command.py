@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from support.cli.fork_client import ForkedCommand, Forks
 from support.cli.fork_server import Task
@@ -34,15 +34,15 @@ class Command:
         self._fresh = fresh
         self.home = folder / "home"
 
-    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the environment of a child."""
+    def environment(self, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
+        """Return the environment of a child, without the variables whose value in ``extra`` is ``None``."""
         own = {
             "HOME": str(self.folder),
             "TZ": "UTC",
             "STOCKCTL_LOCAL__PATH": str(self.home),
             "COLUMNS": "200",
         }
-        return {**_KEPT, **own, **(extra or {})}
+        return {name: value for name, value in {**_KEPT, **own, **(extra or {})}.items() if value is not None}
 
     def run(
         self, *arguments: str, stdin: str | bytes = b"", extra: Mapping[str, str] | None = None
@@ -79,16 +79,17 @@ class Command:
     def start(
         self,
         *arguments: str,
-        extra: Mapping[str, str] | None = None,
-        stdin: int = subprocess.DEVNULL,
-        stdout: int = subprocess.PIPE,
+        extra: Mapping[str, str | None] | None = None,
+        stdin: int | IO[Any] = subprocess.DEVNULL,
+        stdout: int | IO[Any] = subprocess.PIPE,
+        stderr: int | IO[Any] = subprocess.PIPE,
         text: bool = True,
     ) -> subprocess.Popen[Any]:
-        """Start and return the running child; its output goes into pipes unless ``stdout`` says else."""
-        return self._child(arguments, extra, stdin=stdin, stdout=stdout, text=text)
+        """Start and return the running child; its output goes into pipes unless another place is given."""
+        return self._child(arguments, extra, stdin=stdin, stdout=stdout, stderr=stderr, text=text)
 
     def _child(
-        self, arguments: Sequence[str], extra: Mapping[str, str] | None, **options: Any
+        self, arguments: Sequence[str], extra: Mapping[str, str | None] | None, **options: Any
     ) -> subprocess.Popen[Any]:
         """Return the running child: a fork, unless that would differ from a new interpreter."""
         environment = self.environment(extra)

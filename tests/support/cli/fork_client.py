@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from support.cli import fork_server
 from support.cli.fork_server import Task
@@ -29,7 +30,12 @@ class Forks:
 
     def serves(self, environment: Mapping[str, str]) -> bool:
         """Tell whether an interpreter that starts in ``environment`` would be no other than a fork."""
-        return hasattr(os, "pidfd_open") and _start_of(environment) == _start_of(self._environment)
+        folders = fork_server.added_folders(environment, self._environment)
+        return (
+            hasattr(os, "pidfd_open")
+            and _start_of(environment) == _start_of(self._environment)
+            and not any((Path(folder) / "stockctl").exists() for folder in folders)
+        )
 
     def fork(self, task: Task, standard: list[int]) -> tuple[int, Connection]:
         """Run a task on the standard descriptors; return its process id, and what tells its exit code."""
@@ -61,7 +67,11 @@ class Forks:
 
 
 def _start_of(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(_READ_AT_START)}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(_READ_AT_START) and name != "PYTHONPATH"
+    }
 
 
 class ForkedCommand(subprocess.Popen):

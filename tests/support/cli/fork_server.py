@@ -133,6 +133,7 @@ def become(fork: Fork) -> None:
         os.dup2(descriptor, number)
     fork.close()
     os.chdir(task.folder)
+    sys.path[1:1] = added_folders(task.environment, os.environ)
     os.environ.clear()
     os.environ.update(task.environment)
     time.tzset()
@@ -144,6 +145,12 @@ def become(fork: Fork) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with fork.channel:
         fork.channel.send({"pid": os.getpid()})
+
+
+def added_folders(environment: Mapping[str, str], base: Mapping[str, str]) -> list[str]:
+    """Return the folders of ``PYTHONPATH`` that are not in that of ``base``."""
+    ours, known = (each.get("PYTHONPATH", "").split(os.pathsep) for each in (environment, base))
+    return [folder for folder in ours if folder and folder not in known]
 
 
 def _opened(descriptor: int, mode: str, like: TextIO, buffering: int = -1) -> TextIO:

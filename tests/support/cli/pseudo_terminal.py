@@ -5,7 +5,6 @@ import os
 import pty
 import struct
 import subprocess
-import sys
 import termios
 from collections.abc import Iterator, Mapping, Sequence
 from io import RawIOBase
@@ -20,15 +19,7 @@ def answered(
     """Run to the end with standard input on a terminal on which somebody types ``answers``, then Ctrl-D."""
     person, terminal = pty.openpty()
     try:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "stockctl", *arguments],
-            stdin=terminal,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=command.environment(extra),
-            cwd=command.folder,
-            text=True,
-        )
+        child = command.start(*arguments, extra=extra, stdin=terminal)
         os.write(person, "".join(f"{answer}\n" for answer in answers).encode() + b"\x04")
         out, err = child.communicate(timeout=SECONDS)
     finally:
@@ -41,16 +32,13 @@ def seen(command: Command, width: int, *arguments: str) -> list[str]:
     """Run to the end with standard output on a terminal ``width`` wide, and return the lines seen there."""
     person, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    environment = command.environment({"TERM": "xterm"})
-    del environment["COLUMNS"]
     with open(person, "rb", buffering=0) as reader:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "stockctl", *arguments],
+        child = command.start(
+            *arguments,
+            extra={"TERM": "xterm", "COLUMNS": None},
             stdin=terminal,
             stdout=terminal,
             stderr=subprocess.DEVNULL,
-            env=environment,
-            cwd=command.folder,
         )
         os.close(terminal)
         screen = Screen(width)
