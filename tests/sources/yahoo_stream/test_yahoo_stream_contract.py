@@ -35,7 +35,7 @@ def test_it_keeps_the_contract_of_a_source(tmp_path: Path) -> None:
             env={**yahoo.environment(tmp_path), "PYTHONPATH": str(REPOSITORY)},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=300,
             check=False,
         )
     assert child.returncode == 0, child.stdout
