@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.paths import REPOSITORY
 
 SENSITIVE = (
@@ -71,6 +73,7 @@ def hostile(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_a_hostile_environment_changes_no_result(tmp_path: Path) -> None:
     """Settings, credentials, proxies, colors, widths, zones and languages of a person are kept out."""
     run = subprocess.run(

@@ -8,6 +8,8 @@ import pytest
 
 from support.paths import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 RUNS = {
     "throughput": (("--case", "500", "10", "--repeat", "1"), ["500      10"]),
     "latency": (("--quotes", "500", "--commands", "2"), ["alert logged", "history", "query latest"]),

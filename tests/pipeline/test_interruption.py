@@ -17,6 +17,8 @@ from support.local_home import partial_files, raised, raw_files, stored_rows
 from support.paths import REPOSITORY, TESTS
 from support.reference_figures import Book, book_of
 
+pytestmark = pytest.mark.slow
+
 _BATCH = 60
 
 

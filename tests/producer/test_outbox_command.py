@@ -17,6 +17,8 @@ from support.aws.kinesis_server import NullKinesis, Script, journal, kinesis_nul
 from support.cli.command import SECONDS, Command, running
 from support.producer_inputs import ticks_of
 
+pytestmark = pytest.mark.slow
+
 WAITING = "event=change subject=delivery state=waiting"
 """What a log has once a stream is away."""
 

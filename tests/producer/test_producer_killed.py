@@ -23,6 +23,8 @@ from support.producer_child import AGGREGATED
 from support.producer_inputs import noted, ticks_of
 from support.reference_figures import book_of
 
+pytestmark = pytest.mark.slow
+
 SYMBOLS, TICKS, KILLS = 40, 90, 3
 SECONDS = 60.0
 PACE = 0.03

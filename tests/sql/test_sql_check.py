@@ -531,6 +531,7 @@ _RELATIONS = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(shape=st.sampled_from(_SHAPES), one=_RELATIONS, other=_RELATIONS)
 @settings(max_examples=300, deadline=None)
 def test_a_statement_passes_just_when_each_relation_in_it_may_be_read(
@@ -602,6 +603,7 @@ _CALLS = [
 ]
 
 
+@pytest.mark.slow
 @given(call=st.sampled_from(_CALLS), evil=_EVIL)
 @settings(max_examples=500, deadline=None)
 def test_no_text_or_name_breaks_out_of_its_quotes(relations: Relations, call: str, evil: str) -> None:

@@ -16,6 +16,7 @@ def taken(name: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_every_name_that_is_taken_can_be_queried() -> None:
     """Among all words that DuckDB knows; most of them are no harm."""
     found = duckdb.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()

@@ -336,6 +336,7 @@ _FIELDS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @examples(40)
 @given(objects=st.lists(_FIELDS, min_size=1, max_size=6))
 def test_any_values_come_back_as_they_were_written(

@@ -15,6 +15,8 @@ from support.yahoo.server import EMPTY, MARKET_TIME, YahooStandIn, good, quotes,
 
 pytest_plugins = ["support.yahoo.fixtures"]
 
+pytestmark = pytest.mark.slow
+
 SESSION = ["/", "/v1/test/getcrumb", "/v7/finance/quote"]
 FUTURE = 4_000_000_000
 

@@ -15,6 +15,8 @@ from support.yahoo.server import EMPTY, YahooStandIn, good, quotes, raw, status
 
 pytest_plugins = ["support.yahoo.fixtures"]
 
+pytestmark = pytest.mark.slow
+
 MANY = [f"ONE{number}" for number in range(1000)]
 HALVES = [",".join(symbols) for symbols in split_symbols(MANY)]
 

@@ -25,6 +25,8 @@ from support.yahoo.server import (
     status,
 )
 
+pytestmark = pytest.mark.slow
+
 LATER = MARKET_TIME + 60
 NAN, INFINITY = float("nan"), float("inf")
 MANY = [f"SYM{number}" for number in range(1000)]

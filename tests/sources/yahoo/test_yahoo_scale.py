@@ -6,12 +6,16 @@ Each test has its own child process, because it counts the requests.
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from stockctl.sources.yahoo.client import TIMEOUT
 from stockctl.sources.yahoo.poller import PARTIAL_RESULTS_AFTER, split_symbols
 from support.yahoo.polling_run import LAST, Outcome, Run, Scenario, last, run
 from support.yahoo.server import EMPTY, HANG, MARKET_TIME, YahooStandIn, good, quotes, raw, status
 
 pytest_plugins = ["support.yahoo.fixtures"]
+
+pytestmark = pytest.mark.slow
 
 MANY = [f"SYM{number:06d}" for number in range(3000)]
 PARTS = [",".join(part) for part in split_symbols(MANY)]

@@ -29,6 +29,7 @@ def test_polls_keep_their_grid(now: float, start: float) -> None:
 symbols = st.from_regex(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}", fullmatch=True)
 
 
+@pytest.mark.slow
 @examples(200)
 @given(st.lists(symbols, unique=True, max_size=600))
 def test_every_symbol_is_asked_for_once_and_urls_stay_short(asked: list[str]) -> None:

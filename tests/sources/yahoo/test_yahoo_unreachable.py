@@ -29,6 +29,8 @@ from support.yahoo.server import YahooStandIn, good, quotes
 
 pytest_plugins = ["support.yahoo.fixtures"]
 
+pytestmark = pytest.mark.slow
+
 NO_NAME = ".".join(["a" * 60] * 5)
 """A name that no name server is asked for, because it is too long to be sent."""
 

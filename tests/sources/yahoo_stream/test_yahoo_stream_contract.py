@@ -5,11 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.paths import REPOSITORY
 from support.yahoo import streaming_contract
 from support.yahoo.server import YahooStandIn
 from support.yahoo.streaming_run import Told, poll
 from support.yahoo.websocket_server import Heartbeats
+
+pytestmark = pytest.mark.slow
 
 
 def test_it_keeps_the_contract_of_a_source(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from support.yahoo.server import YahooStandIn, raw, status
 from support.yahoo.streaming_run import Outcome, Scenario, Told, poll, run
 from support.yahoo.websocket_server import CLOSE, DROP, IDLE, Heartbeats, Polls
 
+pytestmark = pytest.mark.slow
+
 
 def one(folder: Path, handshakes: list[int | tuple[str, int]], scenario: Scenario) -> Outcome:
     """Run one scenario with what the handshakes of its connections meet."""

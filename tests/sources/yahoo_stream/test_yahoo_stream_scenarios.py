@@ -18,6 +18,8 @@ from support.yahoo.streaming_child import FAST
 from support.yahoo.streaming_run import Run, Scenario, Told, poll, run
 from support.yahoo.websocket_server import CLOSE, DROP, IDLE, Close, Heartbeats, Polls, Subscribed, frame
 
+pytestmark = pytest.mark.slow
+
 SATURDAY = "2025-10-11T15:05:00+00:00"
 
 
