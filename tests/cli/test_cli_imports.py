@@ -11,6 +11,8 @@ import pytest
 from support.cli.command import Command
 from support.paths import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 MODULE, _, FUNCTION = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"][
     "stockctl"
 ].partition(":")

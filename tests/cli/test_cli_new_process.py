@@ -8,6 +8,8 @@ import pytest
 
 from support.cli.command import Command
 
+pytestmark = pytest.mark.slow
+
 QUOTES = """timestamp,symbol,price,previous_close
 2026-01-05T15:00:00Z,AAPL,150.25,100
 2026-01-05T15:01:00Z,AAPL,151.25,100

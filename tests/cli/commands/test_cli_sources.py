@@ -207,6 +207,7 @@ def test_one_that_cannot_be_made_is_named(stockctl: Command, packages: Path) -> 
     assert "The source failing of acme-quotes has failed: ValueError: no key for the feed." in refused
 
 
+@pytest.mark.slow
 def test_one_that_follows_market_hours_rests_while_they_are_closed(stockctl: Command, packages: Path) -> None:
     """As --when-closed says; what never closes is streamed at any time."""
     extra, hours, now = with_packages(stockctl, packages), MarketHours(), datetime.now(UTC)

@@ -2,10 +2,14 @@
 
 import json
 
+import pytest
+
 from support.cli.command import Command
 from support.yahoo.server import YahooStandIn, good, quotes, status
 
 pytest_plugins = ["support.yahoo.fixtures"]
+
+pytestmark = pytest.mark.slow
 
 
 def test_one_poll_stores_what_yahoo_says(

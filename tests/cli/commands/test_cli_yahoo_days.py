@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from support.cli.command import Command, finish
 from support.cli.running_stream import seen, streaming
 from support.yahoo.server import EMPTY, MARKET_TIME, YahooStandIn, good, quotes, status
@@ -9,6 +11,8 @@ from support.yahoo.streaming_run import Told, poll
 from support.yahoo.websocket_server import CLOSE, DROP, IDLE, frame
 
 pytest_plugins = ["support.yahoo.fixtures"]
+
+pytestmark = pytest.mark.slow
 
 Q = [Told("AAPL", 187.44 + second, second) for second in range(5)]
 OTHER = Told("MSFT", 300, 1)

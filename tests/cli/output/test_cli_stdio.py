@@ -9,6 +9,8 @@ import pytest
 from support.cli.command import Command, running
 from support.paths import DEMO
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Command:

@@ -27,6 +27,8 @@ from support.cli.running_stream import seen
 from support.cli.screen import Screen
 from support.producer_inputs import ticks_of
 
+pytestmark = pytest.mark.slow
+
 FEED = ("stream", "--source", "ndjson", "--file", "-")
 
 ACME = """

@@ -5,12 +5,16 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from stockctl.sources.price_store import SqlitePriceStore
 from support.cli.command import SECONDS, Command, finish
 from support.cli.running_stream import seen
 from support.yahoo.server import MARKET_TIME, YahooStandIn, good, quotes
 
 pytest_plugins = ["support.yahoo.fixtures"]
+
+pytestmark = pytest.mark.slow
 
 FEED = ("stream", "--source", "ndjson", "--file", "-", "--quiet")
 WRONG = "VOD.L: price 7200 is off by a factor of 100 from the last, 72"
