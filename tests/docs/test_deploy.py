@@ -109,6 +109,7 @@ def test_the_container_gets_what_the_package_is_made_of():
     assert instructions()["USER"] == "stockctl"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
 def test_systemd_understands_the_unit(tmp_path: Path):
     """Without a word of complaint, once the program is where it says."""

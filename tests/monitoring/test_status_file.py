@@ -183,6 +183,7 @@ def test_what_is_no_file_is_not_waited_for(outbox: Path):
     assert sight.error.endswith("cannot be read: it is not a regular file")
 
 
+@pytest.mark.slow
 def test_whoever_looks_does_not_keep_a_producer_from_starting(tmp_path: Path):
     """A look holds the lock for a moment, which a producer waits for."""
     path, stop = tmp_path / "outbox.db", Event()

@@ -29,6 +29,8 @@ from support.quote_strategies import cut, examples, plain_quotes
 from support.real_data import wire
 from support.reference_figures import Book
 
+pytestmark = pytest.mark.slow
+
 RULES = AnalysisRules(2, 4)
 Quotes = list[dict[str, Any]]
 

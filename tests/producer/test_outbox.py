@@ -395,6 +395,7 @@ def test_what_came_back_for_certain_is_not_doubted(tmp_path: Path):
         assert (outbox.backlog.quotes, outbox.backlog.possibly_sent) == (2, 0)
 
 
+@pytest.mark.slow
 def test_the_disk_gets_its_room_back(tmp_path: Path):
     """When all that an outage made wait is delivered, the file is small again."""
     path = tmp_path / "o.db"

@@ -27,6 +27,8 @@ from support.aws.kinesis_server import NullKinesis, Script, journal, kinesis_nul
 from support.local_home import open_stream, quarantined, raw_files, stored_rows
 from support.producer_inputs import SECONDS, Feed, Kept, Lines, kinesis_stream, quote, ticks_of
 
+pytestmark = pytest.mark.slow
+
 LARGE = 1 << 30
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from stockctl.sources.calendars import FOREVER, MarketHours, Session, Timetable, calendar_of
 
+pytestmark = pytest.mark.slow
+
 NEW_YORK, LONDON, TOKYO = (
     ZoneInfo(f"{place}") for place in ("America/New_York", "Europe/London", "Asia/Tokyo")
 )

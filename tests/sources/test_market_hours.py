@@ -18,6 +18,8 @@ from stockctl.sources.market_hours import MarketHoursSource, find_symbol_changer
 from stockctl.sources.simulate import SimulateSource
 from stockctl.sources.validation import ValidatedSource
 
+pytestmark = pytest.mark.slow
+
 HOURS = MarketHours()
 WAIT, EXIT, CONTINUE = MarketClosedPolicy.WAIT, MarketClosedPolicy.EXIT, MarketClosedPolicy.CONTINUE
 

@@ -89,6 +89,7 @@ def test_another_seed_or_symbol_is_another_path() -> None:
     assert paths[0] != paths[1] != paths[2] != paths[0]
 
 
+@pytest.mark.slow
 def test_every_quote_keeps_the_contract(sessions: list[list[Quote]]) -> None:
     """A quote is decoded to the same quote, with the right source."""
     for quote in sessions[0] + sessions[-1]:
@@ -142,6 +143,7 @@ def test_session_figures_are_of_the_session_so_far(sessions: list[list[Quote]]) 
         closes[session[0].symbol] = prices[-1]
 
 
+@pytest.mark.slow
 def test_prices_are_in_cents_and_far_from_zero() -> None:
     """Above a dollar in cents, below in hundredths of a cent, over many years and with the largest step."""
     for tick in take(SimulateSource([f"S{n}" for n in range(40)], step=23400), 2500):

@@ -109,6 +109,7 @@ def expected(quotes: list[dict[str, Any]], by: str, direction: str) -> list[list
     return [row for _, _, row in sorted(movers)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("by", BY)
 @pytest.mark.parametrize("limit", [0, 1, 3, 1000])
@@ -140,6 +141,7 @@ def test_ties_go_by_symbol_and_a_symbol_without_a_previous_close_is_not_ranked(
     assert symbols == ["TIEA", "TIEB"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("by", BY)
 def test_the_text_itself_runs_where_duckdb_stands_in_for_athena(

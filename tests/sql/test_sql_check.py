@@ -357,6 +357,7 @@ def test_parameters_keep_their_places_when_the_translation_moves_them() -> None:
     assert to_duckdb(tree).endswith("LIMIT $3 OFFSET $2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [20, 99, 101, 5000])
 @pytest.mark.parametrize(
     ("opening", "inside", "closing"),
@@ -394,6 +395,7 @@ def test_eight_arrays_inside_each_other_are_enough(relations: Relations) -> None
         check_query("SELECT " + "ARRAY[" * 9 + "1" + "]" * 9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argument", ["price", "'$['"])
 @pytest.mark.parametrize("count", range(5))
 def test_no_number_of_arguments_is_a_crash(count: int, argument: str) -> None:
@@ -485,6 +487,7 @@ _WORDS = [
 ]
 
 
+@pytest.mark.slow
 @given(sql=st.lists(st.sampled_from(_WORDS), max_size=25).map(" ".join))
 @settings(max_examples=400, deadline=None)
 def test_no_mixture_of_words_gets_past_the_wall(relations: Relations, sql: str) -> None:

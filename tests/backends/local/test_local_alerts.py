@@ -79,6 +79,7 @@ def zigzag(symbol: str, count: int) -> list[dict[str, object]]:
     ]
 
 
+@pytest.mark.slow
 def test_tail_and_readers_beside_several_writers(tmp_path: Path):
     """While three writers work, a tail sees each alert once and in order, and a reader whole batches only."""
     symbols = ["AAPL", "IBM", "MSFT"]

@@ -57,6 +57,7 @@ def test_a_quote_stored_twice_is_refused_whole(tmp_path: Path):
     assert len(stored_rows(tmp_path)) == 1
 
 
+@pytest.mark.slow
 def test_the_newest_of_hundreds_of_symbols(tmp_path: Path):
     """The latest quote of each symbol, by symbol."""
     symbols = [f"S{number:04}" for number in range(300)]

@@ -89,6 +89,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Real:
     return Real(home, quotes)
 
 
+@pytest.mark.slow
 def test_the_statement_that_everybody_starts_with_is_right_on_real_data(real: Real) -> None:
     """The five largest rises of a year, against exact fractions."""
     result = DuckdbWarehouse(real.home).query(TOP)
@@ -207,6 +208,7 @@ def test_a_newer_home_is_refused(home: Home) -> None:
         ask(home, "SELECT 1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -296,6 +298,7 @@ DAMAGED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("content", "reason"), DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_file_is_left_out_and_named(
     home: Home, caplog: pytest.LogCaptureFixture, content: bytes, reason: str
@@ -436,6 +439,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sql",
     [

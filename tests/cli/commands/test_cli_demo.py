@@ -2,7 +2,11 @@
 
 import shlex
 
+import pytest
+
 from support.cli.command import Command
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_demo_runs_the_whole_pipeline_and_leaves_nothing(stockctl: Command) -> None:

@@ -25,6 +25,7 @@ def prices(stockctl: Command, symbol: str) -> list[float]:
     return [row["price"] for row in stockctl.rows("query", "history", symbol)]
 
 
+@pytest.mark.slow
 def test_any_program_can_be_piped_in(stockctl: Command) -> None:
     """What a feed writes is stored, what cannot be read is set aside, and the end of the feed ends it."""
     done = stockctl.run(

@@ -98,7 +98,6 @@ def test_a_stream_that_was_killed_has_died(stockctl: Command):
     assert not stockctl.home.exists()
 
 
-@pytest.mark.slow
 def test_the_breaker_is_shown_while_yahoo_wants_to_be_left_alone(
     stockctl: Command, yahoo: YahooStandIn, yahoo_environment: dict[str, str]
 ):

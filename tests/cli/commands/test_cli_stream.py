@@ -168,6 +168,7 @@ def test_a_teardown_stops_a_stream_that_runs(stockctl: Command) -> None:
         assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_simulation_repeats_itself(stockctl: Command) -> None:
     """The same seed gives the same quotes: the second run finds all of them there."""
     first = (

@@ -3,11 +3,15 @@
 import base64
 import json
 
+import pytest
+
 from stockctl.backends.factory import open_backend
 from stockctl.config.schema import Settings
 from stockctl.pipeline.ports import Record
 from support.cli.command import Command
 from support.malformed_records import malformed_records
+
+pytestmark = pytest.mark.slow
 
 
 def good(number: int) -> bytes:

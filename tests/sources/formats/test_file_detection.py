@@ -214,6 +214,7 @@ def test_a_silent_standard_input_does_not_hold_up_a_stop(
     assert list(temporary_root.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
 @pytest.mark.parametrize("looks", [1, 2, 4])
 def test_a_stop_ends_the_reading(tmp_path: Path, temporary_root: Path, form: str, looks: int) -> None:

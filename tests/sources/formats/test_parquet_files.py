@@ -9,6 +9,8 @@ import pytest
 from stockctl.errors import SourceError
 from support.replay_files import quotes_of, replayed, write, write_parquet
 
+pytestmark = pytest.mark.slow
+
 _ROW = "'AAPL' AS symbol, TIMESTAMPTZ '2019-02-11 14:31:00Z' AS timestamp, 170.97::DOUBLE AS price"
 
 

@@ -129,6 +129,7 @@ def test_progress_and_what_a_person_should_know(tmp_path: Path, caplog: pytest.L
     ]
 
 
+@pytest.mark.slow
 def test_a_file_of_bad_rows_does_not_fill_memory(tmp_path: Path) -> None:
     """They are stored in a file and read in chunks: 16 MB of them need less than half of that in memory."""
     file = write_csv(tmp_path / "bad.csv", [("x" * 4000, "A", 1)] * 4_000)

@@ -10,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from stockctl.market.quote import Quote
 from support.real_data import DAILY, INTRADAY
 from support.replay_files import quotes_of, replayed, write, write_csv
@@ -44,6 +46,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_the_daily_file(tmp_path: Path) -> None:
     """Thirteen years of five symbols; the same from shuffled rows in three files."""
     rows = _rows(DAILY)
@@ -66,6 +69,7 @@ def test_the_daily_file(tmp_path: Path) -> None:
     assert sorted(quotes_of(*files)) == sorted(quotes)
 
 
+@pytest.mark.slow
 def test_the_intraday_file() -> None:
     """Five sessions of 24 symbols by the minute, all fields against the csv module alone."""
     rows = _rows(INTRADAY)
