@@ -1,4 +1,4 @@
-"""The raw archive and the quarantine as files."""
+"""The raw archive and the quarantine, as files."""
 
 import os
 import stat
@@ -9,19 +9,18 @@ from stockctl.backends.local.home import Home, check_folder
 from stockctl.market.timestamp import object_name
 from stockctl.pipeline.ports import RawObject, Rejection
 
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-_OLD = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 def write_once(path: str, body: bytes) -> None:
-    """Write ``body`` to ``path`` unless that is written already. Its folder must be there.
+    """Write ``body`` to the file ``path`` unless it exists. Its folder must exist.
 
-    A process that dies while it writes leaves the beginning of the body, mostly nothing at all of it. The
-    next write of the same body adds the rest. Writers take turns: write only within a transaction of the
-    home's database.
+    A process that dies while it writes leaves the beginning of the body, usually nothing of it. The next
+    write of the same body adds the rest. Writers must take turns: write only in a transaction of the home's
+    database.
 
     Raises:
-        OSError: there is no room, or no permission; nothing new is left behind then.
+        OSError: the disk is full, or permission is denied; then no new file is left.
     """
     try:
         handle = os.open(path, _NEW, 0o644)
@@ -36,19 +35,19 @@ def write_once(path: str, body: bytes) -> None:
 
 
 def _write_partial(path: str, body: bytes) -> None:
-    """Add what is missing of ``body`` in a file that holds only its beginning."""
-    there = os.lstat(path)
-    if not stat.S_ISREG(there.st_mode) or there.st_size >= len(body):
+    """Add the missing end of ``body`` to a file that has only its beginning."""
+    found = os.lstat(path)
+    if not stat.S_ISREG(found.st_mode) or found.st_size >= len(body):
         return
-    handle = os.open(path, os.O_RDONLY | _OLD)
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        begun = os.read(handle, len(body))
+        beginning = os.read(handle, len(body))
     finally:
         os.close(handle)
-    rest = body[len(begun) :]
-    # Space at the end is no part of a JSON object: such a file is another record, and whole.
-    if body.startswith(begun) and not rest.isspace():
-        _fill(os.open(path, os.O_WRONLY | os.O_APPEND | _OLD), rest)
+    rest = body[len(beginning) :]
+    # A rest of blanks is not part of a JSON object: then the file is another record, and complete.
+    if body.startswith(beginning) and not rest.isspace():
+        _fill(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), rest)
 
 
 def _fill(handle: int, body: bytes) -> None:
@@ -60,34 +59,34 @@ def _fill(handle: int, body: bytes) -> None:
 
 
 class FileArchive:
-    """``raw-data/{symbol}/{timestamp}.json``, one quote a file, never overwritten."""
+    """``raw-data/{symbol}/{timestamp}.json``, one file per quote, never overwritten."""
 
     def __init__(self, home: Home) -> None:
         self._root = os.fspath(home.archive)
-        self._known: set[str] = set()
+        self._checked_symbols: set[str] = set()
 
     def put(self, objects: Sequence[RawObject]) -> None:
-        """Write the objects that are not there yet."""
+        """Write the objects that do not exist yet."""
         for symbol, timestamp, body in objects:
             write_once(f"{self._folder(symbol)}/{object_name(timestamp)}.json", body)
 
     def _folder(self, symbol: str) -> str:
         folder = f"{self._root}/{symbol}"
-        if symbol not in self._known:
+        if symbol not in self._checked_symbols:
             check_folder(Path(folder))
             os.makedirs(folder, exist_ok=True)
-            self._known.add(symbol)
+            self._checked_symbols.add(symbol)
         return folder
 
 
 class FileQuarantine:
-    """``quarantine/{key}.json``: one record a file."""
+    """``quarantine/{key}.json``, one file per record."""
 
     def __init__(self, home: Home) -> None:
         self._folder = os.fspath(home.quarantine)
 
     def put(self, rejections: Sequence[Rejection]) -> None:
-        """Keep the rejections that are not there yet."""
+        """Write the rejections that do not exist yet."""
         os.makedirs(self._folder, exist_ok=True)
         for rejection in rejections:
             write_once(f"{self._folder}/{rejection.key}.json", rejection.document)

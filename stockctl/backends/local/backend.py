@@ -1,4 +1,4 @@
-"""The embedded backend as the commands see it."""
+"""The embedded backend, as the commands use it."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +36,7 @@ class LocalBackend:
         self.location = str(self._home.root)
 
     def check(self) -> Sequence[Finding]:
-        """Return whether the home is there and can be used, or can be made."""
+        """Return whether the home exists and can be used, or can be created."""
         place = Finding("place", self.location)
         try:
             setup.check(self._home)
@@ -47,20 +47,20 @@ class LocalBackend:
             return [place, Finding("provisioned", error.message, fine=False, hint=error.hint or "")]
         return [place, Finding("provisioned", "yes"), *(Finding(name, str(value)) for name, value in facts)]
 
-    def plan(self, report: Report) -> Plan:  # noqa: ARG002 - there is nothing to wait for
-        """Return what ``provision`` would do; a home that it would refuse is refused here."""
+    def plan(self, report: Report) -> Plan:  # noqa: ARG002 - part of the protocol
+        """Return what ``provision`` would do, or raise what it would raise."""
         setup.check(self._home)
         return Plan(setup.plan(self._home), _COST)
 
     def provision(self, confirm: Confirm, report: Report) -> Outcome:
-        """Make the home where it is missing."""
+        """Create the home if it is missing."""
         plan = self.plan(report)
         if plan.steps and not confirm(plan):
             return Outcome((), {})
         return Outcome(setup.provision(self._home), {})
 
     def prepare(self) -> bool:
-        """Make the home where it is missing: it costs nothing."""
+        """Create the home if it is missing: it costs nothing."""
         return bool(setup.provision(self._home))
 
     def plan_teardown(self, *, keep_data: bool) -> Sequence[Step]:
@@ -88,7 +88,7 @@ class LocalBackend:
 
     @contextmanager
     def stream(self) -> Iterator[LocalStream]:
-        """Open the way in for quotes."""
+        """Open the stream."""
         with self._open() as database:
             setup.check_folders(self._home)
             settings = self._settings
@@ -107,13 +107,13 @@ class LocalBackend:
             yield SqliteAlertReader(database)
 
     def send_test_alert(self) -> str:
-        """Log a marked alert the way a real one is logged."""
+        """Log a test alert in the same way as a real one."""
         alert = sample_alert(format_timestamp(self._clock()))
         with self.stream() as stream:
             stream.raise_alert(alert)
         return alert.alert_id
 
-    def warehouse(self, report: Callable[[str], None] | None = None) -> Warehouse:  # noqa: ARG002 - it is there before one could tell
+    def warehouse(self, report: Callable[[str], None] | None = None) -> Warehouse:  # noqa: ARG002 - part of the protocol
         """Open the raw archive for SQL."""
         from stockctl.backends.local.warehouse import DuckdbWarehouse
 
@@ -133,21 +133,21 @@ def _no_home(home: Home) -> Finding:
     above = next(path for path in (home.root, *home.root.parents) if os.path.lexists(path))
     if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
         return Finding("provisioned", "no: run 'stockctl provision'")
-    why = "may not be written to" if above.is_dir() else "is no folder"
+    reason = "is not writable" if above.is_dir() else "is not a folder"
     return Finding(
         "provisioned",
-        f"no, and the home cannot be made: {above} {why}",
+        f"no, and the home cannot be created: {above} {reason}",
         fine=False,
-        hint="Point local.path (or STOCKCTL_LOCAL__PATH) at a folder that can be written.",
+        hint="Set local.path (or STOCKCTL_LOCAL__PATH) to a folder that can be written.",
     )
 
 
 def _size(folder: Path) -> tuple[int, int]:
-    """Return the bytes in all files below ``folder``, and the bytes that they take on the disk."""
+    """Return the size of all files below ``folder``, and the space that they take on the disk, in bytes."""
     size = on_disk = 0
     with os.scandir(folder) as entries:
         for entry in entries:
-            with suppress(FileNotFoundError):  # a stream that runs replaces some, and a teardown removes all
+            with suppress(FileNotFoundError):  # a running stream replaces files, a teardown removes them
                 below = _size_of(entry)
                 size, on_disk = size + below[0], on_disk + below[1]
     return size, on_disk
@@ -157,4 +157,4 @@ def _size_of(entry: os.DirEntry[str]) -> tuple[int, int]:
     if entry.is_dir(follow_symlinks=False):
         return _size(Path(entry.path))
     found = entry.stat(follow_symlinks=False)
-    return found.st_size, getattr(found, "st_blocks", 0) * _BLOCK
+    return found.st_size, found.st_blocks * _BLOCK

@@ -1,4 +1,4 @@
-"""The SQLite database of the home: schema, ownership, connections, errors."""
+"""The SQLite database of the home: schema, connections, errors, and the check that stockctl created it."""
 
 import os
 import sqlite3
@@ -62,11 +62,11 @@ CREATE TABLE alerts (
 
 
 class TornDownError(HomeError):
-    """The home was torn down, perhaps half."""
+    """The home was torn down, at least in part."""
 
 
 class DamagedError(HomeError):
-    """The database is damaged, or none at all."""
+    """The database is damaged, or it is not a database."""
 
 
 _ERRORS: dict[Problem, Explanation] = {
@@ -99,7 +99,7 @@ class Database:
     take turns.
 
     Raises:
-        HomeError: on opening or at any use: absent, damaged, not ours, newer, torn down, busy, disk full.
+        HomeError: from any method: missing, damaged, not from stockctl, newer, torn down, busy, disk full.
     """
 
     def __init__(self, path: Path) -> None:
@@ -110,8 +110,8 @@ class Database:
             self._connection = open_database(path, timeout=_BUSY_SECONDS, isolation_level=None)
             try:
                 self._check_identity()
-                # In WAL mode NORMAL keeps the database whole through a power cut and loses at most the
-                # last commits.
+                # In WAL mode, NORMAL keeps the database intact in a power cut, which may cost the last
+                # commits.
                 self._connection.execute("PRAGMA synchronous = NORMAL")
             except BaseException:
                 self._connection.close()
@@ -130,10 +130,10 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold the one write lock from before the first read until the commit; roll back on any error."""
+        """Hold the write lock from before the first read until the commit; roll back on any error."""
         connection = self._connection
         with _translate_errors(self._path):
-            # A deferred transaction that reads first fails beside another writer instead of waiting.
+            # A deferred transaction that reads first would fail beside another writer instead of waiting.
             connection.execute("BEGIN IMMEDIATE")
             try:
                 self._check_identity()
@@ -146,13 +146,13 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection for reads, faults explained."""
+        """Yield the connection for reads."""
         with _translate_errors(self._path):
             self._check_identity()
             yield self._connection
 
     def mark_torn_down(self) -> None:
-        """Make every other process that works here stop with an error from now on."""
+        """Make all other processes that use the home stop with an error."""
         with self.transaction() as connection:
             connection.execute(f"PRAGMA user_version = {_TORN_DOWN}")
 
@@ -190,25 +190,25 @@ def _absent(path: Path) -> HomeError:
     if check_replaceable(path.parent) == "a file":
         return HomeError(
             f"The home {path.parent} is a file, not a folder.",
-            "Point local.path (or STOCKCTL_LOCAL__PATH) at a folder. Nothing was changed.",
+            "Set local.path (or STOCKCTL_LOCAL__PATH) to a folder. Nothing was changed.",
         )
     return HomeError(
         f"There is no stockctl home in {path.parent}.",
-        "Create it with 'stockctl provision', or point local.path at another.",
+        "Create it with 'stockctl provision', or set local.path to another.",
     )
 
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
 _APPLICATION_ID = slice(68, 72)
-"""Where the header has it, by SQLite's file format; it is written at the making, and never again."""
+"""The position in SQLite's file header; it is written when the file is created, and never again."""
 
 
 def check_ownership(path: Path) -> None:
-    """Insist that stockctl made the database, whatever became of it since.
+    """Check that stockctl created the database, even if it is damaged now.
 
     Raises:
-        HomeError: another program made it, or that cannot be told, or it cannot be read.
+        HomeError: another program created it, or that is not known, or it cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -220,13 +220,13 @@ def check_ownership(path: Path) -> None:
         ) from error
     if header and (len(header) < _HEADER_BYTES or not header.startswith(_MAGIC)):
         raise HomeError(
-            f"{path} is damaged or is no SQLite database: nobody can tell whether stockctl made it.",
-            "Remove it by hand if it is stockctl's, else move it away; then run 'stockctl teardown' again. "
+            f"{path} is damaged or is no SQLite database: it is not known whether stockctl created it.",
+            "Remove it yourself if it is stockctl's, else move it away; then run 'stockctl teardown' again. "
             "Nothing was removed.",
         )
     if int.from_bytes(header[_APPLICATION_ID], "big") != APPLICATION_ID:
         raise HomeError(
             f"{path} is a SQLite database without the tables of stockctl.",
-            "Move it away, or remove it by hand if it is stockctl's; then run 'stockctl teardown' again. "
+            "Move it away, or remove it yourself if it is stockctl's; then run 'stockctl teardown' again. "
             "Nothing was removed.",
         )

@@ -1,4 +1,4 @@
-"""The embedded home: which files it holds and which of them are ours."""
+"""The home folder of the embedded pipeline: its paths, and which files in it belong to stockctl."""
 
 import os
 import re
@@ -21,11 +21,11 @@ class Home:
     ::
 
         <root>/stockctl.db                           quotes, alerts (SQLite, WAL)
-        <root>/raw-data/<symbol>/<timestamp>.json    the raw archive, one quote a file
-        <root>/quarantine/<sha256>.json              records that could not be read
-        <root>/outbox.db                             quotes that wait for their delivery (SQLite, WAL)
-        <root>/outbox.db.prices                      the last prices that its producer took (SQLite)
-        <root>/outbox.db.state.json                  the figures of the producer that uses it
+        <root>/raw-data/<symbol>/<timestamp>.json    the raw archive, one file per quote
+        <root>/quarantine/<sha256>.json              records that are not valid
+        <root>/outbox.db                             quotes that wait for delivery (SQLite, WAL)
+        <root>/outbox.db.prices                      the last prices of its producer (SQLite)
+        <root>/outbox.db.state.json                  the metrics of its producer
     """
 
     def __init__(self, root: Path) -> None:
@@ -35,7 +35,7 @@ class Home:
         self.quarantine = root / "quarantine"
 
     def database_files(self) -> list[Path]:
-        """Return the files of the database by their names, the main one last; none without that one."""
+        """Return the existing files of the database, the main one last; none if that one is missing."""
         partial = list(_own_files(self.root, _PARTIAL))
         if not is_file(self.database):
             return partial
@@ -48,7 +48,7 @@ class Home:
             yield from _own_files(folder, _OBJECT)
 
     def archive_folders(self) -> Iterator[Path]:
-        """Yield the folders of the archive, one a symbol."""
+        """Yield the folders of the archive, one per symbol."""
         if is_folder(self.archive):
             with os.scandir(self.archive) as entries:
                 for entry in entries:
@@ -65,17 +65,17 @@ class Home:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether ``path`` is a regular file, and no link to one."""
+    """Return whether ``path`` is a regular file, and not a link."""
     return stat.S_ISREG(_mode(path))
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether ``path`` is a folder, and no link to one."""
+    """Return whether ``path`` is a folder, and not a link."""
     return stat.S_ISDIR(_mode(path))
 
 
 def check_replaceable(path: Path) -> str:
-    """Tell what is at ``path`` in the place of a file or a folder of ours; empty when nothing is."""
+    """Return what is at ``path`` instead of a file or folder of stockctl; empty if nothing is."""
     mode = _mode(path)
     if stat.S_ISLNK(mode):
         return "a link, which is never followed"
@@ -85,16 +85,16 @@ def check_replaceable(path: Path) -> str:
 
 
 def check_folder(path: Path) -> None:
-    """Insist that ``path`` is a folder of its own, or nothing yet.
+    """Check that ``path`` is a folder, or does not exist yet.
 
     Raises:
-        HomeError: a file is there, or a link: what is written through one is never read back.
+        HomeError: it is a file, or a link: what is written through a link is never read back.
     """
     if not is_folder(path) and (found := check_replaceable(path)):
         raise HomeError(
             f"{path} is {found}, where stockctl keeps a folder.",
-            "Move it away, or point local.path at another home, and run the command again. "
-            "To have the quotes on another disk, put the whole home there.",
+            "Move it away, or set local.path to another home, and run the command again. "
+            "To keep the quotes on another disk, put the whole home there.",
         )
 
 
@@ -105,7 +105,7 @@ def _mode(path: Path) -> int:
         return 0
     except OSError as error:
         raise HomeError(
-            f"{path} cannot be looked at: {error.strerror or error}.",
+            f"{path} cannot be read: {error.strerror or error}.",
             "Check local.path and the permissions of its folders.",
         ) from error
 

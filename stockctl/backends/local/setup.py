@@ -1,4 +1,4 @@
-"""Creates and removes the home."""
+"""Creates and removes the home of the embedded pipeline."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,20 +12,21 @@ from stockctl.errors import HomeError
 
 
 def plan(home: Home) -> Sequence[Step]:
-    """Return what provisioning would make."""
+    """Return the steps that provisioning would take."""
     steps = []
     if not is_file(home.database):
         steps.append(Step("create", str(home.database), "SQLite database", "stored quotes and alerts"))
     if not is_folder(home.archive):
-        steps.append(Step("create", str(home.archive), "raw archive", "one JSON file a quote"))
+        steps.append(Step("create", str(home.archive), "raw archive", "one JSON file per quote"))
     return steps
 
 
 def provision(home: Home) -> Sequence[Step]:
-    """Make what is missing; what is there stays as it is, and must be usable.
+    """Create what is missing. What exists stays as it is, and must be usable.
 
     Raises:
-        HomeError: something there cannot be used, and nothing was changed; or the home cannot be made.
+        HomeError: something that exists cannot be used, and nothing was changed; or the home cannot be
+            created.
     """
     check(home)
     steps = plan(home)
@@ -35,18 +36,18 @@ def provision(home: Home) -> Sequence[Step]:
         Database.create(home.database)
     except OSError as error:
         raise HomeError(
-            f"The home {home.root} cannot be made: {error.strerror or error}.",
-            "Point local.path (or STOCKCTL_LOCAL__PATH) at a folder that can be written.",
+            f"The home {home.root} cannot be created: {error.strerror or error}.",
+            "Set local.path (or STOCKCTL_LOCAL__PATH) to a folder that can be written.",
         ) from error
     Database(home.database).close()
     return steps
 
 
 def check(home: Home) -> None:
-    """Insist that what is there already can be used.
+    """Check that what exists can be used.
 
     Raises:
-        HomeError: it cannot.
+        HomeError: it cannot be used.
     """
     if os.path.lexists(home.database):
         Database(home.database).close()
@@ -54,10 +55,10 @@ def check(home: Home) -> None:
 
 
 def check_folders(home: Home) -> None:
-    """Insist that what is written is where it is looked for.
+    """Check that the folders of the archive and the quarantine are folders, if they exist.
 
     Raises:
-        HomeError: a link or a file is in its place.
+        HomeError: one is a link or a file.
     """
     check_folder(home.archive)
     check_folder(home.quarantine)
@@ -67,10 +68,10 @@ _PROGRESS_EVERY = 10_000
 
 
 def plan_teardown(home: Home, *, keep_data: bool) -> Sequence[Step]:
-    """Return what teardown would remove, counted.
+    """Return what teardown would remove, with counts.
 
     Raises:
-        HomeError: the database is not ours, or newer, or nobody can tell; nothing may be removed then.
+        HomeError: stockctl did not create the database, or it is newer, or that is not known.
     """
     if is_file(home.database):
         with suppress(DamagedError, TornDownError):
@@ -90,13 +91,13 @@ def plan_teardown(home: Home, *, keep_data: bool) -> Sequence[Step]:
 
 
 def teardown(home: Home, *, keep_data: bool, report: Report) -> Sequence[str]:
-    """Remove what is ours, follow no link, and return what was left because it is not ours.
+    """Remove all files of stockctl without following links, and return the names of those left.
 
-    The database goes last: interrupted, the command can be run again.
+    The database goes last, so that an interrupted teardown can be run again.
 
     Raises:
-        HomeError: the database is not ours, or newer, or nobody can tell, and nothing was removed; or
-            something cannot be removed.
+        HomeError: stockctl did not create the database, or it is newer, or that is not known, and nothing was
+            removed; or something cannot be removed.
     """
     if is_file(home.database):
         _stop_writers(home)
@@ -120,13 +121,13 @@ def teardown(home: Home, *, keep_data: bool, report: Report) -> Sequence[str]:
 
 
 def _stop_writers(home: Home) -> None:
-    """Make a stream that still runs fail with a reason rather than write into files that are gone."""
+    """Make a running stream fail with a clear error instead of writing into removed files."""
     with suppress(DamagedError, TornDownError), closing(_our_database(home)) as database:
         database.mark_torn_down()
 
 
 def _our_database(home: Home) -> Database:
-    """Open the database; one that is ours, yet damaged or half torn down, can go as it is."""
+    """Open the database after a check that stockctl created it."""
     check_ownership(home.database)
     return Database(home.database)
 

@@ -1,4 +1,4 @@
-"""The embedded stream: a batch goes through both stages at once, in one transaction."""
+"""The stream of the embedded pipeline: runs both stages on a batch, in one transaction."""
 
 import errno
 import sqlite3
@@ -28,21 +28,21 @@ _RETRYABLE_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_F
 
 
 class LocalDeliveryError(DeliveryError, HomeError):
-    """The home took nothing of a batch: it is busy, full, torn down, damaged or cannot be written."""
+    """Nothing of a batch was stored: the home is busy, full, torn down, damaged or not writable."""
 
 
 class NullNotifier:
-    """Publishes nothing more: embedded, the alert log that ``alerts tail`` follows is the notification."""
+    """Does not notify anybody: the alert log that ``alerts tail`` follows is the notification."""
 
     def publish(self, alert: Alert) -> None:
-        """Do nothing; the alert is in the log already."""
+        """Do nothing; the alert is already in the log."""
 
 
 class LocalStream:
-    """Takes records and has them archived, stored and watched before it returns.
+    """Archives and stores records, and raises their alerts, before it returns.
 
-    Killed at any moment it leaves what was committed before, and at most raw objects that the same
-    records, sent again, find in place.
+    If it is killed, everything committed before stays, and at most some raw objects exist that the same
+    records find in place when they are sent again.
     """
 
     batch_records = BATCH_RECORDS
@@ -60,14 +60,14 @@ class LocalStream:
         self._clock = clock
 
     def send(self, records: Sequence[Record]) -> SendResult:
-        """Take one batch through both stages, or nothing of it.
+        """Process one batch as a whole, or nothing of it.
 
         Raises:
             LocalDeliveryError: the home cannot be written; the same batch again is safe.
         """
         with (
             _delivery_error(records),
-            _file_faults(self._home),
+            _translate_file_errors(self._home),
             self._cache.cleared_on_error(),
             self._database.transaction() as connection,
         ):
@@ -78,16 +78,16 @@ class LocalStream:
         return SendResult(len(records), len(done.stored), done.duplicates, done.quarantined, alerts)
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
-        """Quarantine what a source could not read.
+        """Quarantine records that a source could not read.
 
         Raises:
             LocalDeliveryError: the home cannot be written.
         """
-        with _delivery_error(()), _file_faults(self._home), self._database.transaction():
+        with _delivery_error(()), _translate_file_errors(self._home), self._database.transaction():
             self._quarantine.put(rejections)
 
     def raise_alert(self, alert: Alert) -> None:
-        """Log one alert that no quote raised."""
+        """Log one alert that was not raised by a quote."""
         with self._database.transaction() as connection:
             self._trend(SqliteAlertLog(connection)).raise_alerts([alert])
 
@@ -113,12 +113,12 @@ def _is_retryable(cause: BaseException | None) -> bool:
 
 
 @contextmanager
-def _file_faults(home: Home) -> Iterator[None]:
+def _translate_file_errors(home: Home) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = error.filename or home.root
+        path = error.filename or home.root
         raise HomeError(
-            f"The home {home.root} cannot be written: {error.strerror or error} ({place}).",
+            f"The home {home.root} cannot be written: {error.strerror or error} ({path}).",
             "Check free space and permissions, then run the command again; what was sent before is stored.",
         ) from error

@@ -1,4 +1,4 @@
-"""SQL over the raw archive with DuckDB."""
+"""Runs SQL over the raw archive with DuckDB."""
 
 import json
 import logging
@@ -29,16 +29,15 @@ from stockctl.sql.values import json_value
 Row = tuple[object, ...]
 
 _LOG = logging.getLogger(__name__)
-_NAMED_IN_LOG = 5
-_USUAL_BYTES = 1 << 12  # a buffer for the largest object would cost more than the read
-_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_LOGGED_OBJECTS = 5
+_USUAL_BYTES = 1 << 12  # reading with a buffer for the largest object takes longer
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW
 
 
 def read_rows(home: Home) -> Iterator[Row]:
-    """Yield the fields of each raw object, in the order of ``COLUMNS``; unknown fields are left out.
+    """Yield the fields of each raw object, in the order of ``COLUMNS``; unknown fields are skipped.
 
-    An object that is damaged is left out too, with a warning in the log that names it and the reason: one
-    bad file must not cost the answer that all the others give.
+    A damaged object is skipped too, with a warning in the log: one bad file must not prevent an answer.
 
     Raises:
         HomeError: the archive cannot be listed.
@@ -49,14 +48,14 @@ def read_rows(home: Home) -> Iterator[Row]:
             yield _row(_read(path))
         except (OSError, ValueError, OverflowError, RecursionError) as error:
             damaged += 1
-            if damaged <= _NAMED_IN_LOG:
-                _LOG.warning("Left out of the answer: %s (%s).", path, _reason(error))
-    if damaged > _NAMED_IN_LOG:
-        _LOG.warning("Left out of the answer: %d more damaged raw objects.", damaged - _NAMED_IN_LOG)
+            if damaged <= _LOGGED_OBJECTS:
+                _LOG.warning("Skipped %s: %s.", path, _reason(error))
+    if damaged > _LOGGED_OBJECTS:
+        _LOG.warning("Skipped %d more damaged raw objects.", damaged - _LOGGED_OBJECTS)
 
 
 def to_columns(rows: Sequence[Row]) -> list[list[object]]:
-    """Return rows, of which there is at least one, as one list a column."""
+    """Return one or more rows as one list per column."""
     return [list(values) for values in zip(*rows, strict=True)]
 
 
@@ -83,7 +82,7 @@ def _read(path: Path) -> bytes:
 
 def _row(body: bytes) -> Row:
     if not body:
-        raise ValueError("it is empty: being written just now, or left so by a dead process or a power cut")
+        raise ValueError("it is empty: it is being written now, or its writer died")
     if len(body) > MAX_RECORD_BYTES:
         raise ValueError(f"it is larger than {MAX_RECORD_BYTES} bytes")
     fields = _DECODER.decode(body.decode("utf-8"))
@@ -99,7 +98,7 @@ def _text(name: str, value: object) -> str | None:
     if type(value) is not str:
         raise ValueError(f"its {name} is not text")
     if not value.isascii():
-        value.encode("utf-8")  # half a surrogate pair is no text that a database can hold
+        value.encode("utf-8")  # raises for half a surrogate pair, which a database cannot store
     return value
 
 
@@ -141,7 +140,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, OverflowError):
-        return "a number in it is beyond all bounds"
+        return "a number in it is too large"
     return str(error)
 
 
@@ -154,13 +153,13 @@ _DECODER = json.JSONDecoder(object_pairs_hook=unique_fields)
 
 
 MAX_ROWS = 1_000_000
-"""The most rows that one statement may give; they are held in memory."""
+"""The maximum number of rows in a result, which is kept in memory."""
 _BATCH = 10_000
 _INTERRUPT_SECONDS = 0.05
 _TYPES = {"string": "VARCHAR", "double": "DOUBLE", "bigint": "BIGINT"}
 _SANDBOX: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
-    "temp_directory": "",  # a folder for spilling would be a folder that SQL may write to
+    "temp_directory": "",  # SQL could write to a folder for temporary files
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
@@ -174,10 +173,10 @@ _Result = TypeVar("_Result")
 
 
 class DuckdbWarehouse:
-    """Answers SQL from the raw objects as they are when the statement comes."""
+    """Runs SQL on the raw objects that exist when the query starts."""
 
     last_scan = None
-    """Reading one's own files costs nothing."""
+    """Reading local files costs nothing."""
 
     def __init__(self, home: Home, *, database: str = DATABASE, table: str = TABLE) -> None:
         self._home = home
@@ -185,13 +184,13 @@ class DuckdbWarehouse:
         self._table = table
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> SqlResult:
-        """Run one query in Athena's SQL over the table; each ``?`` takes a parameter, in order.
+        """Run one query in Athena's SQL on the table; each ``?`` takes a parameter, in order.
 
         A ``KeyboardInterrupt`` ends the query at once.
 
         Raises:
-            QueryError: the statement is refused or fails, or has more than ``MAX_ROWS`` rows to give.
-            HomeError: there is no home, or it cannot be read.
+            QueryError: the statement is refused or fails, or its result has more than ``MAX_ROWS`` rows.
+            HomeError: the home is missing or cannot be read.
         """
         tree = check_query(sql, database=self._database, table=self._table)
         if (wanted := parameter_count(tree)) != len(parameters):
@@ -200,7 +199,7 @@ class DuckdbWarehouse:
                 "Give one value for each ?.",
             )
         statement = to_duckdb(tree)
-        with _faults(), self._open() as connection:
+        with _translate_errors(), self._open() as connection:
             _interruptible(connection, lambda: _check(connection, statement, bind=not parameters))
             self._load(connection)
             return _interruptible(connection, lambda: _run(connection, statement, parameters))
@@ -210,19 +209,19 @@ class DuckdbWarehouse:
         self._check_home()
         connection = duckdb.connect(":memory:", config=_SANDBOX)
         try:
-            _interruptible(connection, lambda: self._furnish(connection))
+            _interruptible(connection, lambda: self._prepare(connection))
             yield connection
         finally:
             connection.close()
 
     def _check_home(self) -> None:
-        # An archive that was kept when its home was torn down can still be asked.
+        # An archive kept by a teardown with --keep-data can still be queried.
         if is_file(self._home.database) or not is_folder(self._home.archive):
             Database(self._home.database).close()
 
-    def _furnish(self, connection: duckdb.DuckDBPyConnection) -> None:
-        # Without access to files DuckDB still lets SQL write the files that it holds for its own, and takes
-        # one called ":memory:" in the current folder for such.
+    def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        # Even without external access DuckDB lets SQL write files that it considers its own, such as one
+        # named ":memory:" in the current folder.
         connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
         connection.execute("SET TimeZone = 'UTC'")
         for macro in MACROS:
@@ -244,14 +243,14 @@ class DuckdbWarehouse:
 
 
 def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], _Result]) -> _Result:
-    # DuckDB looks for signals only now and then, and then drops the KeyboardInterrupt; in a thread of its
-    # own it leaves this one free to be interrupted and to tell it.
+    # DuckDB checks for signals rarely and drops the KeyboardInterrupt. While it works in another thread, this
+    # one can be interrupted and stop it.
     running: Future[_Result] = Future()
     try:
         Thread(target=_execute, args=(running, work), name="sql").start()
         return running.result()
     finally:
-        # A Ctrl-C may come at any point of the above, before the work has begun as well.
+        # Ctrl-C may come at any point, even before the work has started.
         if not running.cancel():
             while not running.done():
                 connection.interrupt()
@@ -263,12 +262,12 @@ def _execute(running: Future[_Result], work: Callable[[], _Result]) -> None:
         return
     try:
         running.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+    except BaseException as error:  # noqa: BLE001 - raised again when the result is read
         running.set_exception(error)
 
 
 def _check(connection: duckdb.DuckDBPyConnection, statement: str, *, bind: bool) -> None:
-    """Look at the statement before the files are read, which takes far longer."""
+    """Check the statement before the files are read, which takes much longer."""
     kinds = [parsed.type for parsed in connection.extract_statements(statement)]
     if kinds != [duckdb.StatementType.SELECT]:
         raise QueryError("The statement is refused: the database does not see exactly one query in it.")
@@ -284,21 +283,19 @@ def _run(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequ
     while batch := connection.fetchmany(_BATCH):
         rows.extend([json_value(value) for value in row] for row in batch)
         if len(rows) > MAX_ROWS:
-            raise QueryError(
-                f"The statement has more than {MAX_ROWS} rows to give.", "Add a LIMIT, or aggregate."
-            )
+            raise QueryError(f"The result has more than {MAX_ROWS} rows.", "Add a LIMIT, or aggregate.")
     return SqlResult(names, rows)
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise _explained(error) from error
+        raise _query_error(error) from error
 
 
-def _explained(error: duckdb.Error) -> QueryError:
+def _query_error(error: duckdb.Error) -> QueryError:
     message = str(error).strip().splitlines()[0]
     if isinstance(error, duckdb.OutOfMemoryException):
         return QueryError(

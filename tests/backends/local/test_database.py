@@ -179,7 +179,7 @@ def test_a_path_that_cannot_be_looked_at_is_named(tmp_path: Path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for folder in (tmp_path / ("x" * 300), tmp_path / "loop"):
         with pytest.raises(
-            HomeError, match=r"cannot be looked at: (File name too long|Too many levels)"
+            HomeError, match=r"cannot be read: (File name too long|Too many levels)"
         ) as refused:
             Database(folder / "stockctl.db")
         assert "local.path" in str(refused.value.hint)

@@ -55,7 +55,8 @@ def test_a_home_that_cannot_be_made_is_a_fault(stockctl: Command) -> None:
 
     found, said = checked(stockctl, 1, extra)
 
-    assert found["provisioned"] == f"no, and the home cannot be made: {stockctl.folder / 'file'} is no folder"
+    file = stockctl.folder / "file"
+    assert found["provisioned"] == f"no, and the home cannot be created: {file} is not a folder"
     assert "local.path" in said
     assert "✗ no, and the home" in stockctl.run("config", "check", extra=extra).stdout
 
@@ -68,7 +69,7 @@ def test_a_home_in_a_closed_folder_is_a_fault(stockctl: Command) -> None:
 
     found, _ = checked(stockctl, 1, {"STOCKCTL_LOCAL__PATH": str(closed / "home")})
 
-    assert found["provisioned"].endswith(f"{closed} may not be written to")
+    assert found["provisioned"].endswith(f"{closed} is not writable")
 
 
 def test_a_damaged_home_is_a_fault(stockctl: Command) -> None:

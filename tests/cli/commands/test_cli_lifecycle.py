@@ -138,7 +138,7 @@ def test_a_home_that_is_a_file_is_refused(stockctl: Command) -> None:
     stockctl.home.write_text("not a folder")
     done = stockctl.run("provision")
     assert done.returncode == 1
-    assert f"The home {stockctl.home} cannot be made" in done.stderr
+    assert f"The home {stockctl.home} cannot be created" in done.stderr
     assert "local.path" in done.stderr
     assert stockctl.home.read_text() == "not a folder"
 
@@ -173,7 +173,7 @@ def test_a_damaged_database_is_refused_and_kept(
     (stockctl.home / "stockctl.db").write_bytes(content)
     told = stockctl.refused(*command, code=1)
     assert fragment in told
-    assert "teardown" not in command or "remove it by hand if it is stockctl's" in told.lower()
+    assert "teardown" not in command or "remove it yourself if it is stockctl's" in told.lower()
     assert (stockctl.home / "stockctl.db").read_bytes() == content
     assert [path.name for path in stockctl.home.iterdir()] == ["stockctl.db"]
 
