@@ -49,5 +49,5 @@ class AwsError(StockctlError):
     """AWS denied a call, could not be reached, or lacks a resource."""
 
 
-class WatchingError(StockctlError):
-    """A port or a file for whoever watches cannot be used."""
+class MonitoringError(StockctlError):
+    """The port for metrics or the health file cannot be used."""

@@ -1,1 +1,1 @@
-"""How a run is: metrics, health, status file, log lines, Prometheus, systemd. Nothing here draws."""
+"""Monitors a run: metrics, health, status files, log lines, Prometheus, systemd."""

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from stockctl.errors import WatchingError
+from stockctl.errors import MonitoringError
 from stockctl.monitoring import metrics
 from stockctl.monitoring.metrics import Kind, Metric, RunMetrics, Value
 
@@ -69,14 +69,14 @@ def serve_metrics(read: Callable[[], RunMetrics], port: int) -> Iterator[int]:
         port: on the loopback interface.
 
     Raises:
-        WatchingError: the port is in use, or this user may not use it.
+        MonitoringError: the port is in use, or this user may not use it.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(MetricsCollector(read))
     try:
         server, thread = start_http_server(port, addr=ADDRESS, registry=registry)
     except OSError as error:
-        raise WatchingError(
+        raise MonitoringError(
             f"Metrics cannot be served on {ADDRESS}:{port}: {_reason(error)}.",
             "Choose another port, or pass --metrics-port 0 to pick a free one.",
         ) from error

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
-from stockctl.errors import WatchingError
+from stockctl.errors import MonitoringError
 from stockctl.market.numbers import to_json
 from stockctl.monitoring.metrics import RunMetrics
 from stockctl.producer.outbox.paths import STATUS, beside
@@ -142,12 +142,12 @@ class HealthFile:
         """Write the file for the first time.
 
         Raises:
-            WatchingError: it cannot be written.
+            MonitoringError: it cannot be written.
         """
         try:
             self._file.replace(run)
         except OSError as error:
-            raise WatchingError(
+            raise MonitoringError(
                 f"The health file {self._path} cannot be written: {error.strerror or error}.",
                 "Pass a path in an existing, writable folder: --health-file PATH.",
             ) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.errors import WatchingError
+from stockctl.errors import MonitoringError
 from stockctl.monitoring.health import HealthCheck
 from stockctl.monitoring.status_file import HealthFile
 from stockctl.monitoring.systemd import SystemdNotifier
@@ -66,7 +66,7 @@ def test_it_goes_at_a_clean_end(tmp_path: Path):
 @pytest.mark.parametrize("name", ["absent/health.json", "."])
 def test_a_path_that_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str):
     """Before anything begins, with the reason."""
-    with pytest.raises(WatchingError, match=r"The health file .* cannot be written: ") as refused:
+    with pytest.raises(MonitoringError, match=r"The health file .* cannot be written: ") as refused:
         HealthFile(tmp_path / name).create(figures())
     assert "--health-file" in str(refused.value.hint)
 

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
-from stockctl.errors import WatchingError
+from stockctl.errors import MonitoringError
 from stockctl.monitoring.health import HealthCheck
 from stockctl.monitoring.metrics import RunMetrics
 from stockctl.monitoring.prometheus import serve_metrics
@@ -99,7 +99,7 @@ def test_a_port_in_use_is_told_with_what_to_do():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(WatchingError) as refused, serve_metrics(figures, port):
+        with pytest.raises(MonitoringError) as refused, serve_metrics(figures, port):
             pass
     assert refused.value.message == f"Metrics cannot be served on 127.0.0.1:{port}: the port is in use."
     assert "--metrics-port 0" in str(refused.value.hint)

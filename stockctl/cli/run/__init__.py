@@ -1,1 +1,1 @@
-"""What runs beside a live stream: signals, live view, log, progress."""
+"""What runs beside a stream: signals, monitor, live view, progress bar."""

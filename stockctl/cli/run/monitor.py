@@ -110,7 +110,7 @@ class RunMonitor:
         """Monitor ``producer`` while the block runs.
 
         Raises:
-            WatchingError: the metrics' port or the health file cannot be used.
+            MonitoringError: the metrics' port or the health file cannot be used.
         """
 
         def read() -> RunMetrics:

@@ -15,11 +15,11 @@ _PART, _OF_PRODUCER = "part of the outbox", "the last prices of its producer"
 FILES = {
     PRICES: _OF_PRODUCER,
     f"{PRICES}-journal": _OF_PRODUCER,
-    STATUS: "figures of its producer",
+    STATUS: "the metrics of its producer",
     WAL: _PART,
     "-shm": _PART,
     "-journal": _PART,
-    "": "what waits for its delivery",
+    "": "what waits for delivery",
     LOCK: "its lock",
 }
 """All files of an outbox: what follows its name, and a description. In the order to remove them."""
