@@ -22,10 +22,11 @@ from stockctl.pipeline.ports import Record, Rejection
 from stockctl.producer.batching import Batch
 from stockctl.producer.outbox import fsync, store
 from stockctl.producer.outbox.drops import read_drops
+from stockctl.producer.outbox.encoding import pack, unpack_records, unpack_rejections
 from stockctl.producer.outbox.errors import BusyError, OutboxError
 from stockctl.producer.outbox.inspect import outbox_facts
 from stockctl.producer.outbox.queue import FullPolicy, Outbox, open_outbox
-from stockctl.producer.outbox.store import open_read_only, pack, unpack_records, unpack_rejections
+from stockctl.producer.outbox.store import open_read_only
 from support.producer_inputs import SECONDS, Lines, batch_of, quote
 from support.quote_strategies import examples
 

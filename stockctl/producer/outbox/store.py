@@ -1,71 +1,19 @@
-"""The SQLite file of an outbox, and how records are encoded in it."""
+"""The SQLite file of an outbox."""
 
-import json
 import math
 import os
 import sqlite3
-import struct
 import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from stockctl.pipeline.ports import Record, Rejection
 from stockctl.producer.batching import Batch
+from stockctl.producer.outbox.encoding import pack, unpack_records, unpack_rejections
 from stockctl.producer.outbox.errors import OutboxError, damaged, translate_errors
 from stockctl.producer.outbox.paths import WAL, beside
 from stockctl.sqlite import create_database, identity, open_database
-
-_CRC = struct.Struct("<I")
-_HEAD = struct.Struct("<II")
-
-Item = TypeVar("Item")
-
-
-def pack(items: Sequence[Record] | Sequence[Rejection]) -> bytes:
-    """Return ``items`` as a blob."""
-    data, origins, others = zip(*(item[:3] for item in items), strict=True) if items else ((), (), ())
-    texts = json.dumps([origins, others]).encode("ascii")
-    lengths = struct.pack(f"<{len(items)}I", *map(len, data))
-    body = b"".join((_HEAD.pack(len(items), len(texts)), texts, lengths, *data))
-    return _CRC.pack(zlib.crc32(body)) + body
-
-
-def unpack_records(blob: bytes) -> list[Record]:
-    """Return the records in a blob.
-
-    Raises:
-        ValueError: it is not what was written.
-    """
-    return _unpack(blob, Record)
-
-
-def unpack_rejections(blob: bytes) -> list[Rejection]:
-    """Return the rejections in a blob.
-
-    Raises:
-        ValueError: it is not what was written.
-    """
-    return _unpack(blob, Rejection)
-
-
-def _unpack(blob: bytes, make: Callable[[bytes, str, str], Item]) -> list[Item]:
-    if len(blob) < _CRC.size + _HEAD.size or _CRC.pack(zlib.crc32(blob[_CRC.size :])) != blob[: _CRC.size]:
-        raise ValueError("the checksum of a batch is wrong")
-    count, size = _HEAD.unpack_from(blob, _CRC.size)
-    texts_at = _CRC.size + _HEAD.size
-    lengths_at = texts_at + size
-    origins, others = json.loads(blob[texts_at:lengths_at])
-    lengths = struct.unpack_from(f"<{count}I", blob, lengths_at)
-    return list(map(make, _slices(blob, lengths_at + 4 * count, lengths), origins, others))
-
-
-def _slices(blob: bytes, start: int, lengths: Iterable[int]) -> Iterable[bytes]:
-    return (blob[first:last] for first, last in pairwise(accumulate(lengths, initial=start)))
-
 
 APPLICATION_ID = 0x5C7C_0B01
 SCHEMA_VERSION = 3
