@@ -214,10 +214,10 @@ def run_encode(_: str, quotes: int, __: Path) -> None:
     """Make records of quotes."""
     from stockctl.producer.batching import Batcher
 
-    ticks, cutter = list(Market(quotes).ticks(Event())), Batcher()
+    ticks, batcher = list(Market(quotes).ticks(Event())), Batcher()
     with clock(quotes):
         for tick in ticks:
-            for _batch in cutter.cut(tick):
+            for _batch in batcher.cut(tick):
                 pass
 
 
@@ -229,10 +229,10 @@ def run_outbox(_: str, quotes: int, folder: Path) -> None:
     with open_outbox(folder / "outbox.db", limit=1 << 28) as outbox, clock(quotes):
         for start in range(0, len(made), CALL):
             outbox.put(Batch(made[start : start + CALL], (), time.time()), lambda: False)
-            parcel = outbox.take(CALL, 0)
-            if parcel is None:
+            pending = outbox.take(CALL, 0)
+            if pending is None:
                 raise SystemExit("the outbox is empty")
-            outbox.acknowledge(parcel, ())
+            outbox.acknowledge(pending, ())
 
 
 def stream(url: str, *, aggregate: bool = False) -> Any:

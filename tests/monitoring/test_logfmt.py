@@ -82,12 +82,12 @@ CHANGES = [
 def test_each_change_is_one_line_there_and_one_back(changed: dict, level: str, told: dict):
     """With what was, for how long, and why; what stays as it is says nothing."""
     moments = iter(NOON + timedelta(seconds=seconds) for seconds in (0, 10, 20, 50, 60))
-    conditions, lines = StateTracker(lambda: next(moments)), []
-    journal = LogfmtLogger(lines.append, lambda: NOON)
+    states, lines = StateTracker(lambda: next(moments)), []
+    logger = LogfmtLogger(lines.append, lambda: NOON)
     usual = {"breaker": "closed", "market_closed": False, "connected": True}
     for state in ({}, {}, changed, changed, {}):
-        for change in conditions.update(figures(**{**usual, **state}).states()):
-            journal.change(change)
+        for change in states.update(figures(**{**usual, **state}).states()):
+            logger.change(change)
     there, back = map(read, lines)
     assert there == {
         "time": "2026-01-05T12:00:00.000Z",
@@ -139,8 +139,8 @@ def test_the_name_of_a_logger_decides_nothing(
 def test_another_reason_is_no_change():
     """A condition holds since it began, with the reason of now."""
     moments = iter(NOON + timedelta(seconds=seconds) for seconds in (0, 10))
-    conditions = StateTracker(lambda: next(moments))
-    conditions.update(figures(fault="one").states())
-    assert conditions.update(figures(fault="two").states()) == []
-    delivery = conditions.current["delivery"]
+    states = StateTracker(lambda: next(moments))
+    states.update(figures(fault="one").states())
+    assert states.update(figures(fault="two").states()) == []
+    delivery = states.current["delivery"]
     assert (delivery.since, delivery.reason) == (NOON, "two")

@@ -44,9 +44,9 @@ def written(outbox: Path, **changed: object) -> StatusFile:
 def test_a_running_producer_is_seen_with_its_figures(outbox: Path):
     """Since when it runs, how old the figures are, and each figure by its name."""
     written(outbox, breaker="open", reconnects=2, fault="no answer")
-    sight = read_producer_status(outbox, lambda: WRITTEN + 1.5)
-    assert sight is not None
-    facts = dict(sight.facts())
+    status = read_producer_status(outbox, lambda: WRITTEN + 1.5)
+    assert status is not None
+    facts = dict(status.facts())
     assert (facts["producer"], facts["producer_pid"], facts["producer_age"]) == ("running", os.getpid(), 1.5)
     assert facts["producer_since"] == "1970-01-01T00:16:40.000Z"
     assert facts["producer_seen"] == "1970-01-01T00:17:40.500Z"
@@ -67,18 +67,18 @@ def test_quotes_that_go_nowhere_are_counted(outbox: Path):
 def test_one_that_lives_and_tells_nothing_new_is_silent(outbox: Path):
     """It was suspended, say; its figures are shown with their age."""
     written(outbox)
-    sight = read_producer_status(outbox, lambda: WRITTEN + 60)
-    assert sight is not None
-    assert (sight.state, sight.age, sight.metrics["sent"]) == ("silent", 60, 1234)
+    status = read_producer_status(outbox, lambda: WRITTEN + 60)
+    assert status is not None
+    assert (status.state, status.age, status.metrics["sent"]) == ("silent", 60, 1234)
 
 
 def test_a_hung_thread_is_told_with_the_reason(outbox: Path):
     """Other than the health file, this one is written then, too."""
     written(outbox, health=HealthCheck(False, "the source has shown no sign of life for 400 s"))
-    sight = read_producer_status(outbox, lambda: WRITTEN)
-    assert sight is not None
-    assert sight.metrics["health"] == "hung"
-    assert sight.metrics["hung"] == "the source has shown no sign of life for 400 s"
+    status = read_producer_status(outbox, lambda: WRITTEN)
+    assert status is not None
+    assert status.metrics["health"] == "hung"
+    assert status.metrics["hung"] == "the source has shown no sign of life for 400 s"
 
 
 def test_one_that_has_not_told_anything_yet_is_starting(outbox: Path):
@@ -93,10 +93,10 @@ def test_one_that_has_not_told_anything_yet_is_starting(outbox: Path):
 def test_one_that_failed_has_told_why(outbox: Path):
     """Its figures are not shown as if they were of now, whether it still holds its outbox or not."""
     written(outbox).fail(figures(), "There is no stream.")
-    sight = read_producer_status(outbox, lambda: WRITTEN + 5)
-    assert sight is not None
-    assert (sight.state, sight.age) == ("failed", 5)
-    assert sight.metrics == {"source": "feed", "failure": "There is no stream."}
+    status = read_producer_status(outbox, lambda: WRITTEN + 5)
+    assert status is not None
+    assert (status.state, status.age) == ("failed", 5)
+    assert status.metrics == {"source": "feed", "failure": "There is no stream."}
 
 
 def test_the_reason_of_an_end_is_the_last_word(outbox: Path):
@@ -104,9 +104,9 @@ def test_the_reason_of_an_end_is_the_last_word(outbox: Path):
     file = written(outbox)
     file.fail(figures(), "Stopped at once.")
     file.write(figures())
-    sight = read_producer_status(outbox, lambda: WRITTEN)
-    assert sight is not None
-    assert sight.metrics["failure"] == "Stopped at once."
+    status = read_producer_status(outbox, lambda: WRITTEN)
+    assert status is not None
+    assert status.metrics["failure"] == "Stopped at once."
 
 
 def test_one_whose_process_has_gone_has_died(tmp_path: Path):
@@ -125,10 +125,10 @@ def test_one_whose_process_has_gone_has_died(tmp_path: Path):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
     )  # fmt: skip
-    sight = read_producer_status(outbox)
-    assert sight is not None
-    assert (sight.state, sight.metrics) == ("died", {"source": "feed"})
-    assert sight.pid != os.getpid()
+    status = read_producer_status(outbox)
+    assert status is not None
+    assert (status.state, status.metrics) == ("died", {"source": "feed"})
+    assert status.pid != os.getpid()
 
 
 def test_after_a_clean_end_there_is_nothing_to_see(tmp_path: Path):
@@ -169,18 +169,18 @@ FOREIGN = [
 def test_what_no_producer_wrote_is_named_and_nothing_of_it_believed(outbox: Path, content: bytes):
     """With the file and the reason; the process that holds the outbox is known all the same."""
     beside(outbox, STATUS).write_bytes(content)
-    sight = read_producer_status(outbox)
-    assert sight is not None
-    assert (sight.state, sight.pid, sight.metrics) == ("unknown", os.getpid(), {})
-    assert sight.error.startswith(f"{beside(outbox, STATUS)} cannot be read: it")
+    status = read_producer_status(outbox)
+    assert status is not None
+    assert (status.state, status.pid, status.metrics) == ("unknown", os.getpid(), {})
+    assert status.error.startswith(f"{beside(outbox, STATUS)} cannot be read: it")
 
 
 def test_what_is_no_file_is_not_waited_for(outbox: Path):
     """A pipe would keep whoever opens it waiting for ever."""
     os.mkfifo(beside(outbox, STATUS))
-    sight = read_producer_status(outbox)
-    assert sight is not None
-    assert sight.error.endswith("cannot be read: it is not a regular file")
+    status = read_producer_status(outbox)
+    assert status is not None
+    assert status.error.endswith("cannot be read: it is not a regular file")
 
 
 @pytest.mark.slow

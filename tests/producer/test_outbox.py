@@ -45,9 +45,9 @@ def always() -> bool:
 def drained(outbox: Outbox, most: int = 500) -> list[bytes]:
     """Take and settle all there is."""
     data = []
-    while parcel := outbox.take(most, 0):
-        data += [item.data for item in (*parcel.batch.records, *parcel.batch.rejections)]
-        outbox.acknowledge(parcel, ())
+    while pending := outbox.take(most, 0):
+        data += [item.data for item in (*pending.batch.records, *pending.batch.rejections)]
+        outbox.acknowledge(pending, ())
     return data
 
 
@@ -94,16 +94,16 @@ def test_what_is_put_comes_out_in_order(tmp_path: Path, batches: int):
 
 
 def test_small_batches_are_taken_together_and_large_ones_alone(tmp_path: Path):
-    """A parcel holds as many whole batches as fit; what was refused goes alone, in its place."""
+    """A pending holds as many whole batches as fit; what was refused goes alone, in its place."""
     bad = Batch((), [Rejection(b"x", "feed", "no")], 0.0)
     with open_outbox(tmp_path / "o.db", limit=LARGE) as outbox:
         put_all(outbox, range(4), symbols=2)
         outbox.put(bad, never)
         put_all(outbox, range(4, 6), symbols=2)
         sizes = []
-        while parcel := outbox.take(5, 0):
-            sizes.append((len(parcel.batch.records), len(parcel.batch.rejections)))
-            outbox.acknowledge(parcel, ())
+        while pending := outbox.take(5, 0):
+            sizes.append((len(pending.batch.records), len(pending.batch.rejections)))
+            outbox.acknowledge(pending, ())
     assert sizes == [(4, 0), (4, 0), (0, 1), (4, 0)]
 
 
@@ -127,10 +127,10 @@ def test_of_a_batch_that_was_delivered_in_part_the_rest_remains(tmp_path: Path):
     path = tmp_path / "o.db"
     with open_outbox(path, limit=LARGE) as outbox:
         data = put_all(outbox, range(4), symbols=5)
-        parcel = outbox.take(10, 0)
-        assert parcel is not None
-        left = [parcel.batch.records[place] for place in (2, 7, 9)]
-        remains = outbox.acknowledge(parcel, left)
+        pending = outbox.take(10, 0)
+        assert pending is not None
+        left = [pending.batch.records[place] for place in (2, 7, 9)]
+        remains = outbox.acknowledge(pending, left)
         assert outbox.backlog.quotes == 13
         outbox.acknowledge(remains, left[1:])
     with open_outbox(path, limit=LARGE) as outbox:
@@ -146,11 +146,11 @@ def test_a_full_outbox_makes_the_source_wait(tmp_path: Path, lines: Lines):
         assert "stream.outbox_full = block" in lines.wait_for("is full")
         taken = []
         while len(taken) < 100:
-            parcel = outbox.take(1, SECONDS)
-            assert parcel is not None
+            pending = outbox.take(1, SECONDS)
+            assert pending is not None
             assert outbox.backlog.quotes <= 14
-            taken += [record.data for record in parcel.batch.records]
-            outbox.acknowledge(parcel, ())
+            taken += [record.data for record in pending.batch.records]
+            outbox.acknowledge(pending, ())
         thread.join()
     assert taken == [batch_of(quote("S0", number)).records[0].data for number in range(100)]
 
@@ -192,17 +192,17 @@ def test_the_oldest_are_dropped_and_written_down(tmp_path: Path, lines: Lines):
 
 
 def test_what_is_under_way_is_not_dropped(tmp_path: Path):
-    """A parcel in the hands of the delivery stays until it is settled."""
+    """A pending in the hands of the delivery stays until it is settled."""
     with open_outbox(tmp_path / "o.db", limit=3000, full="drop-oldest") as outbox:
         put_all(outbox, range(5))
-        parcel = outbox.take(2, 0)
-        assert parcel is not None
+        pending = outbox.take(2, 0)
+        assert pending is not None
         put_all(outbox, range(5, 60))
-        remains = outbox.acknowledge(parcel, parcel.batch.records[1:])
+        remains = outbox.acknowledge(pending, pending.batch.records[1:])
         outbox.acknowledge(remains, ())
         left = drained(outbox)
     assert left[-1] == batch_of(quote("S0", 59)).records[0].data
-    assert parcel.batch.records[0].data not in left
+    assert pending.batch.records[0].data not in left
 
 
 def test_what_could_not_be_read_is_counted_and_named_when_it_is_dropped(tmp_path: Path):
@@ -273,9 +273,9 @@ def test_good_times_cost_no_sync(tmp_path: Path, clock: Clock):
         for number in range(60):
             outbox.put(batch_of(quote("AAPL", number)), never)
             if number:
-                parcel = outbox.take(1, 0)
-                assert parcel is not None
-                outbox.acknowledge(parcel, ())
+                pending = outbox.take(1, 0)
+                assert pending is not None
+                outbox.acknowledge(pending, ())
             clock.await_look()
             clock.now += fsync.AGE * 0.4
         assert (outbox.backlog.quotes, outbox.syncs) == (1, 0)
@@ -345,10 +345,10 @@ def test_what_is_delivered_while_it_is_locked_is_noted_at_the_end(tmp_path: Path
     path = tmp_path / "o.db"
     with open_outbox(path, limit=LARGE) as outbox:
         data = put_all(outbox, range(3))
-        parcel = outbox.take(1, 0)
-        assert parcel is not None
+        pending = outbox.take(1, 0)
+        assert pending is not None
         with locked(path):
-            outbox.acknowledge(parcel, ())
+            outbox.acknowledge(pending, ())
     with open_outbox(path, limit=LARGE) as outbox:
         assert drained(outbox) == data[1:]
 
@@ -358,9 +358,9 @@ def test_what_was_under_way_is_known_to_the_next_run(tmp_path: Path):
     path = tmp_path / "o.db"
     with open_outbox(path, limit=LARGE) as outbox:
         put_all(outbox, range(9), symbols=2)
-        parcel = outbox.take(6, 0)
-        assert parcel is not None
-        outbox.start(parcel)
+        pending = outbox.take(6, 0)
+        assert pending is not None
+        outbox.start(pending)
         assert outbox.backlog.possibly_sent == 6
     with open_outbox(path, limit=LARGE) as outbox:
         assert outbox.backlog.possibly_sent == 6
@@ -370,10 +370,10 @@ def test_what_was_under_way_is_known_to_the_next_run(tmp_path: Path):
     with open_outbox(path, limit=LARGE) as outbox:
         assert outbox.backlog.possibly_sent == 6
         found = []
-        while parcel := outbox.take(100, 0):
-            outbox.start(parcel)
-            found.append((len(parcel.batch.records), parcel.possibly_sent))
-            outbox.acknowledge(parcel, ())
+        while pending := outbox.take(100, 0):
+            outbox.start(pending)
+            found.append((len(pending.batch.records), pending.possibly_sent))
+            outbox.acknowledge(pending, ())
         assert found == [(6, True), (12, False)]
         assert outbox.backlog.possibly_sent == 0
     with open_outbox(path, limit=LARGE) as outbox:
@@ -382,14 +382,14 @@ def test_what_was_under_way_is_known_to_the_next_run(tmp_path: Path):
 
 
 def test_what_came_back_for_certain_is_not_doubted(tmp_path: Path):
-    """A stream that refused the rest of a parcel has not taken it."""
+    """A stream that refused the rest of a pending has not taken it."""
     path = tmp_path / "o.db"
     with open_outbox(path, limit=LARGE) as outbox:
         put_all(outbox, range(4))
-        parcel = outbox.take(4, 0)
-        assert parcel is not None
-        outbox.start(parcel)
-        rest = outbox.acknowledge(parcel, parcel.batch.records[2:])
+        pending = outbox.take(4, 0)
+        assert pending is not None
+        outbox.start(pending)
+        rest = outbox.acknowledge(pending, pending.batch.records[2:])
         outbox.abort(rest)
         assert outbox.backlog.possibly_sent == 0
     with open_outbox(path, limit=LARGE) as outbox:

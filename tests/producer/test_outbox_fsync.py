@@ -24,14 +24,14 @@ def test_it_ends_though_it_is_told_so_while_it_looks(file: OutboxFile):
     closers: list[Thread] = []
 
     def waits_since() -> None:
-        closer = Thread(target=syncer.close, daemon=True)
+        closer = Thread(target=fsync_thread.close, daemon=True)
         closers.append(closer)
         closer.start()
         closer.join(0.05)  # it has said so by then, and waits for this thread
 
-    syncer = FsyncThread(file, waits_since)
-    syncer.written()
-    assert syncer.wait_for_sync(10)
+    fsync_thread = FsyncThread(file, waits_since)
+    fsync_thread.written()
+    assert fsync_thread.wait_for_sync(10)
     closers[0].join(10)
     assert not closers[0].is_alive()
 
@@ -42,11 +42,11 @@ def test_what_comes_while_it_looks_is_seen(file: OutboxFile):
 
     def waits_since() -> float | None:
         if len(looks) == 2:
-            syncer.written()  # just now the other thread puts one
+            fsync_thread.written()  # just now the other thread puts one
         return looks.pop()
 
-    syncer = FsyncThread(file, waits_since)
-    syncer.written()
-    assert syncer.wait_for_sync(10)
-    assert (syncer.syncs, looks) == (1, [])
-    syncer.close()
+    fsync_thread = FsyncThread(file, waits_since)
+    fsync_thread.written()
+    assert fsync_thread.wait_for_sync(10)
+    assert (fsync_thread.syncs, looks) == (1, [])
+    fsync_thread.close()

@@ -31,11 +31,11 @@ class Clock:
 @given(st.lists(st.tuples(st.integers(1, 40), st.floats(0, 100)), min_size=1, max_size=40))
 def test_lags_are_those_of_all_records(samples: list[tuple[int, float]]):
     """p50 and p99 are the smallest lags that half, and 99 in 100, of the records did not exceed."""
-    meter = DeliveryStats()
+    stats = DeliveryStats()
     for records, lag in samples:
-        meter.add_lag(records, lag)
+        stats.add_lag(records, lag)
     every = sorted(lag for records, lag in samples for _ in range(records))
-    snapshot = meter.snapshot()
+    snapshot = stats.snapshot()
     assert snapshot.lag_p50 == every[-(-len(every) * 50 // 100) - 1]
     assert snapshot.lag_p99 == every[-(-len(every) * 99 // 100) - 1]
 
@@ -43,55 +43,55 @@ def test_lags_are_those_of_all_records(samples: list[tuple[int, float]]):
 def test_old_lags_are_forgotten():
     """The window slides: what is older than five minutes counts no more, and nothing lately is None."""
     clock = Clock()
-    meter = DeliveryStats(clock)
-    meter.add_lag(10, 9.0)
+    stats = DeliveryStats(clock)
+    stats.add_lag(10, 9.0)
     clock.now += 200
-    meter.add_lag(10, 1.0)
-    assert meter.snapshot().lag_p99 == 9.0
+    stats.add_lag(10, 1.0)
+    assert stats.snapshot().lag_p99 == 9.0
     clock.now += 200
-    assert meter.snapshot().lag_p99 == 1.0
+    assert stats.snapshot().lag_p99 == 1.0
     clock.now += 200
-    assert (meter.snapshot().lag_p50, meter.snapshot().lag_p99) == (None, None)
+    assert (stats.snapshot().lag_p50, stats.snapshot().lag_p99) == (None, None)
 
 
 def test_a_snapshot_has_every_figure():
     """Receipts add up, the outbox adds what only it knows."""
-    meter = DeliveryStats()
+    stats = DeliveryStats()
     for _ in range(2):
-        meter.add(SendResult(5, quarantined=1, is_final=False, retried=4, throttled=3, possibly_duplicated=2))
-    meter.add_refused(7)
-    meter.set_fault("away")
-    found = meter.snapshot(waiting=11, dropped=13)
+        stats.add(SendResult(5, quarantined=1, is_final=False, retried=4, throttled=3, possibly_duplicated=2))
+    stats.add_refused(7)
+    stats.set_fault("away")
+    found = stats.snapshot(waiting=11, dropped=13)
     assert found._replace(lag_p50=None, lag_p99=None) == (10, 11, 8, 7, 6, 4, 13, None, None, "away")
 
 
 def test_a_run_has_no_end_before_somebody_wishes_it():
     """Without a wish there is no bound; after it the grace, whatever succeeds; over means over."""
     clock, stop = Clock(), Event()
-    closing = GracePeriod(stop, 10, clock)
+    grace_period = GracePeriod(stop, 10, clock)
     clock.now += 10_000
-    assert (closing.seconds_left, closing.expired) == (None, False)
+    assert (grace_period.seconds_left, grace_period.expired) == (None, False)
     stop.set()
-    assert closing.seconds_left == 10
+    assert grace_period.seconds_left == 10
     clock.now += 6
-    closing.succeeded()
-    assert closing.seconds_left == 4
+    grace_period.succeeded()
+    assert grace_period.seconds_left == 4
     clock.now += 5
-    assert closing.expired
-    assert not closing.wait(1)
+    assert grace_period.expired
+    assert not grace_period.wait(1)
 
 
 def test_after_the_end_of_a_source_success_gives_more_time():
     """A backlog that goes out may take its time; without any success the grace is all there is."""
     clock = Clock()
-    closing = GracePeriod(Event(), 10, clock)
-    closing.source_ended()
-    assert closing.seconds_left == 10
+    grace_period = GracePeriod(Event(), 10, clock)
+    grace_period.source_ended()
+    assert grace_period.seconds_left == 10
     clock.now += 9
-    closing.succeeded()
-    assert closing.seconds_left == 10
+    grace_period.succeeded()
+    assert grace_period.seconds_left == 10
     clock.now += 10
-    assert closing.expired
+    assert grace_period.expired
 
 
 def test_a_wish_to_stop_ends_a_pause():
@@ -110,13 +110,13 @@ def test_pauses_double_up_to_a_bound_and_begin_anew():
         bounds.append((low, high))
         return 0.0
 
-    patience = RetryPolicy(DeliveryStats(), GracePeriod(stop, 100), uniform=draw)
+    retry_policy = RetryPolicy(DeliveryStats(), GracePeriod(stop, 100), uniform=draw)
     for _ in range(12):
-        patience.wait(DeliveryError("no", retryable=True), 0.0)
+        retry_policy.wait(DeliveryError("no", retryable=True), 0.0)
     assert bounds[:4] == [(0, FIRST_DELAY * 2**power) for power in range(4)]
     assert bounds[-1] == (0, LONGEST_DELAY)
-    patience.succeeded()
-    patience.wait(DeliveryError("no", retryable=True), 0.0)
+    retry_policy.succeeded()
+    retry_policy.wait(DeliveryError("no", retryable=True), 0.0)
     assert bounds[-1] == (0, FIRST_DELAY)
 
 
