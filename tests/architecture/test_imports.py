@@ -19,7 +19,7 @@ CORE = {"market", "errors"}
 AWS_DATA = {"backends.aws.client", "backends.aws.connection", "backends.aws.errors",
             "backends.aws.error_messages", "backends.aws.parallel", "backends.aws.s3",
             "backends.aws.sns", "backends.aws.kinesis", "backends.aws.dynamodb"}  # fmt: skip
-"""What the Lambda functions need of AWS: it is part of their zip, so it never sees config or the stack."""
+"""The AWS data plane. Part of it is in the zip of the Lambda functions, so it never sees config or the stack."""
 MAY_IMPORT: dict[str, set[str]] = {
     "market": set(),
     "errors": set(),

@@ -89,8 +89,8 @@ def known_regions() -> list[str]:
 
 def partition_of(region: str) -> str:
     """Return the partition of a region; ``aws`` for an unknown region."""
-    found = (partition for partition, regions in _partitions().items() if region in regions)
-    return next(found, "aws")
+    matches = (partition for partition, regions in _partitions().items() if region in regions)
+    return next(matches, "aws")
 
 
 def default_region() -> str | None:

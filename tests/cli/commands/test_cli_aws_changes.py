@@ -257,7 +257,7 @@ def test_what_was_kept_is_adopted(keeping: Keeping, change: Change) -> None:
     """The plan says so, the new stack owns it, and the quotes are still there."""
     adopted = {row["resource"]: row["detail"] for row in keeping.planned if row["action"] == "adopt"}
     assert adopted == {
-        name: f"takes {keeping.before.resources[name]} into the stack as it is"
+        name: f"adds the existing {keeping.before.resources[name]} to the stack"
         for name in ("DataBucket", "QuotesTable", "AlertsTable")
     }
     assert keeping.made.returncode == 0, keeping.made.stderr

@@ -117,13 +117,13 @@ def _read_record(record: bytes, keys: Sequence[str], hash_keys: int) -> Member:
 
 
 def _check_tag(message: bytes) -> None:
-    found = set()
+    tags = set()
     for tag, _, chunk in _fields(message):
         if tag not in (_TAG_KEY, _TAG_VALUE):
             raise _unexpected(tag)
-        found.add(tag)
+        tags.add(tag)
         _text(chunk)
-    if _TAG_KEY not in found:
+    if _TAG_KEY not in tags:
         raise InvalidQuote("a tag has no key")
 
 

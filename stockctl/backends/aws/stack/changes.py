@@ -28,10 +28,10 @@ _KINDS = {
 }
 _DATA_LOSS = {
     "AWS::Athena::WorkGroup": "its query history is lost",
-    "AWS::DynamoDB::Table": "kept: the table stays, outside of the stack",
+    "AWS::DynamoDB::Table": "kept: the table remains outside of the stack",
     "AWS::Kinesis::Stream": "records that were not read yet are lost",
     "AWS::Logs::LogGroup": "its log lines are lost",
-    "AWS::S3::Bucket": "kept: the bucket stays, outside of the stack",
+    "AWS::S3::Bucket": "kept: the bucket remains outside of the stack",
     "AWS::SNS::Topic": "subscriptions made by hand are lost",
 }
 _ACTIONS: Mapping[str, _Action] = {"Add": "create", "Modify": "update", "Remove": "delete", "Import": "adopt"}
@@ -45,7 +45,7 @@ _EXPIRY = {
 }
 
 
-def describe(
+def to_steps(
     resource_changes: Sequence[Mapping[str, Any]],
     names: Names,
     before: Mapping[str, str],
@@ -89,7 +89,7 @@ def _step(change: Mapping[str, Any], name: str, before: Mapping[str, str], after
     if action == "create":
         detail = name
     elif action == "adopt":
-        detail = f"takes {change.get('PhysicalResourceId') or name} into the stack as it is"
+        detail = f"adds the existing {change.get('PhysicalResourceId') or name} to the stack"
     else:
         detail = _detail(change, before, after)
     is_removed = action in ("replace", "delete")

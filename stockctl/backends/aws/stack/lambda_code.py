@@ -96,15 +96,15 @@ def build() -> Bundle:
 
 def modules_of(*names: str) -> set[str]:
     """Return ``names`` and all modules of this package that they import, directly or not, with parents."""
-    found: set[str] = set()
+    modules: set[str] = set()
     pending = set(names)
     while pending:
         module = pending.pop()
-        found.add(module)
-        pending |= {each for each in _imported(module) if _path(each) is not None} - found
+        modules.add(module)
+        pending |= {each for each in _imports_of(module) if _path(each) is not None} - modules
         if parent := module.rpartition(".")[0]:
-            pending |= {parent} - found
-    return found
+            pending |= {parent} - modules
+    return modules
 
 
 def _own_files() -> Iterator[tuple[str, bytes]]:
@@ -117,7 +117,7 @@ def _own_files() -> Iterator[tuple[str, bytes]]:
         yield path.relative_to(_PACKAGE.parent).as_posix(), path.read_bytes()
 
 
-def _imported(module: str) -> Iterator[str]:
+def _imports_of(module: str) -> Iterator[str]:
     """Yield the names that ``module`` imports; some may be functions or classes, not modules."""
     path = _path(module)
     if path is None:

@@ -152,7 +152,7 @@ def preflight(settings: Settings, connect: Callable[[], Connection]) -> Sequence
         connection = connect()
         identity = identify(connection)
     except AwsError as error:
-        return [_problem("access", error)]
+        return [_failed("access", error)]
     names = names_of(settings, identity.account, identity.region, identity.partition)
     return [
         Finding("identity", identity.arn),
@@ -171,10 +171,10 @@ def _run_check(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(name, check())
     except StockctlError as error:
-        return _problem(name, error)
+        return _failed(name, error)
 
 
-def _problem(name: str, error: StockctlError) -> Finding:
+def _failed(name: str, error: StockctlError) -> Finding:
     return Finding(name, error.message, fine=False, hint=error.hint or "")
 
 
@@ -204,21 +204,21 @@ def _bucket(connection: Connection, names: Names, bucket: str, key: str) -> str:
 
 
 def _stack(connection: Connection, names: Names) -> str:
-    found = Stack(connection.client("cloudformation"), names.stack, PollInterval()).describe()
-    if found is None:
+    stack = Stack(connection.client("cloudformation"), names.stack, PollInterval()).describe()
+    if stack is None:
         return _without_stack(connection, names)
-    if found.status == STUCK:
+    if stack.status == STUCK:
         raise AwsError(
             f"{names.stack}: {STUCK}; its last update failed, and the rollback got stuck",
             "Run 'stockctl provision': it finishes the rollback first.",
         )
-    if found.must_be_deleted:
+    if stack.must_be_deleted:
         raise AwsError(
-            f"{names.stack}: {found.status}; it can only be deleted",
+            f"{names.stack}: {stack.status}; it can only be deleted",
             "Run 'stockctl provision', which deletes it first, or 'stockctl teardown'.",
         )
-    return f"{names.stack}: {found.status}" + (
-        "; an operation is running" if in_progress(found.status) else ""
+    return f"{names.stack}: {stack.status}" + (
+        "; an operation is running" if in_progress(stack.status) else ""
     )
 
 

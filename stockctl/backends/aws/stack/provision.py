@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.names import Names
 from stockctl.backends.aws.stack import retained_data
-from stockctl.backends.aws.stack.changes import describe
+from stockctl.backends.aws.stack.changes import to_steps
 from stockctl.backends.aws.stack.cloudformation import (
     STUCK,
     ChangeRequest,
@@ -79,7 +79,7 @@ class Provisioner:
         # A stack that has to be deleted first accepts no change set, so another stack serves for the preview.
         preview = ChangeSetClient(self._cloudformation, preview_stack_name(self._names), self._poll_interval)
         plan = self._plan(preview, None, bundle)
-        deletion = Step("delete", self._names.stack, "CloudFormation stack", f"it is {stack.status}")
+        deletion = Step("delete", self._names.stack, "CloudFormation stack", f"status {stack.status}")
         return plan._replace(steps=[deletion, *plan.steps])
 
     def provision(self, confirm: Confirm, report: Report) -> Outcome:
@@ -127,7 +127,7 @@ class Provisioner:
         change_set = self._change_sets.create(ChangeRequest("UPDATE", [*unchanged, code]))
         if change_set is None:
             return Outcome(self._restore_code(bundle, report), stack.outputs)
-        steps = describe(change_set.resource_changes, self._names, stack.parameters, {CODE_KEY: bundle.key})
+        steps = to_steps(change_set.resource_changes, self._names, stack.parameters, {CODE_KEY: bundle.key})
         self._change_sets.execute(change_set, report)
         check_code(self._connection.client("lambda"), self._names, bundle)
         return Outcome(steps, stack.outputs)
@@ -201,7 +201,7 @@ class Provisioner:
     def _steps(self, change_set: ChangeSet, stack: Description | None, bundle: Bundle) -> Sequence[Step]:
         before = stack.parameters if stack else {}
         after = parameters(self._settings, self._names, bundle.key)
-        return describe(change_set.resource_changes, self._names, before, after)
+        return to_steps(change_set.resource_changes, self._names, before, after)
 
     def _upload(self, bundle: Bundle, report: Report) -> None:
         uploaded = Artifacts(self._connection.client("s3"), self._names).upload(bundle)

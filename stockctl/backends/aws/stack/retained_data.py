@@ -127,16 +127,16 @@ def foreign_entries(s3: Client, names: Names, limit: int = 5) -> list[str]:
     foreign: list[str] = []
     with translate_errors():
         for page in pages:
-            found = [each["Prefix"] for each in page.get("CommonPrefixes", [])]
-            found += [each["Key"] for each in page.get("Contents", [])]
-            foreign += [name for name in found if name not in LAYOUT]
+            entries = [each["Prefix"] for each in page.get("CommonPrefixes", [])]
+            entries += [each["Key"] for each in page.get("Contents", [])]
+            foreign += [name for name in entries if name not in LAYOUT]
             if len(foreign) >= limit:
                 break
     return foreign[:limit]
 
 
 def describe_table(dynamodb: Client, name: str) -> dict[str, Any] | None:
-    """Return a table as DynamoDB describes it, or None when there is none.
+    """Return a table as DynamoDB describes it, or None if it does not exist.
 
     Raises:
         AwsError: a request to DynamoDB fails.
@@ -171,9 +171,9 @@ def _check_table(dynamodb: Client, name: str, *, quotes: bool) -> None:
 
 def _difference(table: Mapping[str, Any], *, quotes: bool) -> str:
     """Return how a table differs from one that stockctl creates; empty if it does not."""
-    wanted = ["symbol", "timestamp"] if quotes else ["alert_id"]
+    expected = ["symbol", "timestamp"] if quotes else ["alert_id"]
     key = [part["AttributeName"] for part in table.get("KeySchema", [])]
-    if key != wanted:
+    if key != expected:
         return f"its key is ({', '.join(key)})"
     view = table.get("StreamSpecification", {}).get("StreamViewType")
     return f"its stream holds {view or 'nothing'}" if quotes and view != "NEW_IMAGE" else ""
@@ -200,10 +200,10 @@ def delete_contents(
 
     def delete(page: list[Mapping[str, str]]) -> int:
         with translate_errors():
-            answer = s3.delete_objects(
+            response = s3.delete_objects(
                 Bucket=bucket, ExpectedBucketOwner=account, Delete={"Objects": page, "Quiet": True}
             )
-        _check(bucket, answer.get("Errors", []))
+        _check(bucket, response.get("Errors", []))
         return len(page)
 
     pages = _pages(s3, bucket, account, prefix)
@@ -225,9 +225,9 @@ def _pages(s3: Client, bucket: str, account: str, prefix: str) -> Iterator[list[
     )
     with translate_errors():
         for page in pages:
-            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            if found:
-                yield [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+            versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            if versions:
+                yield [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in versions]
 
 
 def _check(bucket: str, errors: list[Mapping[str, Any]]) -> None:

@@ -22,7 +22,7 @@ Fact = tuple[str, str | int]
 
 _DRIFT_TIMEOUT_SECONDS = 60.0
 _NOT_FOUND_CODES = ("ResourceNotFoundException", "NoSuchBucket", "NotFound", "NotFoundException")
-_DELETED = "gone: it was deleted outside of the stack"
+_DELETED = "deleted outside of the stack"
 
 
 def stack_facts(
@@ -112,8 +112,9 @@ class _FactCollector:
     def _function(self, name: str) -> str:
         functions = self._connection.client("lambda")
         is_current = code_sha256(functions, name) == self._bundle.sha256
-        triggers = ", ".join(trigger_states(functions, name)) or "gone"
-        return f"{name}: trigger {triggers}, code {'as installed here' if is_current else 'other than here'}"
+        triggers = ", ".join(trigger_states(functions, name)) or "none"
+        code = "as installed here" if is_current else "differs from the installed code"
+        return f"{name}: trigger {triggers}, code {code}"
 
     def _alarms(self) -> str:
         cloudwatch = self._connection.client("cloudwatch")

@@ -94,7 +94,7 @@ class Subscriber(NamedTuple):
     arn: str
     """Empty while pending: SNS assigns it at the confirmation."""
     symbols: Sequence[str]
-    """Empty means all; also empty while pending, because SNS does not tell them."""
+    """Empty means all; also empty while pending, because SNS does not return them."""
     kinds: Sequence[str]
     owned: bool
     """Whether it comes from the configuration, and can be changed only there."""
@@ -189,7 +189,7 @@ class Subscribers:
             )
         subscriber = self._subscriber(matches[0], self._owned_ids())
         if subscriber is None:
-            raise AwsError(f"The subscription of {which} was deleted by somebody else in the meantime.")
+            raise AwsError(f"The subscription of {which} no longer exists: somebody else has deleted it.")
         if subscriber.owned:
             raise _owned_error(subscriber.endpoint)
         if subscriber.pending:
@@ -229,12 +229,12 @@ class Subscribers:
         if arn:
             with translate_errors():
                 try:
-                    answer = self._sns.get_subscription_attributes(SubscriptionArn=arn)
+                    response = self._sns.get_subscription_attributes(SubscriptionArn=arn)
                 except ClientError as error:
                     if error_code(error) in ("NotFound", "NotFoundException"):
                         return None
                     raise
-            policy = json.loads(answer["Attributes"].get("FilterPolicy") or "{}")
+            policy = json.loads(response["Attributes"].get("FilterPolicy") or "{}")
         return Subscriber(
             protocol,
             endpoint,
@@ -248,7 +248,7 @@ class Subscribers:
         attributes = {"FilterPolicyScope": "MessageAttributes", "FilterPolicy": json.dumps(policy)}
         with translate_errors():
             try:
-                answer = self._sns.subscribe(
+                response = self._sns.subscribe(
                     TopicArn=self.topic_arn,
                     Protocol=protocol,
                     Endpoint=endpoint,
@@ -258,7 +258,7 @@ class Subscribers:
                 if "different attributes" in str(error):
                     raise _pending_error(endpoint, "with another filter") from error
                 raise
-        arn = str(answer["SubscriptionArn"])
+        arn = str(response["SubscriptionArn"])
         return arn if arn.startswith("arn:") else ""
 
     def _set_filter(self, arn: str, policy: dict[str, list[str]]) -> str:

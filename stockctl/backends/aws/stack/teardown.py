@@ -112,7 +112,7 @@ class Teardown:
     def _stack_steps(self, stack: Description | None, resources: int) -> list[Step]:
         if stack is None:
             return []
-        detail = f"{resources} resources; it is {stack.status}"
+        detail = f"{resources} resources; status {stack.status}"
         steps = [Step("delete", self._names.stack, "CloudFormation stack", detail)]
         if topic := stack.outputs.get("AlertTopicArn"):
             subscriptions = count_subscriptions(self._connection.client("sns"), topic)
@@ -127,7 +127,7 @@ class Teardown:
             return [Step("keep", *each, "kept") for each in held]
         steps = [Step("delete", *each, "lost") for each in held]
         return steps + [
-            Step("keep", name, kind, f"not all of stockctl: {reason}", "kept")
+            Step("keep", name, kind, f"stockctl did not create all of it: {reason}", "kept")
             for name, kind, reason in deletable.foreign
         ]
 

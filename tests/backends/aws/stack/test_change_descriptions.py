@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stockctl.backends.aws.stack.changes import describe
+from stockctl.backends.aws.stack.changes import to_steps
 from stockctl.backends.base import Step
 from support.aws.template import names
 
@@ -25,7 +25,7 @@ def detail(
 
 def described(one: dict[str, Any], before: dict[str, str], after: dict[str, str]) -> Step:
     """Return the description of a single change."""
-    (only,) = describe([one], names(), before, after)
+    (only,) = to_steps([one], names(), before, after)
     return only
 
 
@@ -67,8 +67,8 @@ def test_what_only_may_follow_is_kept_apart() -> None:
     ("kind", "fate"),
     [
         ("AWS::Kinesis::Stream", "records that were not read yet are lost"),
-        ("AWS::DynamoDB::Table", "kept: the table stays, outside of the stack"),
-        ("AWS::S3::Bucket", "kept: the bucket stays, outside of the stack"),
+        ("AWS::DynamoDB::Table", "kept: the table remains outside of the stack"),
+        ("AWS::S3::Bucket", "kept: the bucket remains outside of the stack"),
         ("AWS::Logs::LogGroup", "its log lines are lost"),
         ("AWS::SNS::Topic", "subscriptions made by hand are lost"),
         ("AWS::Athena::WorkGroup", "its query history is lost"),
@@ -112,7 +112,7 @@ def test_what_is_adopted_and_what_is_new_is_named() -> None:
     new = change("Add", "Stream", "AWS::Kinesis::Stream")
     unnamed = change("Add", "IngestRole", "AWS::IAM::Role")
 
-    assert described(adopted, {}, {}).detail == "takes stock-market-data into the stack as it is"
+    assert described(adopted, {}, {}).detail == "adds the existing stock-market-data to the stack"
     assert described(new, {}, {}) == Step("create", "Stream", "Kinesis stream", "stock-market-stream")
     assert described(unnamed, {}, {}).detail == ""
 

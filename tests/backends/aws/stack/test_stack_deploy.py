@@ -106,8 +106,8 @@ def test_status_tells_how_the_parts_are(aws_account: str) -> None:
 
     facts = dict(pipeline.status().facts)
 
-    assert facts["ingest"] == "gone: it was deleted outside of the stack"
-    assert facts["stream"] == "gone: it was deleted outside of the stack"
+    assert facts["ingest"] == "deleted outside of the stack"
+    assert facts["stream"] == "deleted outside of the stack"
     assert facts["trend"].startswith("stock-market-trend: trigger Enabled")
     assert re.search(r"IngestFunction deleted.*Stream deleted", facts["drift"])
 

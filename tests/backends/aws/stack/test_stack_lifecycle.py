@@ -161,7 +161,7 @@ def test_renaming_what_holds_data_keeps_the_old_one(pipeline: AwsBackend) -> Non
     renamed.provision(yes, quiet)
 
     assert planned["QuotesTable"].action == "replace"
-    assert planned["QuotesTable"].data == "kept: the table stays, outside of the stack"
+    assert planned["QuotesTable"].data == "kept: the table remains outside of the stack"
     assert holdings(connect())["dynamodb"] == ["prices", "stock-market-alerts", "stock-market-data"]
 
 
@@ -208,7 +208,7 @@ def test_a_stack_that_failed_to_come_to_life_is_made_anew(pipeline: AwsBackend) 
     outcome = pipeline.provision(yes, quiet)
 
     assert plan.steps[0][:2] == ("delete", "stockctl")
-    assert plan.steps[0].detail == "it is ROLLBACK_COMPLETE"
+    assert plan.steps[0].detail == "status ROLLBACK_COMPLETE"
     assert {change.action for change in plan.steps[1:]} == {"create", "adopt"}
     assert outcome.outputs["Workgroup"] == "stockctl"
     assert holdings(connect())["cloudformation"] == ["stockctl"]

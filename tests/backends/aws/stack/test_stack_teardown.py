@@ -83,7 +83,7 @@ def test_the_plan_counts_what_would_go(pipeline: AwsBackend) -> None:
     gone = {change.resource: change for change in pipeline.plan_teardown(keep_data=False)}
     kept = {change.resource: change for change in pipeline.plan_teardown(keep_data=True)}
 
-    assert gone["stockctl"].detail == "28 resources; it is CREATE_COMPLETE"
+    assert gone["stockctl"].detail == "28 resources; status CREATE_COMPLETE"
     bucket, table = pipeline.names.bucket, pipeline.names.table
     held = "2 raw quotes, 1 quarantined records, 1 failed batches, 1 query results"
     assert gone[bucket][:1] + gone[bucket][3:] == ("delete", held, "lost")
@@ -108,7 +108,7 @@ def test_kept_data_is_adopted_by_the_next_pipeline(pipeline: AwsBackend) -> None
     pipeline.provision(yes, quiet)
 
     assert set(adopted) == {"DataBucket", "QuotesTable", "AlertsTable"}
-    assert adopted["DataBucket"] == f"takes {names.bucket} into the stack as it is"
+    assert adopted["DataBucket"] == f"adds the existing {names.bucket} to the stack"
     resources = connect().client("cloudformation").list_stack_resources(StackName="stockctl")
     owned = {each["PhysicalResourceId"] for each in resources["StackResourceSummaries"]}
     assert {names.bucket, names.table, names.alerts_table} <= owned
@@ -141,7 +141,9 @@ def test_what_stockctl_did_not_write_is_left_and_named(pipeline: AwsBackend) -> 
     planned = pipeline.plan_teardown(keep_data=False)
     left = take_down(pipeline)
 
-    assert ("keep", "not all of stockctl: it holds thesis/") in {(c.action, c.detail) for c in planned}
+    assert ("keep", "stockctl did not create all of it: it holds thesis/") in {
+        (c.action, c.detail) for c in planned
+    }
     assert left == [f"{bucket} (it holds thesis/)"]
     assert {service: held for service, held in holdings(connect()).items() if held} == {"s3": [bucket]}
     listed = connect().client("s3").list_objects_v2(Bucket=bucket)["Contents"]
