@@ -19,7 +19,7 @@ CORE = {"market", "errors"}
 AWS_DATA = {"backends.aws.client", "backends.aws.connection", "backends.aws.errors",
             "backends.aws.error_messages", "backends.aws.parallel", "backends.aws.s3",
             "backends.aws.sns", "backends.aws.kinesis", "backends.aws.dynamodb"}  # fmt: skip
-"""The AWS data plane. Part of it is in the zip of the Lambda functions, so it never sees config or the stack."""
+"""The AWS data plane; it never imports config or stack, because part of it is in the functions' zip."""
 MAY_IMPORT: dict[str, set[str]] = {
     "market": set(),
     "errors": set(),

@@ -1,4 +1,4 @@
-"""What tests of the functions share."""
+"""Fixtures for the tests of the functions."""
 
 import io
 from collections.abc import Callable, Iterator

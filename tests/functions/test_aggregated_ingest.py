@@ -1,4 +1,4 @@
-"""Aggregated records in the ingest function: the same as if their members had come singly."""
+"""The ingest function with aggregated records: the same result as with single records."""
 
 import json
 from base64 import b64decode

@@ -1,4 +1,4 @@
-"""What the functions need to start: their environment, and nothing heavy."""
+"""The start of the functions: environment variables, and no heavy imports."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Whatever fails or dies, and whenever: each quote is stored once, each alert logged once and published."""
+"""Errors and crashes at any point: each quote is stored once, each alert is logged and published once."""
 
 import json
 from base64 import b64decode

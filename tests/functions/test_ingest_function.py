@@ -1,4 +1,4 @@
-"""The ingest function: from a Kinesis event to what is stored, reported and raised."""
+"""The ingest function: what a Kinesis event stores, reports and raises."""
 
 import json
 from base64 import b64decode

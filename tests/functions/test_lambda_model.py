@@ -1,4 +1,4 @@
-"""The model of Lambda's event source mappings keeps to what is documented."""
+"""The model of Lambda's event source mappings behaves as documented."""
 
 from typing import Any
 

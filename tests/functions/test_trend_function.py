@@ -1,4 +1,4 @@
-"""The trend function: from the changes of the table to alerts, and to where Lambda shall go on."""
+"""The trend function: alerts from new items of the table, and the response to Lambda."""
 
 import json
 from collections.abc import Callable

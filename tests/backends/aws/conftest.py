@@ -1,4 +1,4 @@
-"""What tests of the backend on AWS share."""
+"""Fixtures for the tests of the AWS backend."""
 
 import os
 from collections.abc import Callable, Iterator

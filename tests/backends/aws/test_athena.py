@@ -1,4 +1,4 @@
-"""SQL through Athena: what is sent, what comes back, what it costs, and what a person reads when it fails."""
+"""SQL with Athena: requests, results, cost, and the error messages of failed queries."""
 
 import logging
 from collections.abc import Callable

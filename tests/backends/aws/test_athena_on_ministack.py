@@ -1,4 +1,4 @@
-"""SQL through PyAthena against an endpoint that runs it: catalogue, raw objects, result pages."""
+"""SQL with PyAthena on MiniStack: catalogue, raw objects, result pages."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

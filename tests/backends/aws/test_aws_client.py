@@ -1,4 +1,4 @@
-"""How clients are made: settings, endpoint, tries, and who they say they are."""
+"""The settings of the boto3 clients: region, endpoint, retries, user agent, identity."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a person reads when AWS says no, or cannot be asked."""
+"""Error messages for requests that AWS rejects, or that cannot be sent."""
 
 import ssl
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What things are called on AWS."""
+"""The names of the AWS resources."""
 
 import re
 

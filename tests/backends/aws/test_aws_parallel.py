@@ -1,4 +1,4 @@
-"""Calls at once: in order, bounded, and over when the first failure is raised."""
+"""Concurrent calls: order of results, limit, failures, interrupts."""
 
 import signal
 import threading

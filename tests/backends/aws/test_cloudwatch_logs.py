@@ -1,4 +1,4 @@
-"""The log of a function: history, then live, each event once, and a group that comes later."""
+"""The log of a function: past and new events, each one once, and a log group that does not exist yet."""
 
 import contextlib
 import json

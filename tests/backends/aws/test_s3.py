@@ -1,4 +1,4 @@
-"""Raw archive and quarantine in S3: keys, conditions, and what happens when keys are taken or fought for."""
+"""The raw archive and the quarantine in S3: keys, conditional writes, conflicts, retries."""
 
 import json
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""Alerts through SNS: what arrives at a subscriber, and what it may filter by."""
+"""Publishing alerts with SNS: the message, its subject, and the attributes for filters."""
 
 import json
 from decimal import Decimal

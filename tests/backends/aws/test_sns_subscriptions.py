@@ -1,4 +1,4 @@
-"""Who is told of alerts: subscribed, listed and let go, on moto; pending ones by scripted answers."""
+"""Subscriptions to alerts: subscribe, list, unsubscribe with moto; pending ones with prepared responses."""
 
 import json
 import os

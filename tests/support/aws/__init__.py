@@ -1,1 +1,1 @@
-"""AWS in tests: moto, MiniStack, servers on the loopback, and models of Kinesis and Lambda."""
+"""AWS for tests: moto, MiniStack, local servers, and models of Kinesis and Lambda."""

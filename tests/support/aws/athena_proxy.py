@@ -1,4 +1,4 @@
-"""What stands between the command line and MiniStack, and does what MiniStack's Athena does not."""
+"""A proxy between the command line and MiniStack that adds what MiniStack's Athena lacks."""
 
 import json
 import threading

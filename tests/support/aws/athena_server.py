@@ -1,4 +1,4 @@
-"""Athena in tests: a stand-in on the loopback that follows a script, and what MiniStack's Athena lacks."""
+"""Athena for tests: a local server with prepared responses, and what MiniStack's Athena lacks."""
 
 import json
 import os

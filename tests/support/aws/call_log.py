@@ -1,4 +1,4 @@
-"""What clients are asked, noted as it passes."""
+"""Records the calls of AWS clients."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

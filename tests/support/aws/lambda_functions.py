@@ -1,4 +1,4 @@
-"""The two Lambda functions in tests: their modules, imported under an environment, and events for them."""
+"""The two Lambda functions for tests: their modules with an environment, and events for them."""
 
 import base64
 import importlib

@@ -1,4 +1,4 @@
-"""Both functions behind modelled streams, their services in memory, faults as they are chosen."""
+"""Both functions behind modelled streams, with services in memory and chosen errors."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The command line against an account of MiniStack, and what it shows on a terminal."""
+"""Runs the command line against an account of MiniStack."""
 
 import json
 import os

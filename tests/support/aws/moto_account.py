@@ -1,4 +1,4 @@
-"""An AWS account in tests: fake credentials, and the resources that the adapters need, made by moto."""
+"""An AWS account for tests: fake credentials, and resources created with moto."""
 
 import os
 from collections.abc import Iterator

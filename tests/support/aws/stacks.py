@@ -1,4 +1,4 @@
-"""The pipeline on AWS in tests: opened with settings of one's own, and what an account holds, listed."""
+"""The AWS backend for tests, with settings of the test, and a list of what an account contains."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping

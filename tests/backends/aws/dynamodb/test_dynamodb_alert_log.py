@@ -1,4 +1,4 @@
-"""The alert log: a claim is one conditional write, and a lost answer loses no alert."""
+"""The alert log: each alert is written once with a conditional write, also after a lost response."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""The alert log as commands show it, near and far, and the tail with its look back."""
+"""Reading the alert log: recent and older alerts, filters, and the tail."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta

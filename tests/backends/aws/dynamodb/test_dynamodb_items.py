@@ -1,4 +1,4 @@
-"""Stored quotes and alerts as DynamoDB items: exact both ways."""
+"""Conversion of quotes and alerts to DynamoDB items and back, exactly."""
 
 import json
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The table of quotes as commands show it: how much is read for what is shown."""
+"""Reading the table of quotes for the commands: how many items are read for how many shown."""
 
 import json
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The table of quotes: consistent reads in few calls, batched writes that leave nothing behind."""
+"""The table of quotes for the ingest stage: few consistent reads, batched writes, unprocessed items."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Aggregates on their way into Kinesis: faults, reshards, and the order of each symbol."""
+"""Sending aggregated records to Kinesis: errors, reshards, and the order of each symbol."""
 
 from collections import defaultdict
 from collections.abc import Iterator

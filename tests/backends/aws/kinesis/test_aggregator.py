@@ -1,4 +1,4 @@
-"""Records packed by shard: the shard that Kinesis itself would choose, order, limits, and reshards."""
+"""Packing records by shard: the right shard, order, size limits, reshards."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""How fast records go into a stream: token buckets, and what is learned from the stream."""
+"""The rate limit of a stream: token buckets, throttling, and the capacity from Kinesis."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Records into Kinesis: limits, failures within a call, and the order of each symbol."""
+"""Sending records to Kinesis: limits, rejected records, and the order of each symbol."""
 
 import json
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""Amazon's aggregated record format: ours read by Amazon's library, Amazon's read by ours, damage refused."""
+"""The aggregated record format, checked against Amazon's library in both directions; damaged data."""
 
 import hashlib
 

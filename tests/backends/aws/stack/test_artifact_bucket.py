@@ -1,4 +1,4 @@
-"""The bucket of the functions' code, and waiting for invocations to end."""
+"""The bucket of the functions' code, and the wait for running invocations."""
 
 import json
 import time

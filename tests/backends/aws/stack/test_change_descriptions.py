@@ -1,4 +1,4 @@
-"""What a change set would do, in the words of a plan."""
+"""The steps of a plan, from the changes of a CloudFormation change set."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The estimate of what the pipeline costs."""
+"""The cost estimate of the pipeline."""
 
 import re
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The zip of the functions: reproducible, complete, and nothing in it that is not needed."""
+"""The zip of the Lambda functions: reproducible, complete, small."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from stockctl.backends.aws.stack.lambda_code import HANDLERS, MAX_BYTES, Bundle,
 from stockctl.errors import AwsError
 
 MAX_OWN_BYTES = 100_000
-"""Source bytes of stockctl in the zip, at most; about 35 modules. A larger zip starts later.."""
+"""Maximum source bytes of stockctl in the zip (about 35 modules); a larger zip starts more slowly."""
 
 # What Lambda's own Python runtime has.
 _RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "python-dateutil", "six")
@@ -112,7 +112,7 @@ def test_it_is_small() -> None:
 
 
 def test_the_own_modules_stay_few_bytes() -> None:
-    """Every cold start reads them: sentences, readers and regions of the command line are not among them."""
+    """A cold start reads all of them, so error messages and readers of the command line are left out."""
     own = [content for name, content in built().files if name.startswith("stockctl/")]
 
     assert sum(map(len, own)) < MAX_OWN_BYTES

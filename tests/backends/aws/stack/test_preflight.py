@@ -1,4 +1,4 @@
-"""What config check finds on AWS: identity, permissions as IAM simulates them, and the buckets."""
+"""The AWS checks of config check: identity, simulated permissions, buckets, stack."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Each action that a handler calls is needed: without it, the deployed function fails and says so."""
+"""Each action of the functions' roles is needed: without it, the deployed function fails."""
 
 import json
 from collections.abc import Callable

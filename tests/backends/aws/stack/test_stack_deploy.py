@@ -1,4 +1,4 @@
-"""Bringing code to the functions, and looking at how the pipeline is."""
+"""Deploying code to the functions, and the status of the pipeline."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""What a person reads when CloudFormation refuses or fails, and what is done about it."""
+"""Error messages when CloudFormation rejects a change set or an operation fails."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

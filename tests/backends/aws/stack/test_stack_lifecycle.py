@@ -1,4 +1,4 @@
-"""The life of a stack: made, looked at, changed, and made again where an earlier run broke off."""
+"""The life of a stack: plan, create, update, recover from a failure or an interrupt."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Taking a pipeline down: all of it, or all but the data, and making it again over what was kept."""
+"""Teardown of a pipeline with or without its data, and a new pipeline with the kept data."""
 
 import time
 

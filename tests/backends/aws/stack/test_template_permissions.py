@@ -1,4 +1,4 @@
-"""Who may do what: the two roles, the topics and the bucket of the template, statement by statement."""
+"""The permissions in the template, statement by statement: both roles, the topics, the bucket."""
 
 import json
 import re

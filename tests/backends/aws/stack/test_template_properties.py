@@ -1,4 +1,4 @@
-"""The template: clean to the linter, and every property that matters and that an emulator may drop."""
+"""The template: no findings of the linter, and the values of important properties."""
 
 from decimal import Decimal
 
