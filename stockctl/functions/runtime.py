@@ -108,17 +108,17 @@ def read_environment(variables: Mapping[str, str], *, publishes: bool = False) -
     Raises:
         ConfigError: a variable is missing, or is not a number.
     """
-    max_age = _whole(variables, "ALERT_MAX_AGE_SECONDS")
-    ttl = _whole(variables, "TTL_DAYS")
+    max_age = _integer(variables, "ALERT_MAX_AGE_SECONDS")
+    ttl = _integer(variables, "TTL_DAYS")
     return Environment(
         _text(variables, "TABLE_NAME"),
         _text(variables, "ALERTS_TABLE"),
         _text(variables, "BUCKET"),
         _text(variables, "TOPIC_ARN") if publishes else "",
         AnalysisRules(
-            _whole(variables, "SMA_SHORT"),
-            _whole(variables, "SMA_LONG"),
-            _number(variables, "THRESHOLD_PERCENT"),
+            _integer(variables, "SMA_SHORT"),
+            _integer(variables, "SMA_LONG"),
+            _decimal(variables, "THRESHOLD_PERCENT"),
         ),
         timedelta(seconds=max_age) if max_age else None,
         timedelta(days=ttl) if ttl else None,
@@ -132,14 +132,14 @@ def _text(variables: Mapping[str, str], name: str) -> str:
         raise ConfigError(f"The environment variable {name} is missing.", _PROVISION) from None
 
 
-def _whole(variables: Mapping[str, str], name: str) -> int:
+def _integer(variables: Mapping[str, str], name: str) -> int:
     text = _text(variables, name)
     if not (text.isascii() and text.isdigit()):
         raise ConfigError(f"The environment variable {name} = {text!r} is not a whole number.", _PROVISION)
     return int(text)
 
 
-def _number(variables: Mapping[str, str], name: str) -> Decimal:
+def _decimal(variables: Mapping[str, str], name: str) -> Decimal:
     text = _text(variables, name)
     try:
         number = Decimal(text)

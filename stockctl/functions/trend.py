@@ -95,7 +95,7 @@ function = TrendFunction(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: Event, context: Context) -> Mapping[str, Any]:
-    """Log and publish the alerts of one batch; return from which record on Lambda shall deliver it again.
+    """Log and publish the alerts of one batch; return the record from which Lambda must retry.
 
     An error does not stop other quotes. If the first record of the batch fails, the error is raised, so that
     the alarm shows a stage that makes no progress: alarms count errors, not partial failures.

@@ -63,7 +63,7 @@ class DynamoQuoteTable:
         return {symbol: quotes for symbol, quotes in results if quotes}
 
     def around(self, symbol: str, first: str, last: str, before: int) -> Sequence[PriorQuote]:
-        """Return the quotes from ``first`` to ``last`` and the ``before`` ones before, oldest first."""
+        """Return the quotes from ``first`` to ``last`` and up to ``before`` earlier ones, oldest first."""
         newest_first: list[PriorQuote] = []
         earlier = 0
         keys = KeyRange("symbol", symbol, "timestamp", last=last)

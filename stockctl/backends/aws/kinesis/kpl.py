@@ -73,7 +73,7 @@ def decode(data: bytes) -> list[Member]:
 
 
 def digest(message: bytes) -> bytes:
-    """Return the MD5 of a message, as it stands at the end of an aggregated record."""
+    """Return the MD5 of a message, which ends an aggregated record."""
     return hashlib.md5(message, usedforsecurity=False).digest()
 
 

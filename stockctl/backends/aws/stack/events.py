@@ -35,7 +35,7 @@ class OperationResult(NamedTuple):
 
 
 class EventFollower:
-    """The events of one stack from a moment on.
+    """Reads the events of one stack, from a point in time on.
 
     Args:
         cloudformation: the client.
@@ -94,7 +94,7 @@ class EventFollower:
 
 
 def events_from_now(cloudformation: Client, stack_id: str) -> EventFollower:
-    """Return a follower of the events after this moment.
+    """Return a follower of the events from now on.
 
     Raises:
         AwsError: a request to CloudFormation fails.
