@@ -22,7 +22,8 @@ from stockctl.market.numbers import unique_fields
 from stockctl.market.quote import MAX_RECORD_BYTES
 from stockctl.pipeline.ports import SqlResult
 from stockctl.sql.check import check_query, parameter_count
-from stockctl.sql.duckdb import MACROS, to_duckdb
+from stockctl.sql.duckdb import to_duckdb
+from stockctl.sql.macros import MACROS
 from stockctl.sql.schema import COLUMNS, DATABASE, TABLE
 from stockctl.sql.values import json_value
 

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from stockctl.cli.options import Since, Symbols, aws_backend, parse_symbols, settings_and_backend
-from stockctl.cli.output import tables
 from stockctl.cli.output.alerts import ALERT_FIELDS, AlertLines, alert_columns, alert_rows, since_timestamp
+from stockctl.cli.output.columns import Row, list_column, text_column, word_column
 from stockctl.cli.output.stdio import pause
-from stockctl.cli.output.tables import Format, Limit, Output, Row, emit, write
+from stockctl.cli.output.tables import Format, Limit, Output, emit, write
 from stockctl.cli.output.terminal import print_message
 from stockctl.cli.registration import add_command, new_app
 from stockctl.market.alert import KINDS
@@ -148,12 +148,12 @@ def subscriptions(ctx: typer.Context, output: Output = Format.TABLE) -> None:
         for each in backend.subscribers().list_all()
     ]
     columns = [
-        tables.text_column("PROTOCOL", "protocol"),
-        tables.text_column("ENDPOINT", "endpoint", style="bold"),
-        tables.word_column("STATE", "state", {"confirmed": "green", "pending": "yellow"}),
-        tables.list_column("SYMBOLS", "symbols"),
-        tables.list_column("KINDS", "kinds"),
-        tables.text_column("MADE", "owner", optional=True),
+        text_column("PROTOCOL", "protocol"),
+        text_column("ENDPOINT", "endpoint", style="bold"),
+        word_column("STATE", "state", {"confirmed": "green", "pending": "yellow"}),
+        list_column("SYMBOLS", "symbols"),
+        list_column("KINDS", "kinds"),
+        text_column("MADE", "owner", optional=True),
     ]
     emit(rows, ("protocol", "endpoint", "state", "symbols", "kinds", "owner", "arn"), columns, output)
     if not rows:

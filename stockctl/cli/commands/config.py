@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stockctl.cli.options import GlobalOptions, load_configuration
-from stockctl.cli.output import tables
-from stockctl.cli.output.tables import Cell, Column, Format, Output, Row, emit
+from stockctl.cli.output.columns import Cell, Column, Row, text_column
+from stockctl.cli.output.tables import Format, Output, emit
 from stockctl.cli.output.terminal import print_error, print_message
 from stockctl.cli.registration import add_command, new_app
 from stockctl.errors import ConfigError, UsageError
@@ -112,9 +112,9 @@ def _refuse_existing(path: Path) -> ConfigError:
 def show(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     """Show every key, the value in use and where it comes from."""
     columns = [
-        tables.text_column("KEY", "key", style="bold"),
-        tables.text_column("VALUE", "value"),
-        tables.text_column("FROM", "from", style="dim", optional=True),
+        text_column("KEY", "key", style="bold"),
+        text_column("VALUE", "value"),
+        text_column("FROM", "from", style="dim", optional=True),
     ]
     emit(_rows(load_configuration(ctx)), ("key", "value", "from"), columns, output)
 
@@ -130,7 +130,7 @@ def check(ctx: typer.Context, output: Output = Format.TABLE) -> None:
         Finding("target", configuration.settings.target),
         *open_backend(configuration.settings).check(),
     ]
-    columns = [tables.text_column("CHECK", "check", style="bold"), Column("FOUND", _finding_cell)]
+    columns = [text_column("CHECK", "check", style="bold"), Column("FOUND", _finding_cell)]
     emit([finding._asdict() for finding in findings], Finding._fields, columns, output)
     wrong = [finding for finding in findings if not finding.fine]
     if not wrong:

@@ -11,8 +11,8 @@ import typer
 
 import stockctl
 from stockctl.cli.errors import INTERRUPTED
-from stockctl.cli.output import tables
 from stockctl.cli.output.alerts import AlertLines, alert_columns, alert_rows
+from stockctl.cli.output.columns import mover_columns
 from stockctl.cli.output.summary import summarize
 from stockctl.cli.output.tables import Format, write, write_table
 from stockctl.cli.output.terminal import print_message
@@ -78,7 +78,7 @@ def _report(backend: "Backend") -> None:
 
     movers = backend.warehouse().query(canned_query("top-movers").sql, ("percent", "both", 0))
     write("\nTop movers: last day against the previous close")
-    write_table([dict(zip(movers.columns, row, strict=True)) for row in movers.rows], tables.mover_columns())
+    write_table([dict(zip(movers.columns, row, strict=True)) for row in movers.rows], mover_columns())
     with backend.alerts() as reader:
         anomalies = sorted(reader.recent(kinds=["anomaly"]), key=_absolute_change, reverse=True)
         signals = reader.recent(kinds=CROSSINGS, limit=_SHOWN_ROWS)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from stockctl.cli.options import Yes, settings_and_backend
-from stockctl.cli.output import tables
-from stockctl.cli.output.tables import Format, Output, Row, emit
+from stockctl.cli.output.columns import Row, text_column, word_column
+from stockctl.cli.output.tables import Format, Output, emit
 from stockctl.cli.output.terminal import pluralize, print_message
 from stockctl.cli.prompts import confirm, confirm_by_name
 from stockctl.cli.registration import add_command
@@ -162,11 +162,11 @@ def show_steps(steps: "Sequence[Step]", output: Format) -> None:
 
     style = {"create": "green", "adopt": "green", "keep": "green", "replace": "red", "delete": "red"}
     columns = [
-        tables.word_column("ACTION", "action", style),
-        tables.text_column("RESOURCE", "resource"),
-        tables.text_column("KIND", "kind"),
-        tables.text_column("WHAT", "detail"),
+        word_column("ACTION", "action", style),
+        text_column("RESOURCE", "resource"),
+        text_column("KIND", "kind"),
+        text_column("WHAT", "detail"),
     ]
     if any(step.data for step in steps):
-        columns.append(tables.text_column("DATA", "data", style="yellow"))
+        columns.append(text_column("DATA", "data", style="yellow"))
     emit(rows, Step._fields, columns, output)

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stockctl.cli.options import Since, Symbols, parse_one_symbol, parse_symbols, settings_and_backend
-from stockctl.cli.output import tables
 from stockctl.cli.output.alerts import ALERT_FIELDS, alert_columns, alert_rows, since_timestamp
-from stockctl.cli.output.tables import Column, Format, Limit, Output, Row, emit
+from stockctl.cli.output.columns import (
+    Column,
+    Row,
+    age_column,
+    any_column,
+    mover_columns,
+    quote_columns,
+    text_column,
+)
+from stockctl.cli.output.tables import Format, Limit, Output, emit
 from stockctl.cli.output.terminal import print_message
 from stockctl.cli.registration import add_command, new_app
 from stockctl.cli.run.progress import activity
@@ -90,8 +98,8 @@ def list_queries(output: Output = Format.TABLE) -> None:
 
     rows: list[Row] = [{"name": query.name, "description": query.description} for query in catalog()]
     columns = [
-        tables.text_column("NAME", "name", style="bold"),
-        tables.text_column("DESCRIPTION", "description"),
+        text_column("NAME", "name", style="bold"),
+        text_column("DESCRIPTION", "description"),
     ]
     emit(rows, ("name", "description"), columns, output)
 
@@ -114,7 +122,7 @@ def top_movers(
     settings, backend = settings_and_backend(ctx)
     statement = canned_query("top-movers").over(settings.analytics.table)
     result = _run_query(backend, statement, (by.value, direction.value, limit))
-    _emit_result(result, output, [*tables.mover_columns(), tables.age_column()])
+    _emit_result(result, output, [*mover_columns(), age_column()])
 
 
 def latest(
@@ -178,7 +186,7 @@ def sql(
         for index in range(len(result.columns))
     ]
     names = _unique_names(result.columns)
-    columns = [tables.any_column(name, right=right) for name, right in zip(names, numeric, strict=True)]
+    columns = [any_column(name, right=right) for name, right in zip(names, numeric, strict=True)]
     _emit_result(result._replace(columns=names), output, columns)
 
 
@@ -219,7 +227,7 @@ def _emit_quotes(quotes: "Sequence[EnrichedQuote]", output: Format, short: int, 
     emit(
         [quote._asdict() for quote in quotes],
         EnrichedQuote._fields,
-        tables.quote_columns(short, long),
+        quote_columns(short, long),
         output,
     )
     if not quotes:

@@ -7,8 +7,8 @@ import typer
 
 from stockctl.cli.errors import print_exception
 from stockctl.cli.options import settings_and_backend
-from stockctl.cli.output import tables
-from stockctl.cli.output.tables import Cell, Format, Output, Row, write, write_csv, write_facts, write_table
+from stockctl.cli.output.columns import Cell, Row, quote_columns
+from stockctl.cli.output.tables import Format, Output, write, write_csv, write_facts, write_table
 from stockctl.cli.registration import add_command
 from stockctl.errors import StockctlError
 from stockctl.formatting import format_bytes
@@ -82,7 +82,7 @@ def _show(report: "Status", producer: "ProducerStatus | None", settings: "Settin
     if report.latest:
         write("")
         rows: list[Row] = [quote._asdict() for quote in report.latest]
-        write_table(rows, tables.quote_columns(settings.indicators.short, settings.indicators.long))
+        write_table(rows, quote_columns(settings.indicators.short, settings.indicators.long))
 
 
 def _fact(name: str, value: str | int) -> str:

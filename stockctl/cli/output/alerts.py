@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from stockctl.cli.output import tables
-from stockctl.cli.output.tables import Column, Format, Row, data_console, write, write_csv
+from stockctl.cli.output.columns import Column, Row, text_column, timestamp_columns, word_column
+from stockctl.cli.output.tables import Format, data_console, write, write_csv
 from stockctl.cli.output.terminal import escape_control, local_is_utc, local_text, utc_text
 from stockctl.errors import UsageError
 from stockctl.formatting import parse_since
@@ -38,9 +38,9 @@ def alert_rows(alerts: Sequence[Alert]) -> list[Row]:
 def alert_columns() -> list[Column]:
     """Return the columns of an alert table."""
     return [
-        *tables.timestamp_columns(),
-        tables.word_column("KIND", "kind", {kind: style for kind, (_, style) in _MARKS.items()}),
-        tables.text_column("MESSAGE", "message"),
+        *timestamp_columns(),
+        word_column("KIND", "kind", {kind: style for kind, (_, style) in _MARKS.items()}),
+        text_column("MESSAGE", "message"),
     ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from stockctl.cli.output.tables import Cell
+from stockctl.cli.output.columns import Cell
 from stockctl.formatting import format_age, format_seconds
 from stockctl.market.timestamp import to_datetime
 from stockctl.monitoring import metrics

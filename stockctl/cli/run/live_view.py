@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from stockctl.cli.output.tables import Cell
+from stockctl.cli.output.columns import Cell
 from stockctl.cli.output.terminal import escape_control
 from stockctl.formatting import format_age, format_seconds
 from stockctl.market.alert import format_price
