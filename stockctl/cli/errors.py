@@ -1,4 +1,4 @@
-"""The one place where a failure becomes words and an exit code."""
+"""Turns every error of a command into a message and an exit code."""
 
 import gc
 import signal
@@ -28,10 +28,10 @@ class Terminated(BaseException):
 
 
 def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Return ``command`` with its failures told to the user and turned into the exit codes of the contract.
+    """Return ``command`` with its errors printed and turned into exit codes.
 
-    0 done; 1 a known failure, or a bug (with its traceback in a file); 2 wrong usage or configuration;
-    130 SIGINT; SIGTERM and a closed pipe 0; 128 and its number a second signal.
+    The codes are 0 for success, SIGTERM and a closed pipe; 1 for a known failure or a bug (with the traceback
+    in a file); 2 for wrong usage or configuration; 130 for SIGINT; 128 plus its number for a second signal.
     """
 
     @wraps(command)
@@ -41,7 +41,7 @@ def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
             _start_garbage_collection()
             command(*args, **kwargs)
         except StockctlError as error:
-            with suppress(OSError):  # which the end of the program meets again, and tells
+            with suppress(OSError):  # the end of the program flushes again, and reports it
                 sys.stdout.flush()
             print_exception(error)
             raise typer.Exit(error.exit_code) from None
@@ -53,7 +53,7 @@ def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
             discard_stdout()
             raise typer.Exit(0) from None
         except (typer.Exit, typer.Abort, OutputFailed):
-            raise  # the end of the program takes them
+            raise  # handled at the end of the program
         except Exception as error:  # noqa: BLE001 - the one boundary: a bug is reported, not shown raw
             _report_bug(error)
             raise typer.Exit(FAILED) from None
@@ -94,4 +94,4 @@ def _report_bug(error: Exception) -> None:
         traceback.print_exception(error, file=log)
     summary = escape_control(f"{type(error).__name__}: {error}".splitlines()[0])
     print_error(f"error: this is a bug in stockctl: {summary}")
-    print_error(f"  → Please report it with {log.name}; what was stored before is safe.")
+    print_error(f"  → Please report it with {log.name}; stored data is safe.")

@@ -1,1 +1,1 @@
-"""SQL over the raw archive, written in Athena's SQL: parsed, checked, translated, and the canned queries."""
+"""SQL over the raw archive in Athena's dialect: parsing, checking, translation, and predefined queries."""

@@ -13,19 +13,19 @@ from stockctl.sql.parser import too_deep
 
 
 class Statement(NamedTuple):
-    """Athena's SQL. The first ``?`` in it takes the parameter at place ``order[0]`` (from 0), and so on."""
+    """SQL for Athena. Its first ``?`` takes the parameter with index ``order[0]``, and so on."""
 
     text: str
     order: Sequence[int]
 
 
 def to_athena(expression: exp.Query) -> Statement:
-    """Return Athena's SQL for a statement that ``check_query`` returned.
+    """Return SQL for Athena for a statement that ``check_query`` returned.
 
     Raises:
-        QueryError: the statement has no form in Athena's SQL.
+        QueryError: the statement cannot be written in Athena's SQL.
     """
-    # Generated text need not keep the order of the placeholders, so each carries its place through it.
+    # The generated text may have the placeholders in another order, so each gets a name with its position.
     marker = f"parameter_{secrets.token_hex(8)}_"
     try:
         tree = expression.copy()
@@ -34,8 +34,8 @@ def to_athena(expression: exp.Query) -> Statement:
         text = tree.sql("trino", comments=False, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:
         reason = str(error).splitlines()[0]
-        raise QueryError(f"Athena cannot answer this: {reason}", "Say it in another way.") from error
+        raise QueryError(f"Athena cannot run this: {reason}", "Write it in another way.") from error
     except RecursionError as error:
         raise too_deep() from error
-    places = re.compile(f":{marker}([0-9]+)")
-    return Statement(places.sub("?", text), [int(place) - 1 for place in places.findall(text)])
+    names = re.compile(f":{marker}([0-9]+)")
+    return Statement(names.sub("?", text), [int(position) - 1 for position in names.findall(text)])

@@ -1,7 +1,7 @@
-"""The canned queries: one ``.sql`` file each beside this module, in Athena's SQL.
+"""The predefined queries, one ``.sql`` file each beside this module, in Athena's SQL.
 
-A file begins with comments: ``-- <name>: <one sentence>``, then ``-- <parameter>: <what it may be>`` for
-each ``?`` of the statement, in their order. Each ``?`` stands in a WHERE: Athena takes it nowhere else.
+A file begins with comments: ``-- <name>: <one sentence>``, then ``-- <parameter>: <allowed values>`` for each
+``?`` of the statement, in order. Each ``?`` is in a WHERE clause: Athena accepts it nowhere else.
 """
 
 import re
@@ -16,14 +16,14 @@ _HEADER = re.compile(r"-- ([a-z][a-z_-]*): (.+)")
 
 
 class Parameter(NamedTuple):
-    """A value that a canned query takes."""
+    """A value that a predefined query takes."""
 
     name: str
     description: str
 
 
 class CannedQuery(NamedTuple):
-    """A query that comes with the program. ``sql`` is Athena's, with a ``?`` for each parameter in order."""
+    """A predefined query; ``sql`` is in Athena's dialect, with a ``?`` for each parameter in order."""
 
     name: str
     description: str
@@ -31,21 +31,21 @@ class CannedQuery(NamedTuple):
     sql: str
 
     def over(self, table: str) -> str:
-        """Return the statement over another table than the default one; ``table`` is a plain identifier."""
+        """Return the statement with another table than the default one; ``table`` needs no quotes."""
         return re.sub(rf"\b{TABLE}\b", table, self.sql)
 
 
 def catalog() -> list[CannedQuery]:
-    """Return the canned queries, by name."""
+    """Return the predefined queries, sorted by name."""
     sources = (file for file in files(__package__).iterdir() if file.name.endswith(".sql"))
     return sorted(map(_load, sources))
 
 
 def canned_query(name: str) -> CannedQuery:
-    """Return the canned query called ``name``.
+    """Return the predefined query called ``name``.
 
     Raises:
-        QueryError: there is none.
+        QueryError: there is no such query.
     """
     queries = {query.name: query for query in catalog()}
     if name not in queries:

@@ -1,4 +1,4 @@
-"""Checks a statement against the list of what is allowed."""
+"""Checks a statement against lists of the allowed syntax, functions and types."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ SYNTAX = _word_set("""
     EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ Is Not Between In Like Escape All Any AtTimeZone
     JSONPath JSONPathRoot JSONPathKey JSONPathSubscript
 """)
-"""Classes of the parser that are no functions."""
+"""Parser classes that are allowed and are not functions."""
 
 FUNCTIONS = _word_set("""
     And Or Case If Cast TryCast Try Coalesce Nullif Greatest Least Exists Typeof Grouping
@@ -47,7 +47,7 @@ FUNCTIONS = _word_set("""
     Corr CovarPop CovarSamp RegrSlope RegrIntercept
     Lag Lead RowNumber Rank DenseRank PercentRank CumeDist Ntile FirstValue LastValue NthValue
 """)
-"""Classes of the parser that are functions, or operators it counts among them."""
+"""Parser classes that are allowed and are functions, or operators that the parser treats as functions."""
 
 FUNCTION_NAMES = _word_set("""
     all all_match any_match array_distinct array_except array_max array_min array_position array_union
@@ -55,20 +55,20 @@ FUNCTION_NAMES = _word_set("""
     infinity is_finite is_infinite json_array_length map_agg map_concat map_entries map_values millisecond
     nan none_match to_iso8601 truncate with_timezone yow
 """)
-"""Names of the functions that the parser has no class for."""
+"""Names of allowed functions that the parser has no class for."""
 
 TYPES = _word_set("""
     ARRAY BIGINT BOOLEAN CHAR DATE DAY DECIMAL DOUBLE FLOAT INT INTERVAL JSON MAP REAL SMALLINT STRUCT TEXT
     TIME TIMESTAMP TIMESTAMPTZ TINYINT VARCHAR YEAR
 """)
-"""Types that a cast may name."""
+"""Allowed types of a cast."""
 
 WORDS = _word_set("""
     year quarter month week day hour minute second millisecond
     day_of_month day_of_week dow day_of_year doy year_of_week yow
     all bernoulli system
 """)
-"""Words that generated SQL has without quotes: units and parts of time, LIMIT ALL, ways to sample."""
+"""Words that are generated without quotes: units and parts of time, LIMIT ALL, sampling methods."""
 
 
 _CATALOG = "awsdatacatalog"
@@ -88,14 +88,14 @@ _Names = frozenset[str]
 
 
 def check_query(sql: str, *, database: str = DATABASE, table: str = TABLE) -> exp.Query:
-    """Return the tree of the statement when it is one query that reads ``database.table`` and no more.
+    """Return the tree of a statement that is one query and reads only ``database.table``.
 
-    In the tree each reference to the table is qualified and quoted, and each ``?`` knows its place
+    In the tree each reference to the table is qualified and quoted, and each ``?`` has its position
     (``meta["position"]``, from 1), because a translation may change their order.
 
     Raises:
-        QueryError: the text is no SQL, more or less than one statement, no query, or it names another
-            table, a table function, or a function or form of syntax that is not in the vocabulary.
+        QueryError: the text is not valid SQL, not exactly one statement, or not a query; or it uses another
+            table, a table function, or a function or syntax that is not allowed.
     """
     tree = parse_query(sql)
     try:
@@ -106,12 +106,12 @@ def check_query(sql: str, *, database: str = DATABASE, table: str = TABLE) -> ex
 
 
 def parameter_count(tree: exp.Query) -> int:
-    """Return how many ``?`` the statement holds."""
+    """Return the number of ``?`` in the statement."""
     return len({node.meta["position"] for node in tree.find_all(exp.Placeholder)})
 
 
 class _Checker:
-    """Looks at every node of a tree, each with the names that ``WITH`` defines where it stands."""
+    """Checks every node of a tree, with the names that ``WITH`` defines in its scope."""
 
     def __init__(self, sql: str, database: str, table: str) -> None:
         self._sql = sql
@@ -119,7 +119,7 @@ class _Checker:
         self._table = table
 
     def check(self, tree: exp.Expr) -> None:
-        """Refuse the tree, or make its references to the table explicit."""
+        """Raise for anything that is not allowed, and qualify the references to the table."""
         waiting: list[tuple[exp.Expr, _Names]] = [(tree, frozenset())]
         while waiting:
             node, names = waiting.pop()
@@ -212,7 +212,7 @@ def _children(node: exp.Expr, names: _Names) -> Iterator[tuple[exp.Expr, _Names]
 
 
 def _check_raw_text(node: exp.Expr) -> None:
-    """Refuse text that the generator would write as it stands, without quotes, unless it is harmless."""
+    """Refuse text that the generator would write without quotes, unless it is harmless."""
     this = node.args.get("this")
     if isinstance(node, exp.Var):
         fine = isinstance(this, str) and this.lower() in WORDS

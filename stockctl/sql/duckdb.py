@@ -1,4 +1,4 @@
-"""Translates Athena's SQL to DuckDB's, with macros for what DuckDB lacks."""
+"""Translates Athena's SQL to DuckDB's; ``macros`` has the functions that DuckDB lacks."""
 
 import re
 from collections.abc import Callable
@@ -38,23 +38,23 @@ _REFERENCE = re.compile(r"\\(.)|\$([0-9])|\\")
 def to_duckdb(expression: exp.Query) -> str:
     """Return DuckDB's SQL for a statement that ``check_query`` returned; ``?`` becomes ``$1``, ``$2``, ...
 
-    The database has to define ``macros.MACROS``. A column of the result that has no name is called
-    ``_col0``, ``_col1``, ... by its place, as in Athena.
+    The database must define ``macros.MACROS``. A column of the result without a name is called ``_col0``,
+    ``_col1``, ... by its position, as in Athena.
 
     Raises:
-        QueryError: the statement uses something that DuckDB has no counterpart for.
+        QueryError: the statement uses something that DuckDB has no equivalent for.
     """
     try:
         tree = expression.copy()
         for node in reversed(list(tree.walk(bfs=False))):
-            if (replacement := _translated(node)) is not node:
+            if (replacement := _translate(node)) is not node:
                 node.replace(replacement)
         _name_columns(tree)
         return tree.sql("duckdb", identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:
         raise QueryError(
             f"The embedded backend cannot answer this statement: {str(error).splitlines()[0]}",
-            "Say it in another way.",
+            "Write it in another way.",
         ) from error
     except SqlglotError as error:
         raise QueryError(
@@ -65,7 +65,7 @@ def to_duckdb(expression: exp.Query) -> str:
         raise too_deep() from error
 
 
-def _translated(node: exp.Expr) -> exp.Expr:
+def _translate(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Anonymous):
         return _NAMED[node.name.lower()](node) if node.name.lower() in _NAMED else _rename(node)
     translation = _TYPED.get(type(node).__name__)
@@ -79,7 +79,7 @@ def _name_columns(tree: exp.Expr) -> None:
         return
     for place, column in enumerate(tree.expressions):
         if column.is_star:
-            return  # from here on the places are not known
+            return  # the positions of further columns are not known
         if not column.alias and not isinstance(column, (exp.Column, exp.Dot)):
             column.replace(exp.alias_(column.copy(), f"_col{place}", quoted=True))
 
@@ -129,7 +129,7 @@ def _plus_interval(moment: exp.Expr, interval: exp.Expr) -> exp.Expr:
 
 
 def _is_date(node: exp.Expr) -> bool:
-    """Tell whether the value is plainly a date; DuckDB makes timestamps of dates where Athena does not."""
+    """Tell whether the value is known to be a date; DuckDB makes timestamps of dates where Athena does not."""
     inner = node.unnest()
     if isinstance(inner, exp.Anonymous):
         return inner.name.lower() == "from_iso8601_date"

@@ -15,7 +15,7 @@ from stockctl.sql.schema import COLUMNS, TABLE
 
 MAX_BYTES = 262_144
 """Athena's limit on the length of a statement."""
-# What the parser would only warn of is refused here, or by the engine.
+# Whatever the parser only warns about is refused by the check, or by the engine.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 _MAX_DEPTH = 100
@@ -31,12 +31,12 @@ _WORDS = re.compile(r"[A-Za-z_][A-Za-z0-9_ ]*")
 
 
 def parse_query(sql: str) -> exp.Query:
-    """Return the tree of a statement in Athena's SQL; each ``?`` knows its place, from 1.
+    """Return the tree of a statement in Athena's SQL.
 
-    The place is ``meta["position"]`` of the placeholder.
+    The position of each ``?``, from 1, is in ``meta["position"]`` of its placeholder.
 
     Raises:
-        QueryError: the text is not exactly one statement, it is no query, or it cannot be read.
+        QueryError: the text is not exactly one statement, not a query, or not valid SQL.
     """
     _check_text(sql)
     tokens = _tokens(sql)
@@ -47,7 +47,7 @@ def parse_query(sql: str) -> exp.Query:
     except RecursionError as error:
         raise too_deep() from error
     except (AttributeError, IndexError, KeyError, TypeError) as error:
-        # The parser takes some arguments of functions, and parts of JSON paths, to be there.
+        # The parser does not check that some arguments of functions, and parts of JSON paths, exist.
         raise QueryError(
             "The SQL cannot be read: a function in it has too few arguments, or one that makes no sense.",
             "The dialect is Athena's (Trino).",
@@ -57,23 +57,23 @@ def parse_query(sql: str) -> exp.Query:
         tree = exp.select("*").from_(tree)
     if not isinstance(tree, exp.Query):
         refuse("The text is not a query.")
-    _number(tree, tokens)
+    _number_placeholders(tree, tokens)
     return tree
 
 
 def refuse(message: str, hint: str | None = None) -> NoReturn:
-    """Raise a ``QueryError``; without a hint of its own it says what is allowed."""
+    """Raise a ``QueryError``; the default hint says what is allowed."""
     columns = ", ".join(name for name, _ in COLUMNS)
     raise QueryError(message, hint or f"Allowed is one SELECT over {TABLE} (columns: {columns}).")
 
 
 def too_deep(place: str = "") -> QueryError:
-    """Return the error for a statement that cannot be taken apart because of its depth."""
+    """Return the error for a statement that is nested too deeply."""
     return QueryError(f"The statement is nested too deeply{place}.", "Write it in steps, with WITH.")
 
 
 def quote_text(text: str) -> str:
-    """Return text from a statement as it may stand in a message: quoted, escaped, one line, not long."""
+    """Return text of a statement for use in a message: quoted, escaped, on one line, shortened."""
     quoted = repr(text)
     return quoted if len(quoted) <= _SHOWN else quoted[: _SHOWN - 4] + "...'"
 
@@ -133,7 +133,7 @@ def _check_nesting(tokens: list[Token]) -> None:
 
 
 class _Parser(TrinoParser):
-    """Notes where in the text each ``?`` stands, which the tree does not tell."""
+    """Records the position of each ``?`` in the text, which the tree does not have."""
 
     PLACEHOLDER_PARSERS: ClassVar = {
         **TrinoParser.PLACEHOLDER_PARSERS,
@@ -141,13 +141,13 @@ class _Parser(TrinoParser):
     }
 
     def parse_question_mark(self) -> exp.Expr:
-        """Return the placeholder for the ``?`` that was read just now."""
+        """Return the placeholder for the ``?`` that was just read."""
         node: exp.Placeholder = self.expression(exp.Placeholder())
         node.meta["start"] = self._prev.start
         return node
 
 
-def _number(tree: exp.Query, tokens: list[Token]) -> None:
+def _number_placeholders(tree: exp.Query, tokens: list[Token]) -> None:
     starts = [token.start for token in tokens if token.token_type is TokenType.PLACEHOLDER]
     places = {start: place for place, start in enumerate(starts, start=1)}
     found = [node for node in tree.find_all(exp.Placeholder) if "start" in node.meta]
@@ -164,7 +164,7 @@ def _at(token: Token) -> str:
 def _syntax_error(sql: str, error: ParseError) -> QueryError:
     fault = error.errors[0] if error.errors else {}
     what = str(fault.get("description") or "it is not SQL").rstrip(".")
-    if what.startswith("Required"):  # the parser speaks of its own classes here
+    if what.startswith("Required"):  # the parser names its own classes here
         what = "something is missing"
     word = str(fault.get("highlight") or "")
     line, last = fault.get("line"), fault.get("col")

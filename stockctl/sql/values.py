@@ -1,4 +1,4 @@
-"""Values of a SQL result as JSON knows them, the same from every engine."""
+"""Converts values of a SQL result to JSON, alike for every engine."""
 
 import json
 import math
@@ -10,10 +10,11 @@ from stockctl.market.timestamp import format_timestamp
 
 
 def json_value(value: object) -> object:
-    """Return a text, int, float, bool or None for what a database driver returned.
+    """Return a string, int, float, bool or None for a value that a database driver returned.
 
-    NaN and infinity become None; a decimal without a fraction an int, another one a float; a moment with
-    a zone is given in UTC with a ``Z``; binary is hexadecimal; an array, row or map is its JSON text.
+    NaN and infinity become None; a decimal becomes an int if it has no fraction, else a float; a timestamp
+    with a time zone is converted to UTC, with a ``Z``; binary becomes hexadecimal; an array, row or map
+    becomes JSON text.
     """
     plain = _plain(value)
     return json.dumps(plain, ensure_ascii=False) if isinstance(plain, (list, dict)) else plain
@@ -29,7 +30,7 @@ def _plain(value: object) -> object:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).hex()
     if isinstance(value, (date, time, timedelta)):
-        return _moment(value)
+        return _time_text(value)
     if isinstance(value, Mapping):
         return {str(_plain(key)): _plain(entry) for key, entry in value.items()}
     if isinstance(value, Sequence):
@@ -43,7 +44,7 @@ def _number(value: Decimal) -> int | float | None:
     return float(value) if value.as_tuple().exponent else int(value)
 
 
-def _moment(value: date | time | timedelta) -> str:
+def _time_text(value: date | time | timedelta) -> str:
     if isinstance(value, datetime):
         if value.tzinfo is not None:
             return format_timestamp(value)

@@ -1,4 +1,4 @@
-"""Alerts as lines of text."""
+"""Alerts as lines of text, JSON or CSV, and as rows of a table."""
 
 import sys
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def since_timestamp(since: str | None) -> str | None:
     """Return the canonical timestamp that ``--since`` means.
 
     Raises:
-        UsageError: it means none.
+        UsageError: it is not a duration or a time.
     """
     if since is None:
         return None
@@ -45,7 +45,7 @@ def alert_columns() -> list[Column]:
 
 
 class AlertLines:
-    """Writes alerts one after the other, as they come."""
+    """Writes alerts one by one, as they happen."""
 
     def __init__(self, output: Format) -> None:
         self._output = output
@@ -54,29 +54,29 @@ class AlertLines:
             write_csv(ALERT_FIELDS, [])
 
     def write(self, alerts: Sequence[Alert]) -> None:
-        """Write alerts: a sentence each, one JSON object a line, or CSV rows."""
+        """Write alerts: one line of text each, one JSON object per line, or CSV rows."""
         for alert in alerts:
             if self._output is Format.JSON:
                 write(to_json(alert._asdict()))
             elif self._output is Format.CSV:
                 write_csv(ALERT_FIELDS, [alert], header=False)
             else:
-                self._sentence(alert)
+                self._write_line(alert)
         if alerts:
             sys.stdout.flush()
 
-    def _sentence(self, alert: Alert) -> None:
+    def _write_line(self, alert: Alert) -> None:
         from rich.text import Text
 
         mark, style = _MARKS[alert.kind]
         line = Text.assemble(
-            (_when(alert.timestamp), "dim"), " ", (f"{mark} {escape_control(alert.message)}", style)
+            (_time_text(alert.timestamp), "dim"), " ", (f"{mark} {escape_control(alert.message)}", style)
         )
         self.console.print(line, soft_wrap=not self.console.is_terminal)
 
 
-def _when(timestamp: str) -> str:
-    """Return a moment in UTC and, where that differs, on the clock of this machine."""
+def _time_text(timestamp: str) -> str:
+    """Return a timestamp in UTC and, if that differs, in local time."""
     utc = utc_text(timestamp)
     if local_is_utc():
         return f"{utc} UTC"

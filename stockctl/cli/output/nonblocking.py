@@ -15,83 +15,87 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from stockctl.cli.output.terminal import pluralize, redirect_to_devnull
 from stockctl.errors import StockctlError
 
-MOST_BYTES = 1 << 20
-"""What may wait for a reader; beyond it alerts are left out, which are logged, and at twice as much all."""
+MAX_QUEUED_BYTES = 1 << 20
+"""Size of the queue. When it is full, alerts are dropped (the alert log has them); at twice that, all is."""
 CLOSING_SECONDS = 0.5
-"""How long the end waits for a reader."""
+"""How long closing waits until the queue is written."""
 
 
 class _Chunk(NamedTuple):
     data: bytes
     is_output: bool
-    """Whether it is for standard output."""
+    """Whether it goes to standard output."""
 
 
 class NonBlockingWriter:
-    """A thread that writes to a descriptor; whoever has something to write does not wait for it.
+    """Writes to a descriptor in a thread of its own, so that callers never block.
 
     Args:
-        descriptors: where to write, all of which lead to the same place.
-        lost: called in that thread when something for standard output cannot be written, with the reason.
-        most_bytes: how much may wait.
+        descriptors: descriptors of the same file; the first is written to.
+        on_error: called in that thread when something for standard output cannot be written.
+        max_queued_bytes: size of the queue.
     """
 
     def __init__(
-        self, descriptors: Sequence[int], lost: Callable[[OSError], None], most_bytes: int = MOST_BYTES
+        self,
+        descriptors: Sequence[int],
+        on_error: Callable[[OSError], None],
+        max_queued_bytes: int = MAX_QUEUED_BYTES,
     ) -> None:
         self._descriptors = descriptors
-        self._lost = lost
-        self._most_bytes = most_bytes
+        self._on_error = on_error
+        self._max_queued_bytes = max_queued_bytes
         self._changed = Condition()
-        self._pieces: deque[_Chunk] = deque()
-        self._bytes = 0
+        self._queue: deque[_Chunk] = deque()
+        self._queued_bytes = 0
         self._failure: OSError | None = None
         self._closed = False
-        self._refused = 0
-        self._thread = Thread(target=self._run, name=f"outlet-{descriptors[0]}", daemon=True)
+        self._dropped = 0
+        self._thread = Thread(target=self._run, name=f"stdio-writer-{descriptors[0]}", daemon=True)
         self._thread.start()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits for a reader."""
-        return not self._bytes
+        """Whether everything is written."""
+        return not self._queued_bytes
 
     @property
     def full(self) -> bool:
-        """Whether so much waits that nothing should be added that can be read elsewhere."""
-        return self._bytes >= self._most_bytes
+        """Whether the queue is full, so that only what is not stored elsewhere should be added."""
+        return self._queued_bytes >= self._max_queued_bytes
 
-    def take_refused(self) -> int:
-        """Return how many pieces were left out since the last time, once there is room again."""
+    def take_dropped(self) -> int:
+        """Return how many pieces were dropped since the last call; 0 while the queue is full."""
         with self._changed:
             if self.full:
                 return 0
-            refused, self._refused = self._refused, 0
-            return refused
+            dropped, self._dropped = self._dropped, 0
+            return dropped
 
     def put(self, data: bytes, *, is_output: bool) -> None:
-        """Have a piece written, whole or not at all: what cannot be written goes nowhere."""
+        """Queue a piece, whole or not at all; after an error it is discarded."""
         with self._changed:
             failure = self._failure
-            if failure is None and self._bytes < 2 * self._most_bytes:
-                self._pieces.append(_Chunk(data, is_output))
-                self._bytes += len(data)
+            if failure is None and self._queued_bytes < 2 * self._max_queued_bytes:
+                self._queue.append(_Chunk(data, is_output))
+                self._queued_bytes += len(data)
                 self._changed.notify_all()
             elif failure is None:
-                self._refused += 1
+                self._dropped += 1
         if failure is not None and is_output:
-            self._lost(failure)
+            self._on_error(failure)
 
     def close(self, seconds: float = CLOSING_SECONDS) -> bool:
-        """End; return whether all was written.
+        """Stop the thread, and return whether everything was written.
 
-        When nobody reads for so long, the descriptors lead nowhere from then on, so that nothing else waits.
+        When that takes longer than ``seconds``, the descriptors are pointed to /dev/null, so that nothing
+        else blocks on them.
         """
-        until = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         with self._changed:
-            while self._bytes and (left := until - time.monotonic()) > 0:
-                self._changed.wait(left)
-            written = not self._bytes
+            while self._queued_bytes and (remaining := deadline - time.monotonic()) > 0:
+                self._changed.wait(remaining)
+            written = not self._queued_bytes
             self._closed = True
             self._changed.notify_all()
         if not written:
@@ -100,32 +104,32 @@ class NonBlockingWriter:
         return written
 
     def _run(self) -> None:
-        while (piece := self._next()) is not None:
+        while (chunk := self._next()) is not None:
             try:
-                _write(self._descriptors[0], piece.data)
+                _write(self._descriptors[0], chunk.data)
             except OSError as error:
                 self._fail(error)
                 return
             with self._changed:
-                self._pieces.popleft()
-                self._bytes -= len(piece.data)
+                self._queue.popleft()
+                self._queued_bytes -= len(chunk.data)
                 self._changed.notify_all()
 
     def _next(self) -> _Chunk | None:
         with self._changed:
-            while not self._pieces and not self._closed:
+            while not self._queue and not self._closed:
                 self._changed.wait()
-            return self._pieces[0] if self._pieces else None
+            return self._queue[0] if self._queue else None
 
     def _fail(self, error: OSError) -> None:
         with self._changed:
             self._failure = error
-            output_lost = any(piece.is_output for piece in self._pieces)
-            self._pieces.clear()
-            self._bytes = 0
+            output_lost = any(chunk.is_output for chunk in self._queue)
+            self._queue.clear()
+            self._queued_bytes = 0
             self._changed.notify_all()
         if output_lost:
-            self._lost(error)
+            self._on_error(error)
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -138,10 +142,10 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 class _Text(io.TextIOBase):
-    """Text for an outlet; what was written goes out with each flush, in one piece."""
+    """A text stream over a ``NonBlockingWriter``; each flush queues what was written, in one piece."""
 
-    def __init__(self, outlet: NonBlockingWriter, original: TextIO, *, is_output: bool) -> None:
-        self._outlet = outlet
+    def __init__(self, writer: NonBlockingWriter, original: TextIO, *, is_output: bool) -> None:
+        self._writer = writer
         self._original = original
         self._is_output = is_output
         self._lock = Lock()
@@ -167,48 +171,48 @@ class _Text(io.TextIOBase):
             text = "".join(self._parts)
             self._parts.clear()
             if text:
-                self._outlet.put(text.encode(self.encoding, "replace"), is_output=self._is_output)
+                self._writer.put(text.encode(self.encoding, "replace"), is_output=self._is_output)
 
 
 class NonBlockingStreams:
-    """The outlets of standard output and error, which are one where both lead to the same place.
+    """Non-blocking standard output and error; they share a writer if they are the same file.
 
     Args:
-        stop: called, in any thread, when standard output cannot be written to any more.
+        stop: called, in any thread, when standard output cannot be written any more.
     """
 
     def __init__(self, stop: Callable[[], None]) -> None:
         self._stop = stop
         self._terminal = sys.stdout.isatty()
         self.failure: OSError | None = None
-        """Why standard output cannot be written to any more, unless it was a terminal that has gone."""
+        """Why standard output cannot be written any more, unless it was a terminal that was closed."""
         output, error = sys.stdout.fileno(), sys.stderr.fileno()
-        self._one = os.path.samestat(os.fstat(output), os.fstat(error))
-        self.output = NonBlockingWriter([output, error] if self._one else [output], self._lose)
-        self.error = self.output if self._one else NonBlockingWriter([error], self._lose)
+        self._is_shared = os.path.samestat(os.fstat(output), os.fstat(error))
+        self.output = NonBlockingWriter([output, error] if self._is_shared else [output], self._fail_output)
+        self.error = self.output if self._is_shared else NonBlockingWriter([error], self._fail_output)
         self._texts = (
             _Text(self.output, sys.stdout, is_output=True),
             _Text(self.error, sys.stderr, is_output=False),
         )
 
     @contextmanager
-    def in_front(self) -> Iterator[None]:
-        """Have all that is written go through the outlets while the block runs."""
+    def redirected(self) -> Iterator[None]:
+        """Send everything that is printed through the writers while the block runs."""
         output, error = self._texts
         with redirect_stdout(output), redirect_stderr(error):
             yield
 
     def close(self) -> None:
-        """End; it takes no longer than a second."""
+        """Close both; this takes at most a second."""
         output, error = self._texts
         output.flush()
-        if not self.output.close() and not self._one:
-            error.write("Nobody reads standard output: what came last was left out there.\n")
+        if not self.output.close() and not self._is_shared:
+            error.write("Nobody reads standard output: the last output was dropped.\n")
         error.flush()
-        if not self._one:
+        if not self._is_shared:
             self.error.close()
 
-    def _lose(self, error: OSError) -> None:
+    def _fail_output(self, error: OSError) -> None:
         if not self._terminal:
             self.failure = error
         self._stop()
@@ -216,27 +220,26 @@ class NonBlockingStreams:
 
 @contextmanager
 def open_nonblocking_streams(stop: Callable[[], None]) -> Iterator[NonBlockingStreams]:
-    """Put outlets in front of standard output and error while the block runs.
+    """Make standard output and error non-blocking while the block runs.
 
-    A standard error that cannot be written to is nothing to end a stream for. Standard output is: ``stop`` is
-    called then, in any thread.
+    An error of standard error is ignored. After one of standard output ``stop`` is called, in any thread.
 
     Raises:
-        BrokenPipeError: whoever read standard output has gone.
-        StockctlError: standard output cannot be written to for another reason.
+        BrokenPipeError: the reader of standard output closed the pipe.
+        StockctlError: standard output cannot be written for another reason.
     """
     sys.stdout.flush()
-    both = NonBlockingStreams(stop)
+    streams = NonBlockingStreams(stop)
     try:
-        with both.in_front():
-            yield both
+        with streams.redirected():
+            yield streams
     finally:
-        both.close()
-    if isinstance(both.failure, BrokenPipeError):
-        raise both.failure
-    if both.failure is not None:
+        streams.close()
+    if isinstance(streams.failure, BrokenPipeError):
+        raise streams.failure
+    if streams.failure is not None:
         raise StockctlError(
-            f"Alerts cannot be written to standard output: {both.failure.strerror or both.failure}.",
+            f"Alerts cannot be written to standard output: {streams.failure.strerror or streams.failure}.",
             "'stockctl alerts list' has all of them.",
         )
 
@@ -249,39 +252,39 @@ _log = logging.getLogger(__name__)
 
 
 class AlertWriter:
-    """Writes alerts through ``open_nonblocking_streams``; one thread writes, another one tells.
+    """Writes alerts to non-blocking streams in one thread; another thread reports what was dropped.
 
     Args:
-        lines: writes them.
-        outlets: what they go through.
+        lines: formats and prints them; None to print none.
+        streams: where they are printed.
     """
 
-    def __init__(self, lines: "AlertLines | None", outlets: NonBlockingStreams) -> None:
+    def __init__(self, lines: "AlertLines | None", streams: NonBlockingStreams) -> None:
         self._lines = lines
-        self._outlets = outlets
-        self._unshown = self._told = 0
+        self._streams = streams
+        self._dropped = self._reported = 0
 
     def write(self, alerts: "Sequence[Alert]") -> None:
-        """Write alerts, unless too much waits for a reader: the alert log has them all."""
+        """Write alerts, unless the queue is full: the alert log has them all."""
         if self._lines is None:
             return
-        if self._outlets.output.full:
-            self._unshown += len(alerts)
+        if self._streams.output.full:
+            self._dropped += len(alerts)
         else:
             self._lines.write(alerts)
 
-    def tell(self) -> None:
-        """Tell what was left out, if somebody reads again."""
-        if refused := self._outlets.error.take_refused():
-            _log.warning("%s of this log not written: nobody read it.", pluralize(refused, "line"))
-        if not self._outlets.output.full:
-            self.tell_unshown()
+    def report_dropped(self) -> None:
+        """Log what was dropped, once there is room again."""
+        if dropped := self._streams.error.take_dropped():
+            _log.warning("%s of this log not written: nobody read it.", pluralize(dropped, "line"))
+        if not self._streams.output.full:
+            self.report_dropped_alerts()
 
-    def tell_unshown(self) -> None:
-        """Tell how many alerts were left out."""
-        unshown = self._unshown - self._told
-        self._told += unshown
-        if unshown:
+    def report_dropped_alerts(self) -> None:
+        """Log how many alerts were dropped since the last report."""
+        new = self._dropped - self._reported
+        self._reported += new
+        if new:
             _log.warning(
-                "%s not shown: nobody read them; see 'stockctl alerts list'.", pluralize(unshown, "alert")
+                "%s not shown: nobody read them; see 'stockctl alerts list'.", pluralize(new, "alert")
             )

@@ -1,4 +1,4 @@
-"""Standard streams that are closed or broken, and pauses that a closed pipe ends."""
+"""Standard streams that are closed or broken, and waiting that a closed pipe ends."""
 
 import errno
 import io
@@ -14,31 +14,31 @@ from stockctl.cli.output.terminal import print_error, redirect_to_devnull
 
 _FAILED = 1
 _ERRORS = "replace"
-"""A terminal without UTF-8 gets a question mark instead of a failure."""
+"""A character that the terminal's encoding lacks becomes a question mark instead of an error."""
 
 
 class OutputFailed(OSError):
-    """Standard output cannot be written, although somebody may still read it."""
+    """Standard output cannot be written for another reason than a closed pipe."""
 
 
 class _Output(io.TextIOWrapper):
-    """Text whose failures are known as those of standard output.
+    """Standard output whose errors can be told from those of other files.
 
-    What is below it is Python's own: a signal that came between the writing of bytes and the note that they
-    are written would have them written twice.
+    It wraps Python's own buffer: in an own one, a signal between the write and the note that it was done
+    would cause a second write.
     """
 
     def write(self, text: str, /) -> int:
-        with _failures():
+        with _convert_errors():
             return super().write(text)
 
     def flush(self) -> None:
-        with _failures():
+        with _convert_errors():
             super().flush()
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def _convert_errors() -> Iterator[None]:
     try:
         yield
     except (BrokenPipeError, OutputFailed):
@@ -48,12 +48,12 @@ def _failures() -> Iterator[None]:
 
 
 def prepare() -> None:
-    """Let each stream be there, and take any character.
+    """Make sure that all standard streams exist and accept any character.
 
-    One that was closed by whoever started us gets a stand-in: nothing comes in, what is said is lost, and
-    data is refused once there is some.
+    One that was closed before the start is replaced: standard input is empty, messages are lost, and writing
+    data fails.
     """
-    # In this order each takes the descriptor that is its own.
+    # In this order each gets its own descriptor: open returns the lowest that is free.
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - it stays open
     sys.stdout = _output()
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it stays open
@@ -79,17 +79,17 @@ def _output() -> TextIO:
 
 @contextmanager
 def flush_output() -> Iterator[None]:
-    """Run the program in the block; when standard output takes no more, end it by the contract's exit codes.
+    """Run the program in the block, then flush standard output and exit.
 
-    They are 0 when its reader has gone and 1, with the reason on stderr, when it cannot be written; a program
-    that fails for a reason of its own keeps its code.
+    The exit code is 0 when the reader of a pipe has closed it, and 1, with the reason on stderr, when
+    standard output cannot be written. A program that fails for another reason keeps its exit code.
     """
     code: str | int | None = 0
     try:
         try:
             yield
         except SystemExit as end:
-            # Typer's help is printed on a console of rich's own, which ends the program like this.
+            # Typer ends the program like this when printing a help page fails.
             if isinstance(end.__context__, BrokenPipeError):
                 raise end.__context__ from None
             code = end.code
@@ -104,7 +104,7 @@ def flush_output() -> Iterator[None]:
 
 
 def discard_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush does not fail as well."""
+    """Point stdout to /dev/null, so that the interpreter's last flush does not fail as well."""
     redirect_to_devnull(sys.stdout.fileno())
 
 
@@ -116,17 +116,17 @@ def _reason(error: OSError) -> str:
 
 
 def pause(seconds: float) -> None:
-    """Wait, and notice at once when whoever reads our pipe has gone.
+    """Wait, but end at once when the reader of our pipe closes it.
 
     Raises:
-        BrokenPipeError: nobody reads any more.
+        BrokenPipeError: the pipe is closed.
     """
-    if not hasattr(select, "poll") or sys.stdout.isatty():
+    if sys.stdout.isatty():
         time.sleep(seconds)
         return
-    watch = select.poll()
-    watch.register(sys.stdout.fileno(), 0)
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
     if any(
-        event & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, event in watch.poll(seconds * 1000)
+        event & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, event in poll.poll(seconds * 1000)
     ):
         raise BrokenPipeError

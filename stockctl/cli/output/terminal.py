@@ -1,4 +1,4 @@
-"""Messages on standard error, and text made safe for a terminal."""
+"""Messages on standard error, and text that is safe to print on a terminal."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def escape_control(text: str) -> str:
-    """Return ``text`` with everything escaped that could move a cursor, hide or reorder characters."""
+    """Return ``text`` with all characters escaped that could move the cursor, or hide or reorder text."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -35,7 +35,7 @@ def pluralize(number: int, noun: str) -> str:
 
 
 def print_message(message: object) -> None:
-    """Say something that is no data, on stderr; when that cannot be written to, nobody is left to be told."""
+    """Print a message on stderr; an error while writing it is ignored."""
     # One write, so that lines of two threads never run into each other.
     _write(escape_control(str(message)) + "\n")
 
@@ -47,7 +47,7 @@ def _write(text: str) -> None:
 
 
 def drop_lost_stderr() -> None:
-    """Have a stderr that cannot be written to lead nowhere, so that the last flush does not fail."""
+    """Point a stderr that cannot be written to /dev/null, so that the last flush does not fail."""
     try:
         sys.stderr.flush()
     except OSError:
@@ -55,10 +55,10 @@ def drop_lost_stderr() -> None:
 
 
 def redirect_to_devnull(descriptor: int) -> None:
-    """Have a descriptor lead nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+    """Point a descriptor to /dev/null."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, descriptor)
+    os.close(devnull)
 
 
 def print_error(text: str) -> None:
@@ -89,7 +89,7 @@ def wrap(text: str, width: int, indent: str = "") -> str:
 
 
 class StderrHandler(logging.Handler):
-    """Writes log messages as lines on whatever stderr is at that moment."""
+    """Writes log messages as lines on the stderr of that moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one message."""
@@ -98,7 +98,7 @@ class StderrHandler(logging.Handler):
 
 
 def set_up_logging(*, verbose: bool) -> None:
-    """Let what the package logs be seen: from INFO on, or everything; other packages stay silent."""
+    """Print what this package logs on stderr: from INFO on, or everything; other packages stay silent."""
     logger = logging.getLogger("stockctl")
     logger.handlers = [StderrHandler()]
     logger.propagate = False
@@ -107,17 +107,17 @@ def set_up_logging(*, verbose: bool) -> None:
 
 @contextmanager
 def use_log_handler(handler: logging.Handler) -> Iterator[None]:
-    """Have what the package logs handled by ``handler`` alone while the block runs."""
+    """Send what this package logs to ``handler`` alone while the block runs."""
     logger = logging.getLogger("stockctl")
-    before, logger.handlers = logger.handlers, [handler]
+    previous, logger.handlers = logger.handlers, [handler]
     try:
         yield
     finally:
-        logger.handlers = before
+        logger.handlers = previous
 
 
 def utc_text(timestamp: str) -> str:
-    """Return a canonical timestamp for people: blank for ``T``, milliseconds only where there are any."""
+    """Return a canonical timestamp for display: a blank for ``T``, milliseconds only if there are any."""
     text = timestamp.replace("T", " ").removesuffix("Z").removesuffix(".000")
     return text.removesuffix(":00") if text.endswith(":00") else text
 
@@ -125,7 +125,7 @@ def utc_text(timestamp: str) -> str:
 def local_text(timestamp: str) -> str:
     """Return a canonical timestamp in the time zone of this machine, with the zone's name.
 
-    Within a day of the calendar's ends there may be no local time; then it is UTC.
+    Within a day of the first and last date there may be no local time; then it is UTC.
     """
     moment = to_datetime(timestamp)
     with suppress(OverflowError):
@@ -135,6 +135,6 @@ def local_text(timestamp: str) -> str:
 
 @lru_cache(maxsize=1)
 def local_is_utc() -> bool:
-    """Tell whether this machine's zone is UTC all year, so that local times say nothing new."""
+    """Tell whether the time zone of this machine is UTC all year, so that local times add nothing."""
     moments = (datetime(2026, month, 1, tzinfo=UTC) for month in (1, 7))
     return all(not moment.astimezone().utcoffset() for moment in moments)

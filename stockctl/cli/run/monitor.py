@@ -158,8 +158,8 @@ class RunMonitor:
         """Return the job that reports alerts that were not shown because nobody read."""
         if self._alerts is None:
             return []
-        stack.callback(self._alerts.tell_unshown)
-        return [PeriodicJob(CHECK_PERIOD, self._alerts.tell)]
+        stack.callback(self._alerts.report_dropped_alerts)
+        return [PeriodicJob(CHECK_PERIOD, self._alerts.report_dropped)]
 
     def _serve_metrics(self, read: ReadMetrics, stack: ExitStack) -> None:
         if self._options.metrics_port is None:

@@ -11,7 +11,7 @@ from typing import TextIO
 import pytest
 
 from stockctl.cli.output.alerts import AlertLines
-from stockctl.cli.output.nonblocking import MOST_BYTES, NonBlockingWriter, open_nonblocking_streams
+from stockctl.cli.output.nonblocking import MAX_QUEUED_BYTES, NonBlockingWriter, open_nonblocking_streams
 from stockctl.cli.output.tables import Format
 from stockctl.cli.run.monitor import MonitorOptions, RunMonitor
 from stockctl.market.alert import sample_alert
@@ -111,14 +111,14 @@ def test_what_waits_for_a_reader_comes_in_order(pipe: Pipe, blocking: bool):
 
 def test_what_is_too_much_is_left_out_and_counted(pipe: Pipe):
     """Beyond a bound nothing is added, and the count is told once there is room."""
-    outlet = NonBlockingWriter([pipe.writer], never, most_bytes=200 * len(PIECE))
+    outlet = NonBlockingWriter([pipe.writer], never, max_queued_bytes=200 * len(PIECE))
     for _ in range(1000):
         outlet.put(PIECE, is_output=False)
     assert outlet.full
-    assert outlet.take_refused() == 0
+    assert outlet.take_dropped() == 0
     pipe.read_on()
     assert outlet.close(SECONDS)
-    refused = outlet.take_refused()
+    refused = outlet.take_dropped()
     assert 500 < refused < 1000
     assert pipe.all().encode() == PIECE * (1000 - refused)
 
@@ -169,7 +169,7 @@ def test_the_log_goes_on_while_nobody_reads_the_output():
             assert both.error is not both.output
         said = error.all()
         release(both.output, output)
-    assert said == "a line\nNobody reads standard output: what came last was left out there.\n"
+    assert said == "a line\nNobody reads standard output: the last output was dropped.\n"
 
 
 class Producing:
@@ -202,7 +202,7 @@ def await_idle(monitor: RunMonitor) -> None:
 
 def test_alerts_that_nobody_reads_are_counted():
     """Each is either written, whole and in order, or among those that the log counts."""
-    count = 3 * MOST_BYTES // 400
+    count = 3 * MAX_QUEUED_BYTES // 400
     with standard() as (output, error):
         monitor = RunMonitor(Quiet(), AlertLines(Format.JSON), MonitorOptions())
         with monitor.nonblocking_output(lambda: None), monitor.monitoring(Producing()):

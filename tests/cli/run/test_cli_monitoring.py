@@ -213,7 +213,7 @@ def test_a_pipe_that_nobody_reads_stops_nothing_else(stockctl: Command, acme: di
         seen(stockctl, child, lambda found: found.get("producer_alerts", 0) > 400)
         child.send_signal(signal.SIGTERM)
         assert child.wait(SECONDS) == 0
-        assert "Nobody reads standard output: what came last was left out there." in child.stderr.read()
+        assert "Nobody reads standard output: the last output was dropped." in child.stderr.read()
 
 
 def test_a_closed_pipe_ends_a_live_stream(stockctl: Command, acme: dict[str, str]):
