@@ -1,4 +1,4 @@
-"""The predefined queries, one ``.sql`` file each beside this module, in Athena's SQL.
+"""The canned queries, one ``.sql`` file each beside this module, in Athena's SQL.
 
 A file begins with comments: ``-- <name>: <one sentence>``, then ``-- <parameter>: <allowed values>`` for each
 ``?`` of the statement, in order. Each ``?`` is in a WHERE clause: Athena accepts it nowhere else.
@@ -16,14 +16,14 @@ _HEADER = re.compile(r"-- ([a-z][a-z_-]*): (.+)")
 
 
 class Parameter(NamedTuple):
-    """A value that a predefined query takes."""
+    """A value that a canned query takes."""
 
     name: str
     description: str
 
 
 class CannedQuery(NamedTuple):
-    """A predefined query; ``sql`` is in Athena's dialect, with a ``?`` for each parameter in order."""
+    """A canned query; ``sql`` is in Athena's dialect, with a ``?`` for each parameter in order."""
 
     name: str
     description: str
@@ -36,13 +36,13 @@ class CannedQuery(NamedTuple):
 
 
 def catalog() -> list[CannedQuery]:
-    """Return the predefined queries, sorted by name."""
+    """Return the canned queries, sorted by name."""
     sources = (file for file in files(__package__).iterdir() if file.name.endswith(".sql"))
     return sorted(map(_load, sources))
 
 
 def canned_query(name: str) -> CannedQuery:
-    """Return the predefined query called ``name``.
+    """Return the canned query called ``name``.
 
     Raises:
         QueryError: there is no such query.

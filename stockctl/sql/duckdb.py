@@ -129,7 +129,7 @@ def _plus_interval(moment: exp.Expr, interval: exp.Expr) -> exp.Expr:
 
 
 def _is_date(node: exp.Expr) -> bool:
-    """Tell whether the value is known to be a date; DuckDB makes timestamps of dates where Athena does not."""
+    """Tell whether the value is known to be a date; DuckDB makes timestamps of some dates."""
     inner = node.unnest()
     if isinstance(inner, exp.Anonymous):
         return inner.name.lower() == "from_iso8601_date"

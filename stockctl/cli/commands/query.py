@@ -93,7 +93,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_queries(output: Output = Format.TABLE) -> None:
-    """List the predefined SQL queries."""
+    """List the canned SQL queries."""
     from stockctl.sql.catalog import catalog
 
     rows: list[Row] = [{"name": query.name, "description": query.description} for query in catalog()]
