@@ -1,7 +1,7 @@
-"""What the stages, the producer and the commands need of a backend, as Protocols.
+"""What the stages, the producer and the commands need from a backend, as Protocols.
 
-Each backend (``local``, ``aws``) implements them; ``tests/contract`` holds every implementation to
-the same promises.
+Each backend (``local``, ``aws``) implements them. ``tests/contract`` checks that every implementation behaves
+the same.
 """
 
 import base64
@@ -16,7 +16,7 @@ from stockctl.market.quote import EnrichedQuote, PriorQuote, Quote
 
 
 class Record(NamedTuple):
-    """A raw record of the stream, and where it comes from (for a person who looks for it)."""
+    """A raw record of the stream. ``origin`` tells a person where it comes from."""
 
     data: bytes
     origin: str
@@ -27,7 +27,7 @@ class Record(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """A record that cannot be read, with the reason."""
+    """A record that is not valid, with the reason."""
 
     data: bytes
     origin: str
@@ -40,7 +40,7 @@ class Rejection(NamedTuple):
 
     @property
     def document(self) -> bytes:
-        """What a quarantine keeps: a JSON object of origin, reason and the bytes in base64."""
+        """What a quarantine stores: a JSON object with origin, reason and the bytes in base64."""
         fields = {
             "origin": self.origin,
             "reason": self.reason,
@@ -50,7 +50,7 @@ class Rejection(NamedTuple):
 
 
 class RawObject(NamedTuple):
-    """What the archive keeps of one quote."""
+    """What the archive stores for one quote."""
 
     symbol: str
     timestamp: str
@@ -58,7 +58,7 @@ class RawObject(NamedTuple):
 
 
 class SendResult(NamedTuple):
-    """What became of the records of one ``send``."""
+    """The result of one ``send``, in records."""
 
     sent: int
     stored: int = 0
@@ -103,49 +103,49 @@ class DeliveryError(StockctlError):
 
 
 class Archive(Protocol):
-    """Raw quotes, one object each."""
+    """Raw quotes, one object per quote."""
 
     def put(self, objects: Sequence[RawObject]) -> None:
-        """Write the objects. One whose symbol and timestamp are there already stays as it is."""
+        """Write the objects. If one with the same symbol and timestamp exists, that one stays as it is."""
 
 
 class Quarantine(Protocol):
-    """Records that could not be read, with reason and bytes."""
+    """Records that are not valid, with reason and bytes."""
 
     def put(self, rejections: Sequence[Rejection]) -> None:
-        """Keep the rejections, each under its key; one that is there already stays as it is."""
+        """Store the rejections by their keys; one that exists already stays as it is."""
 
 
 class QuoteTable(Protocol):
     """Stored quotes by symbol and timestamp."""
 
     def newest(self, symbols: Collection[str], count: int) -> Mapping[str, Sequence[PriorQuote]]:
-        """Return, for each symbol that has any, its ``count`` newest quotes, oldest first.
+        """Return the ``count`` newest quotes of each symbol that has any, oldest first.
 
-        Every write that has ended is seen.
+        The result includes every completed write.
         """
 
     def around(self, symbol: str, first: str, last: str, before: int) -> Sequence[PriorQuote]:
-        """Return the symbol's quotes from ``first`` to ``last`` and ``before`` more ahead, oldest first."""
+        """Return quotes of a symbol from ``first`` to ``last``, and ``before`` earlier ones, oldest first."""
 
     def insert(self, quotes: Sequence[EnrichedQuote]) -> None:
-        """Write quotes that are not there yet; all of them, or raise."""
+        """Store new quotes; all of them, or raise."""
 
 
 class QuoteReader(Protocol):
-    """Stored quotes, as the commands show them."""
+    """Stored quotes, for the commands that show them."""
 
     def latest(self, symbols: Collection[str] | None = None) -> Sequence[EnrichedQuote]:
-        """Return the newest quote of each symbol (of all symbols without ``symbols``), by symbol."""
+        """Return the newest quote of each symbol, sorted by symbol; None means all symbols."""
 
     def history(self, symbol: str, *, since: str | None = None, limit: int = 0) -> Sequence[EnrichedQuote]:
-        """Return the symbol's quotes from ``since`` on, the newest ``limit`` (0 = all), oldest first."""
+        """Return the newest ``limit`` quotes of a symbol since ``since`` (0 = all), oldest first."""
 
 
 class Claim(NamedTuple):
-    """Alerts that were logged just now, and those that are still to be published.
+    """Alerts that were just logged, and those that must still be published.
 
-    To be published is an alert without ``not_published`` that is new, or was claimed before and never
+    An alert must be published if it has no ``not_published`` and is new, or was claimed before and never
     marked.
     """
 
@@ -154,81 +154,81 @@ class Claim(NamedTuple):
 
 
 class AlertLog(Protocol):
-    """Every alert that was ever raised, once."""
+    """All alerts ever raised, each one once."""
 
     def claim(self, alerts: Sequence[Alert]) -> Claim:
-        """Log the alerts that are not there yet; one that is there stays as it is."""
+        """Log the alerts that are new; one that exists stays as it is."""
 
     def mark(self, alert_ids: Sequence[str], published_at: str) -> None:
-        """Note that the alerts were published."""
+        """Record that the alerts were published."""
 
 
 class AlertReader(Protocol):
-    """The alert log, as the commands show it."""
+    """The alert log, for the commands that show it."""
 
     def recent(
         self, *, kinds: Collection[str] = (), since: str | None = None, limit: int = 0
     ) -> Sequence[Alert]:
-        """Return the alerts created from ``since`` on, the newest ``limit`` (0 = all), newest first.
+        """Return the newest ``limit`` alerts created since ``since`` (0 = all), newest first.
 
-        ``kinds`` narrows them to some kinds, of which a test alert is none; empty means all.
+        ``kinds`` selects some kinds, without test alerts; empty means all.
         """
 
     def follow(self, since: str | None = None) -> "AlertTail":
-        """Return a tail that begins at ``since``, or after the newest alert."""
+        """Return a tail that starts at ``since``, or after the newest alert."""
 
 
 class AlertTail(Protocol):
-    """A place in the alert log."""
+    """A position in the alert log."""
 
     def read(self) -> Sequence[Alert]:
-        """Return what came since the last read, oldest first, each alert once."""
+        """Return the alerts since the last read, oldest first, each one once."""
 
 
 class Notifier(Protocol):
-    """The way to people."""
+    """Sends alerts to subscribers."""
 
     def publish(self, alert: Alert) -> None:
-        """Tell the subscribers; return when the message is accepted."""
+        """Notify the subscribers; return when the message is accepted."""
 
 
 class Stream(Protocol):
     """Where a producer puts records."""
 
     batch_records: int
-    """How many records one ``send`` should hold at most."""
+    """The maximum number of records for one ``send``."""
 
     def send(self, records: Sequence[Record]) -> SendResult:
-        """Take the records, in order for each symbol; all of them, or raise.
+        """Accept the records, in order for each symbol; all of them, or raise.
 
         Raises:
-            DeliveryError: some were not taken; it names them and tells whether to try again.
+            DeliveryError: some were not accepted; it has these, and whether to try again.
         """
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
-        """Quarantine what a source could not read.
+        """Quarantine records that a source could not read.
 
         Raises:
-            DeliveryError: none can be kept now; the same again is safe.
+            DeliveryError: they cannot be stored now; sending them again is safe.
         """
 
 
 class SqlResult(NamedTuple):
-    """Rows of a SQL query, values as JSON knows them (text, int, float, bool, None)."""
+    """Rows of a SQL query, with JSON values (text, int, float, bool, None)."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
 
 
 class Warehouse(Protocol):
-    """SQL over the raw archive, in Athena's dialect, on the one table ``stock_data_table``."""
+    """Runs SQL on the raw archive, in Athena's dialect, on the one table ``stock_data_table``."""
 
     @property
     def last_scan(self) -> object | None:
-        """What the last query read and what that costs, as text for a person; None where it is free."""
+        """What the last query read and costs, as text for a person; None if it is free."""
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> SqlResult:
-        """Run one SELECT; each ``?`` takes a parameter.
+        """Run one SELECT; each ``?`` takes a parameter, in order.
 
         Raises:
             QueryError: the statement is not exactly one query over the table, or it fails.
