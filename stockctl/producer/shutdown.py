@@ -12,7 +12,7 @@ _CHECK_SECONDS = 0.25
 
 
 class GracePeriod:
-    """Tells whoever waits whether to go on.
+    """Limits how long a run may take to end.
 
     Before ``stop`` is set there is no limit. After that ``grace`` seconds are left in all. If the source
     ended by itself, ``grace`` seconds are left from the last success: a backlog that is being delivered may

@@ -66,7 +66,7 @@ def _objects(home: Home) -> Iterator[Path]:
     except OSError as error:
         raise HomeError(
             f"The raw archive of {home.root} cannot be read: {error.strerror or error} ({error.filename}).",
-            "Check the permissions, and that nobody is tearing the home down.",
+            "Check the permissions, and that no teardown is running.",
         ) from error
 
 

@@ -49,11 +49,11 @@ class MonitorOptions(NamedTuple):
 
 
 class RunMonitor:
-    """Shows a run to whoever looks: a person at a terminal, a log, a scraper, a service manager.
+    """Reports on a run to a terminal or a log, to Prometheus, to files and to systemd.
 
     Args:
         source: yields quotes; the producer must read ``instrumentation.source`` instead.
-        lines: writes alerts; None if nobody wants them.
+        lines: writes alerts; None with --quiet.
         options: what else to provide.
         jobs: what else to run periodically.
     """

@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class StartedDeliveries:
-    """Counts the quotes in the outbox that may have been sent. Whoever uses it must hold the outbox's lock.
+    """Counts the quotes in the outbox that may have been sent. The caller must hold the lock of the outbox.
 
     Args:
         file: of the outbox.
