@@ -10,7 +10,7 @@ import pytest
 from support.paths import REPOSITORY
 from support.yahoo import streaming_contract
 from support.yahoo.server import YahooStandIn
-from support.yahoo.streaming_run import Told, poll
+from support.yahoo.streaming_run import FakeQuote, poll
 from support.yahoo.websocket_server import Heartbeats
 
 pytestmark = pytest.mark.slow
@@ -18,10 +18,13 @@ pytestmark = pytest.mark.slow
 
 def test_it_keeps_the_contract_of_a_source(tmp_path: Path) -> None:
     """The whole suite, in a child process that connects to the fake Yahoo server."""
-    told = [Told("AAPL", 187.44, 0), *(Told("MSFT", 200 + second, second) for second in range(10))]
-    steps = [step for count, one in enumerate(told, 1) for step in (Heartbeats(count), "?", one.live)]
+    scripted = [
+        FakeQuote("AAPL", 187.44, 0),
+        *(FakeQuote("MSFT", 200 + second, second) for second in range(10)),
+    ]
+    steps = [step for count, one in enumerate(scripted, 1) for step in (Heartbeats(count), "?", one.live)]
     with YahooStandIn() as yahoo:
-        yahoo.script("AAPL,MSFT", poll(*told[:2]))
+        yahoo.script("AAPL,MSFT", poll(*scripted[:2]))
         yahoo.streamer.script("AAPL,MSFT", steps)
         child = subprocess.run(
             [

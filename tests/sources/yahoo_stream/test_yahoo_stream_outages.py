@@ -7,7 +7,7 @@ import pytest
 
 from support.yahoo.server import DROP as HANG_UP
 from support.yahoo.server import YahooStandIn, raw, status
-from support.yahoo.streaming_run import Outcome, Scenario, Told, poll, run
+from support.yahoo.streaming_run import FakeQuote, Outcome, Scenario, poll, run
 from support.yahoo.websocket_server import CLOSE, DROP, IDLE, Heartbeats, Polls
 
 pytestmark = pytest.mark.slow
@@ -31,20 +31,20 @@ def test_polls_bridge_an_outage_without_a_gap_or_a_repetition(tmp_path: Path) ->
     The connection breaks after second 2. It cannot be had again until the polls of seconds 3 and 5 were
     answered. It repeats seconds 5 (with its milliseconds) and 2, and the catching-up poll tells second 6.
     """
-    told = {second: Told("AAPL", 187.44 + second, second) for second in (0, 1, 2, 3, 5, 6, 7)}
-    exact = Told("AAPL", told[5].price, 5.375)
+    scripted = {second: FakeQuote("AAPL", 187.44 + second, second) for second in (0, 1, 2, 3, 5, 6, 7)}
+    exact = FakeQuote("AAPL", scripted[5].price, 5.375)
     scenario = Scenario(
         "AAPL",
-        [poll(told[at]) for at in (0, 2, 3, 3, 5, 5, 6)],
+        [poll(scripted[at]) for at in (0, 2, 3, 3, 5, 5, 6)],
         [
-            [told[0].live, told[1].live, told[2].live, Polls(1), DROP],
-            [exact.live, told[2].live, told[6].live, told[7].live],
+            [scripted[0].live, scripted[1].live, scripted[2].live, Polls(1), DROP],
+            [exact.live, scripted[2].live, scripted[6].live, scripted[7].live],
         ],
-        told[7].at,
+        scripted[7].at,
     )
     outcome = one(tmp_path, [("AAPL", 0), ("AAPL", 6)], scenario)
-    assert [quote["price"] for quote in outcome.quotes] == [one.price for one in told.values()]
-    assert [quote["timestamp"] for quote in outcome.quotes] == [one.at for one in told.values()]
+    assert [quote["price"] for quote in outcome.quotes] == [one.price for one in scripted.values()]
+    assert [quote["timestamp"] for quote in outcome.quotes] == [one.at for one in scripted.values()]
     assert outcome.connections == 2
     assert outcome.counters["fallback_polls"] >= 4
 
@@ -54,13 +54,13 @@ def test_a_429_storm_on_both_sides_is_waited_out(tmp_path: Path) -> None:
 
     A failed poll takes two replies. What each is called, a person is told.
     """
-    told = [Told("B", 187.44, second) for second in range(4)]
+    scripted = [FakeQuote("B", 187.44, second) for second in range(4)]
     bad_polls = [*[status(429)] * 4, *[status(502)] * 2, raw(b"<html>"), HANG_UP, HANG_UP]
     scenario = Scenario(
         "B",
-        [*bad_polls, poll(told[0]), poll(told[1])],
-        [[told[1].live, told[2].live, told[3].live]],
-        told[3].at,
+        [*bad_polls, poll(scripted[0]), poll(scripted[1])],
+        [[scripted[1].live, scripted[2].live, scripted[3].live]],
+        scripted[3].at,
     )
     outcome = one(tmp_path, [429, 502, 403, 503, ("B", 13)], scenario)
     assert times(outcome) == ["00.000", "01.000", "02.000", "03.000"]
@@ -78,9 +78,9 @@ def test_a_429_storm_on_both_sides_is_waited_out(tmp_path: Path) -> None:
 
 def test_a_connection_that_never_comes_leaves_plain_polling(tmp_path: Path) -> None:
     """The same quotes; the same failure is logged less and less often."""
-    told = [Told("C", 187.44, second) for second in range(3)]
-    answers = [poll(told[0])] * 10 + [poll(told[1])] * 10 + [poll(told[2])]
-    scenario = Scenario("C", answers, [[CLOSE]], told[2].at, {"timeouts": {"longest_wait": 0.02}})
+    scripted = [FakeQuote("C", 187.44, second) for second in range(3)]
+    answers = [poll(scripted[0])] * 10 + [poll(scripted[1])] * 10 + [poll(scripted[2])]
+    scenario = Scenario("C", answers, [[CLOSE]], scripted[2].at, {"timeouts": {"longest_wait": 0.02}})
     outcome = one(tmp_path, [403] * 10_000, scenario)
     assert times(outcome) == ["00.000", "01.000", "02.000"]
     levels = [level for level, _, text in outcome.log if "refuses a live connection (HTTP 403)" in text]
@@ -92,8 +92,10 @@ def test_a_connection_that_never_comes_leaves_plain_polling(tmp_path: Path) -> N
 
 def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
     """TLS works but no answer comes: polling starts after the timeout, and the next connection is used."""
-    told = [Told("H", 187.44, second) for second in range(2)]
-    scenario = Scenario("H", [poll(told[0])], [[told[1].live]], told[1].at, {"timeouts": {"opening": 0.3}})
+    scripted = [FakeQuote("H", 187.44, second) for second in range(2)]
+    scenario = Scenario(
+        "H", [poll(scripted[0])], [[scripted[1].live]], scripted[1].at, {"timeouts": {"opening": 0.3}}
+    )
     outcome = one(tmp_path, [("H", 1_000_000), *[("H", 2)] * 1000], scenario)
     assert times(outcome) == ["00.000", "01.000"]
     assert any("do not answer in time. Polling until it is back" in text for text in outcome.said("WARNING"))
@@ -103,12 +105,12 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
 
 def test_quiet_connections_are_left_alone_ever_longer(tmp_path: Path) -> None:
     """There may be no trades: each alarm in a row doubles the timeout, and polls bring the quotes."""
-    told = [Told("D", 187.44, second) for second in range(2)]
+    scripted = [FakeQuote("D", 187.44, second) for second in range(2)]
     scenario = Scenario(
         "D",
-        [poll(told[0])],
-        [[IDLE], [IDLE], [told[1].live]],
-        told[1].at,
+        [poll(scripted[0])],
+        [[IDLE], [IDLE], [scripted[1].live]],
+        scripted[1].at,
         {"timeouts": {"silence": 0.02, "heartbeat": 0.01}},
     )
     # Up to three polls may be left alone when a connection ends or comes; of two more the first was heard.
@@ -125,12 +127,12 @@ def test_an_idle_connection_costs_next_to_nothing(tmp_path: Path) -> None:
 
     A loop that spins makes a million.
     """
-    told = [Told("E", 187.44, second) for second in range(2)]
+    scripted = [FakeQuote("E", 187.44, second) for second in range(2)]
     scenario = Scenario(
         "E",
-        [poll(told[0])],
-        [[CLOSE], [Heartbeats(5), told[1].live]],
-        told[1].at,
+        [poll(scripted[0])],
+        [[CLOSE], [Heartbeats(5), scripted[1].live]],
+        scripted[1].at,
         {
             "timeouts": {"heartbeat": 0.25},
             "interval": 60,
@@ -148,8 +150,8 @@ def test_an_idle_connection_costs_next_to_nothing(tmp_path: Path) -> None:
 
 def test_a_limit_on_connections_is_one_on_polls(tmp_path: Path) -> None:
     """A rate limit on one part of the program applies to the others: they share the breaker."""
-    told = Told("G", 187.44, 0)
-    outcome = one(tmp_path, [429, ("G", 1)], Scenario("G", [poll(told)], [[IDLE]], told.at))
+    scripted = FakeQuote("G", 187.44, 0)
+    outcome = one(tmp_path, [429, ("G", 1)], Scenario("G", [poll(scripted)], [[IDLE]], scripted.at))
     assert outcome.counters["limits"] == 1
     assert times(outcome) == ["00.000"]
 
@@ -164,7 +166,7 @@ def test_a_limit_on_connections_is_one_on_polls(tmp_path: Path) -> None:
 def test_what_is_in_the_way_is_named(tmp_path: Path, environment: dict[str, str], words: str) -> None:
     """A proxy that does not exist, and one that decrypts connections."""
     with YahooStandIn() as yahoo:
-        scenario = Scenario("F", [poll(Told("F", 1, 0))], [[CLOSE]], None, {"until_said": words})
+        scenario = Scenario("F", [poll(FakeQuote("F", 1, 0))], [[CLOSE]], None, {"until_said": words})
         outcome = run(yahoo, tmp_path, {"way": scenario}, environment).outcomes["way"]
     assert any(words in text for text in outcome.said("WARNING"))
     assert outcome.connections == 0
@@ -172,9 +174,9 @@ def test_what_is_in_the_way_is_named(tmp_path: Path, environment: dict[str, str]
 
 def test_a_proxy_that_cannot_be_leaves_plain_polling(tmp_path: Path) -> None:
     """It is set for the live connection only, so that polls still work."""
-    told = Told("I", 187.44, 0)
+    scripted = FakeQuote("I", 187.44, 0)
     with YahooStandIn() as yahoo:
-        scenario = Scenario("I", [poll(told)], [[CLOSE]], told.at)
+        scenario = Scenario("I", [poll(scripted)], [[CLOSE]], scripted.at)
         outcome = run(yahoo, tmp_path, {"way": scenario}, {"WSS_PROXY": "http://[bad"}).outcomes["way"]
     assert times(outcome) == ["00.000"]
     assert any("Correct or unset it, and start again. Polling" in text for text in outcome.said("WARNING"))

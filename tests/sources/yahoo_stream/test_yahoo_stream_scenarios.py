@@ -15,7 +15,7 @@ import pytest
 from support.yahoo.polling_child import DEADLINE
 from support.yahoo.server import EMPTY, YahooStandIn, status
 from support.yahoo.streaming_child import FAST
-from support.yahoo.streaming_run import Run, Scenario, Told, poll, run
+from support.yahoo.streaming_run import FakeQuote, Run, Scenario, poll, run
 from support.yahoo.websocket_server import CLOSE, DROP, IDLE, Close, Heartbeats, Polls, Subscribed, frame
 
 pytestmark = pytest.mark.slow
@@ -23,26 +23,26 @@ pytestmark = pytest.mark.slow
 SATURDAY = "2025-10-11T15:05:00+00:00"
 
 
-def told(symbol: str, *seconds: float) -> list[Told]:
+def scripted(symbol: str, *seconds: float) -> list[FakeQuote]:
     """Return quotes of a symbol at these seconds past eleven in New York."""
-    return [Told(symbol, 187.44 + index, second) for index, second in enumerate(seconds)]
+    return [FakeQuote(symbol, 187.44 + index, second) for index, second in enumerate(seconds)]
 
 
-AAPL = told("AAPL", 0, 0.25, 1, 7.125)
-BRK = told("BRK-B", 0, 1)
-B = told("B", 0, 1, 2, 3)
-C = told("C", 0, 1, 2)
-D = told("D", 0, 1)
-E = told("E", 0, 9)
-F = told("F", 0, 9)
-G = told("G", 0, 9)
-H = told("H", 0, 1, 2, 9)
-I1, J1 = told("I", 0, 4, 9), told("J", 0, 9)
-K = told("K", 0, 1, 9)
-L, M, N = told("L", 0, 9), told("M", 0, 1), told("N", 1, 2)
-COIN = told("BTC-USD", 0, 9)
-P = told("P", 0, 9)
-Q = told("Q", 0, 9)
+AAPL = scripted("AAPL", 0, 0.25, 1, 7.125)
+BRK = scripted("BRK-B", 0, 1)
+B = scripted("B", 0, 1, 2, 3)
+C = scripted("C", 0, 1, 2)
+D = scripted("D", 0, 1)
+E = scripted("E", 0, 9)
+F = scripted("F", 0, 9)
+G = scripted("G", 0, 9)
+H = scripted("H", 0, 1, 2, 9)
+I1, J1 = scripted("I", 0, 4, 9), scripted("J", 0, 9)
+K = scripted("K", 0, 1, 9)
+L, M, N = scripted("L", 0, 9), scripted("M", 0, 1), scripted("N", 1, 2)
+COIN = scripted("BTC-USD", 0, 9)
+P = scripted("P", 0, 9)
+Q = scripted("Q", 0, 9)
 
 PRE, POST = 0, 2
 MIDNIGHT = -7 * 3600  # 04:00 in New York
@@ -109,8 +109,8 @@ SCENARIOS = {
             [
                 K[0].live,
                 K[1].live_with(market_hours=PRE),
-                Told("K", 190, MIDNIGHT).live_with(market_hours=PRE),
-                Told("K", 190, 10 * 3600).live_with(market_hours=POST),
+                FakeQuote("K", 190, MIDNIGHT).live_with(market_hours=PRE),
+                FakeQuote("K", 190, 10 * 3600).live_with(market_hours=POST),
                 K[2].live,
             ]
         ],
@@ -141,13 +141,13 @@ SCENARIOS = {
     # The market closes: twenty minutes past four the source is stopped by the time of day alone.
     "closing": Scenario(
         "R",
-        [poll(Told("R", 190, 17_990))],
-        [[Told("R", 190, 17_990).live, Told("R", 191, 18_000).live, IDLE]],
+        [poll(FakeQuote("R", 190, 17_990))],
+        [[FakeQuote("R", 190, 17_990).live, FakeQuote("R", 191, 18_000).live, IDLE]],
         None,
         {
             "when_closed": "exit",
             "now": "2025-10-09T19:59:55+00:00",
-            "at": {Told("R", 191, 18_000).at: {"now": "2025-10-09T20:20:00+00:00"}},
+            "at": {FakeQuote("R", 191, 18_000).at: {"now": "2025-10-09T20:20:00+00:00"}},
         },
     ),
     "closed": Scenario("S", [EMPTY], [[IDLE]], None, {"when_closed": "exit", "now": SATURDAY}),
@@ -168,7 +168,7 @@ def pairs(quotes: list[dict[str, object]]) -> list[tuple[object, object]]:
     return [(quote["symbol"], quote["timestamp"]) for quote in quotes]
 
 
-def script(*quotes: Told) -> list[tuple[str, str]]:
+def script(*quotes: FakeQuote) -> list[tuple[str, str]]:
     """Return symbol and timestamp of what was told."""
     return [(one.symbol, one.at) for one in quotes]
 

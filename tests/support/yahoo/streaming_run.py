@@ -19,7 +19,7 @@ START = datetime(2025, 10, 9, 15, 0, tzinfo=UTC)
 """A Thursday, 11:00 in New York."""
 
 
-class Told(NamedTuple):
+class FakeQuote(NamedTuple):
     """A quote as Yahoo tells it: over the live connection, in a poll, and as the contract has it."""
 
     symbol: str
@@ -70,9 +70,9 @@ class Told(NamedTuple):
         }
 
 
-def poll(*told: Told) -> Reply:
+def poll(*scripted: FakeQuote) -> Reply:
     """Return the answer to a poll that tells these quotes."""
-    return quotes(*(one.polled for one in told))
+    return quotes(*(one.polled for one in scripted))
 
 
 class Scenario(NamedTuple):
