@@ -36,6 +36,7 @@ def test_it_keeps_the_contract_of_a_source(tmp_path: Path) -> None:
                 "-q",
                 "-p",
                 "no:cacheprovider",
+                "--noconftest",  # which would remove the proxy from the environment
                 streaming_contract.__file__,
             ],
             cwd=REPOSITORY,
