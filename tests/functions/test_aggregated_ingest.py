@@ -122,7 +122,7 @@ def damaged() -> Iterator[tuple[str, bytes]]:
 
 @pytest.mark.parametrize("data", [data for _, data in damaged()], ids=[name for name, _ in damaged()])
 def test_a_damaged_aggregate_is_one_unreadable_record(functions: Functions, memory: Memory, data: bytes):
-    """Nothing of it is stored, all of it is kept, and what stands around it is not held up."""
+    """Nothing of it is stored, all of it is quarantined, and the other records are processed."""
     before, after = walk_of("MSFT", 1)[0], packed(walk_of("IBM", 2))
     for _ in range(2):
         functions.ingest.handler(event(data, wire(before), after), Context())
@@ -202,7 +202,7 @@ class Clock(Context):
 def test_a_batch_too_large_for_the_time_limit_gets_done(
     functions: Functions, memory: Memory, capsys: pytest.CaptureFixture[str]
 ):
-    """It is given up before the time is up, says so, and goes on where it was when it comes again."""
+    """It stops before the time limit with an error, and continues when Lambda delivers it again."""
     quotes, batch = large_batch()
     for done in (1000, 2000):
         with pytest.raises(

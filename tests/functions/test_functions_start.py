@@ -46,7 +46,7 @@ def test_the_environment_is_read_once_and_whole():
      "ALERT_MAX_AGE_SECONDS", "TTL_DAYS"],
 )  # fmt: skip
 def test_a_missing_variable_is_named(name: str):
-    """It is said which one, and what sets it."""
+    """The error names the variable, and the command that sets it."""
     variables = {key: value for key, value in ENVIRONMENT.items() if key != name}
     with pytest.raises(ConfigError, match=f"environment variable {name} is missing") as refused:
         read_environment(variables, publishes=True)

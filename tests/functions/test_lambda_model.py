@@ -8,7 +8,7 @@ from support.aws.lambda_model import EventSource, Killed, Lane, Shard, StreamRec
 
 
 class Function:
-    """A function that notes what it was handed, and answers or fails as it is told."""
+    """A function that records its input, and succeeds or fails as configured."""
 
     def __init__(self, *outcomes: Any) -> None:
         self.handed: list[list[str]] = []

@@ -30,10 +30,10 @@ def connection() -> Iterator[Connection]:
 
 @pytest.fixture
 def parallel() -> Iterator[Parallel]:
-    """A small crew."""
-    crew = Parallel(4)
-    yield crew
-    crew.close()
+    """A small thread pool."""
+    pool = Parallel(4)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture

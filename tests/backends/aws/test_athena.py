@@ -42,7 +42,7 @@ def ask(stand_in: StandIn, sql: str = SELECT, parameters: tuple[object, ...] = (
 
 
 def failure(stand_in: StandIn) -> StockctlError:
-    """Return what a person is told when a query fails."""
+    """Return the error of a failed query."""
     with pytest.raises(StockctlError) as raised:
         ask(stand_in)
     assert "\n" not in raised.value.message
@@ -97,7 +97,7 @@ def test_a_question_mark_in_a_text_is_none_of_the_places() -> None:
 
 @pytest.mark.parametrize("sql", ["DROP TABLE stock_data_table", "SELECT 1; SELECT 2", "SELECT * FROM other"])
 def test_what_is_no_query_is_not_sent(sql: str) -> None:
-    """The first wall stands before Athena too."""
+    """Statements are checked before Athena gets them, too."""
     stand_in = StandIn()
 
     with pytest.raises(QueryError):
@@ -108,7 +108,7 @@ def test_what_is_no_query_is_not_sent(sql: str) -> None:
 
 @pytest.mark.parametrize("parameters", [(), (1, 2)])
 def test_the_number_of_values_has_to_be_right(parameters: tuple[object, ...]) -> None:
-    """Too few or too many values are refused before Athena is asked."""
+    """Too few or too many values are rejected before a request to Athena."""
     stand_in = StandIn()
 
     with pytest.raises(QueryError, match="1 parameters"):
@@ -174,7 +174,7 @@ def test_a_query_without_rows_has_columns() -> None:
 
 
 def test_progress_and_scan_are_told() -> None:
-    """Each look is handed on, and the last one stays to be asked for."""
+    """Each poll is reported, and the last scan stays available."""
     seen: list[Scan] = []
     with athena(StandIn(states=["QUEUED", "RUNNING", "SUCCEEDED"], scanned=25_000_001)) as connection:
         asked = warehouse(connection, seen.append)
@@ -300,7 +300,7 @@ def test_a_query_that_cannot_be_looked_at_is_cancelled() -> None:
     ],
 )  # fmt: skip
 def test_a_failed_query_tells_why(reason: str, kind: type[StockctlError], message: str, hint: str) -> None:
-    """Athena's reasons become what happened and what to do; places in unseen text are left out."""
+    """Athena's reasons become messages with hints; positions in generated SQL are removed."""
     told = failure(StandIn(states=["RUNNING", "FAILED"], reason=reason))
 
     assert type(told) is kind
@@ -310,7 +310,7 @@ def test_a_failed_query_tells_why(reason: str, kind: type[StockctlError], messag
 
 
 def test_the_scan_limit_is_named() -> None:
-    """A query that the workgroup ends says which key raises the limit."""
+    """If the workgroup stops a query, the message names the setting of the limit."""
     told = failure(StandIn(states=["CANCELLED"], reason="Bytes scanned limit was exceeded"))
 
     assert isinstance(told, QueryError)
@@ -351,7 +351,7 @@ def test_a_query_that_is_not_even_started_tells_why(
 
 
 def test_an_endpoint_that_nobody_serves_is_named() -> None:
-    """A connection that is refused tells the address and the key."""
+    """The message names the address and the setting."""
     with nobody() as url, pytest.raises(AwsError, match=f"{url} cannot be reached") as raised:
         warehouse(connect(url)).query(SELECT)
 

@@ -117,7 +117,7 @@ def test_a_statement_that_fails_there_tells_why(connection: Connection) -> None:
 
 
 def test_without_a_workgroup_there_is_a_way_out(connection: Connection) -> None:
-    """A pipeline that was never provisioned says so."""
+    """Without a pipeline, the error says so."""
     with pytest.raises(AwsError, match="no-such-group") as raised:
         AthenaWarehouse(connection, workgroup="no-such-group").query("SELECT 1")
 

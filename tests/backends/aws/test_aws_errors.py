@@ -51,7 +51,7 @@ def create_stack(connection: Connection) -> Any:
 
 
 def told(ask: Callable[[Connection], Any], answer: Answer) -> AwsError:
-    """Return what a person is told when ``answer`` comes to what is asked."""
+    """Return the error for a request that gets this response."""
     with loopback(lambda _: answer) as server:
         connection = Connection(endpoint_url=server.url, attempts=1)
         with pytest.raises(AwsError) as raised, translate_errors():
@@ -69,7 +69,7 @@ def query_error(code: str, message: str, status: int = 400) -> Answer:
 
 
 def test_access_denied_names_action_resource_and_reason():
-    """AWS's own words are taken apart: who may not do what on what, and why."""
+    """The message of AWS is parsed: caller, action, resource and reason."""
     error = told(
         put_records,
         json_error(
@@ -99,7 +99,7 @@ def test_access_denied_names_action_resource_and_reason():
 def test_access_denied_without_words_still_names_action_and_resource(
     ask: Callable[[Connection], Any], answer: Answer, action: str, resource: str
 ):
-    """Where AWS says nothing, what was asked tells the permission, under the name that IAM has for it."""
+    """Without details from AWS, the permission follows from the request, with its name in IAM."""
     error = told(ask, answer)
     assert error.message == f"AWS denies {action} on {resource}."
     assert ("another account" in (error.hint or "")) == action.startswith("s3:")
@@ -237,7 +237,7 @@ def test_an_answer_that_is_no_aws_is_told_in_one_line():
 
 
 def ask_of(**arguments: Any) -> AwsError:
-    """Return what a person is told when a call cannot even be made."""
+    """Return the error of a request that cannot be sent."""
     with pytest.raises(AwsError) as raised, translate_errors():
         query(Connection(**arguments, attempts=1))
     assert "\n" not in raised.value.message
@@ -246,7 +246,7 @@ def ask_of(**arguments: Any) -> AwsError:
 
 
 def test_no_credentials(monkeypatch: pytest.MonkeyPatch):
-    """It is said where they may come from."""
+    """The hint names where they can come from."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
     error = ask_of(region="eu-west-1")
@@ -281,7 +281,7 @@ def test_a_broken_configuration_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_no_region(monkeypatch: pytest.MonkeyPatch):
-    """It is said where to set one."""
+    """The hint names where to set one."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     error = ask_of()
     assert error.message == "No AWS region is set."
@@ -294,7 +294,7 @@ def test_a_region_that_is_none():
 
 
 def test_an_endpoint_that_is_no_url():
-    """Before anything is asked."""
+    """It is rejected before any request."""
     with pytest.raises(AwsError, match=r"aws\.endpoint_url 'localhost:4566' is not a URL") as raised:
         Connection(endpoint_url="localhost:4566")
     assert "http://127.0.0.1:4566" in (raised.value.hint or "")
@@ -309,7 +309,7 @@ def test_nobody_answers_at_the_endpoint():
 
 
 def test_a_certificate_that_nobody_knows(tmp_path: Path):
-    """It is said whose, and how to trust it."""
+    """The error names the endpoint, and the setting to trust it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with loopback(lambda _: Answer(200, b"{}"), context) as server:

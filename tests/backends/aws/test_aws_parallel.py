@@ -43,7 +43,7 @@ def test_results_come_in_the_order_of_the_items(parallel: Parallel):
 
 def test_as_many_calls_at_once_as_there_are_workers():
     """Three workers meet at a barrier for three, and a fourth call waits for one of them."""
-    crew = Parallel(3)
+    pool = Parallel(3)
     meeting = threading.Barrier(3)
     running, most = 0, 0
     lock = threading.Lock()
@@ -57,14 +57,14 @@ def test_as_many_calls_at_once_as_there_are_workers():
         with lock:
             running -= 1
 
-    crew.map(work, range(9))
-    crew.close()
+    pool.map(work, range(9))
+    pool.close()
     assert most == 3
 
 
 def test_a_failure_is_raised_when_nothing_runs_any_more(closed: threading.Event):
     """Calls under way end first, calls that have not begun never begin."""
-    crew = Parallel(2)
+    pool = Parallel(2)
     begun: list[int] = []
     ended: list[int] = []
     both = threading.Barrier(2)
@@ -79,9 +79,9 @@ def test_a_failure_is_raised_when_nothing_runs_any_more(closed: threading.Event)
         ended.append(item)
 
     with pytest.raises(OSError, match="no"):
-        crew.map(work, range(1000))
+        pool.map(work, range(1000))
     at_the_raise = list(begun), list(ended)
-    crew.close()
+    pool.close()
     assert (begun, ended) == at_the_raise
     assert (sorted(begun), ended) == ([0, 1], [1])
 
@@ -93,8 +93,8 @@ def test_one_item_needs_no_thread(parallel: Parallel):
 
 def test_an_interrupt_leaves_no_call_behind(closed: threading.Event):
     """After Ctrl-C no further call begins."""
-    crew = Parallel(1)
-    crew.map(str, [0, 1])
+    pool = Parallel(1)
+    pool.map(str, [0, 1])
     closed.clear()
     interrupted = threading.Event()
     done: list[int] = []
@@ -115,16 +115,16 @@ def test_an_interrupt_leaves_no_call_behind(closed: threading.Event):
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
-            crew.map(work, range(500))
+            pool.map(work, range(500))
     finally:
         signal.signal(signal.SIGINT, before)
-    crew.close()
+    pool.close()
     assert done == [0]
 
 
 def test_threads_have_a_name():
-    """Threads are named, so that a dump of them tells whose they are."""
-    crew = Parallel(1)
-    names = crew.map(lambda _: threading.current_thread().name, [1, 2])
-    crew.close()
+    """The threads have a name that is recognized in a thread dump."""
+    pool = Parallel(1)
+    names = pool.map(lambda _: threading.current_thread().name, [1, 2])
+    pool.close()
     assert all(name.startswith("stockctl-aws") for name in names)

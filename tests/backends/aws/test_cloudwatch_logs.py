@@ -152,7 +152,7 @@ def test_following_gives_what_comes_with_a_wait_between(empty_account: Connectio
 
 
 def test_a_group_that_is_not_there_yet_is_waited_for(empty_account: Connection) -> None:
-    """It is said once; when the group comes, its events do."""
+    """The missing group is reported once; its events follow when it exists."""
     clock = Clock(
         lambda: None, lambda: write(empty_account, NOW + timedelta(seconds=3), "begun"), lambda: None
     )

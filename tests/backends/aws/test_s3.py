@@ -63,7 +63,7 @@ def test_a_quarantined_record_says_where_it_came_from_and_why(
 
 
 def test_every_write_is_conditional_and_names_the_owner(bucket: WriteOnceBucket, connection: Connection):
-    """A bucket that somebody else took over is never written to, an object never replaced."""
+    """A bucket of another account is never written to, and no object is overwritten."""
     with noted_calls(connection.client("s3")) as calls:
         S3Archive(bucket).put([RawObject("AAPL", TIME, b"1")])
     (call,) = calls

@@ -58,7 +58,7 @@ def test_the_message_is_the_alert_with_exact_numbers(connection: Connection, que
 
 
 def test_symbol_and_kind_are_attributes_to_filter_by(connection: Connection):
-    """A subscriber gets only the symbols or kinds that it asked for."""
+    """A subscriber gets only the symbols or kinds of its filter."""
     of_symbol = subscribed_queue(connection, "symbol", {"symbol": ["^VIX"]})
     of_kind = subscribed_queue(connection, "kind", {"kind": ["trend_down"]})
     notifier = SnsNotifier(connection.client("sns"), TOPIC)
@@ -80,7 +80,7 @@ def test_symbol_and_kind_are_attributes_to_filter_by(connection: Connection):
     ],
 )
 def test_the_subject_is_one_sns_takes(alert: Alert, text: str):
-    """ASCII, one line, below 100 characters, and it says what happened."""
+    """ASCII, one line, at most 100 characters, with symbol and kind."""
     assert subject(alert) == text
     assert text.isascii()
     assert len(text) < 100

@@ -64,7 +64,7 @@ def stack(subscribers: Subscribers, connection: Connection) -> None:
 
 @pytest.fixture
 def unconfirmed(names: Names) -> Iterator[tuple[Subscribers, Stubber]]:
-    """Subscribers without a stack, and a script of SNS's answers, all of which have to be asked for."""
+    """Subscribers without a stack, with prepared SNS responses that must all be requested."""
     with patch.dict(os.environ, CREDENTIALS):
         connection = Connection(REGION)
         sns = Stubber(connection.client("sns"))
@@ -178,7 +178,7 @@ def test_unsubscribing_works_by_endpoint_and_by_arn(subscribers: Subscribers, by
 
 
 def test_an_unknown_one_cannot_be_unsubscribed(subscribers: Subscribers) -> None:
-    """Who is not there is named, with the command that lists who is."""
+    """The error names the endpoint, and the command that lists all subscriptions."""
     with pytest.raises(AwsError, match="subscription of nobody@") as raised:
         subscribers.unsubscribe("nobody@example.com")
 
@@ -187,7 +187,7 @@ def test_an_unknown_one_cannot_be_unsubscribed(subscribers: Subscribers) -> None
 
 @pytest.mark.usefixtures("stack")
 def test_what_the_configuration_owns_is_left_alone(subscribers: Subscribers) -> None:
-    """It is listed as owned; neither subscribe nor unsubscribe touches it, and both say where to go."""
+    """It is listed as owned; subscribe and unsubscribe do not change it, and say what to do."""
     other = subscribers.subscribe("email", "other@example.com").subscriber
     before = subscribers.list_all()
     assert [(each.endpoint, each.owned) for each in before] == [(other.endpoint, False), (OWNED, True)]
@@ -228,7 +228,7 @@ def page(*entries: tuple[str, str, str]) -> dict[str, Any]:
 def test_an_address_is_pending_until_it_confirms(
     unconfirmed: tuple[Subscribers, Stubber],
 ) -> None:
-    """The answer without an ARN is pending; the person is told of the link and its two days."""
+    """A response without an ARN is pending; the note names the link and the two days."""
     subscribers, scripted = unconfirmed
     scripted.add_response("list_subscriptions_by_topic", page())
     scripted.add_response("subscribe", {"SubscriptionArn": "pending confirmation"})
@@ -241,7 +241,7 @@ def test_an_address_is_pending_until_it_confirms(
 
 
 def test_pending_ones_are_listed_as_such(unconfirmed: tuple[Subscribers, Stubber]) -> None:
-    """SNS tells no filter of them and is not asked for one."""
+    """SNS returns no filter for them, and it is not requested."""
     subscribers, scripted = unconfirmed
     scripted.add_response(
         "list_subscriptions_by_topic", page(("email", "a@example.com", "PendingConfirmation"))
@@ -269,7 +269,7 @@ def test_all_pages_are_listed_in_order(unconfirmed: tuple[Subscribers, Stubber])
 def test_a_pending_one_cannot_be_unsubscribed(
     unconfirmed: tuple[Subscribers, Stubber],
 ) -> None:
-    """SNS has no way to; it goes by itself, which is said."""
+    """SNS does not support it; the message says that SNS deletes it later."""
     subscribers, scripted = unconfirmed
     scripted.add_response(
         "list_subscriptions_by_topic", page(("email", "a@example.com", "PendingConfirmation"))
@@ -301,7 +301,7 @@ def test_a_pending_one_keeps_its_filter(unconfirmed: tuple[Subscribers, Stubber]
 def test_one_that_goes_meanwhile_is_not_listed(
     unconfirmed: tuple[Subscribers, Stubber],
 ) -> None:
-    """Between the list and the look at its filter somebody may have unsubscribed it."""
+    """It may be deleted between the list request and the request of its filter."""
     subscribers, scripted = unconfirmed
     arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:stock-market-alerts:1"
     scripted.add_response("list_subscriptions_by_topic", page(("email", "a@example.com", arn)))
@@ -319,7 +319,7 @@ def test_one_that_goes_meanwhile_is_not_listed(
     ],
 )
 def test_without_a_topic_there_is_a_way_out(aws_account: str, act: Callable[[Subscribers], object]) -> None:
-    """A pipeline that was never provisioned says so."""
+    """Without a pipeline, the error says so."""
     with pytest.raises(AwsError, match="stock-market-alerts does not exist") as raised:
         act(Subscribers(connect_to_ministack(), names_of(Settings(), aws_account, REGION)))
 
@@ -371,7 +371,7 @@ def test_bad_endpoints_are_refused(protocol: str, endpoint: str, told: str) -> N
 
 
 def test_the_url_of_a_queue_is_turned_into_its_arn() -> None:
-    """Who gives the URL is told the ARN."""
+    """The URL of a queue is rejected with its ARN in the hint."""
     with pytest.raises(UsageError) as raised:
         check_endpoint("sqs", f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/alerts")
 
@@ -390,7 +390,7 @@ def test_the_url_of_a_queue_is_turned_into_its_arn() -> None:
 def test_what_is_refused_is_not_subscribed(
     subscribers: Subscribers, endpoint: str, symbols: list[str], kinds: list[str], told: str
 ) -> None:
-    """Endpoint, symbols, kinds and the size of the filter are checked before SNS is asked."""
+    """Endpoint, symbols, kinds and the size of the filter are checked before a request to SNS."""
     with pytest.raises(UsageError, match=told):
         subscribers.subscribe("email", endpoint, symbols, kinds)
 

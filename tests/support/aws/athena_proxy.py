@@ -21,7 +21,7 @@ class Relay(NamedTuple):
 
     url: str
     calls: list[tuple[str, dict[str, Any]]]
-    """Operations of Athena, each with what was asked, as the client sent it."""
+    """Operations of Athena, each with the parameters that the client sent."""
     looked_at: threading.Event
     """Set once a query that never ends by itself is being waited for."""
 
@@ -36,7 +36,7 @@ class Relay(NamedTuple):
         return str(self.asked("GetQueryExecution")[-1]["QueryExecutionId"])
 
     def asked(self, operation: str) -> list[dict[str, Any]]:
-        """Return what an operation was asked."""
+        """Return the parameters of the requests of an operation."""
         return [body for name, body in self.calls if name == operation]
 
 

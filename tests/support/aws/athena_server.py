@@ -64,7 +64,7 @@ class StandIn:
         )
 
     def asked(self, operation: str) -> list[dict[str, Any]]:
-        """Return what an operation was asked."""
+        """Return the parameters of the requests of an operation."""
         return [body for name, body in self.calls if name == operation]
 
     def _stop(self) -> dict[str, Any]:

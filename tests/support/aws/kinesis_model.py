@@ -39,7 +39,7 @@ class ModelShard:
         return f"shardId-{self.number:012}"
 
     def described(self) -> dict[str, Any]:
-        """Return what ListShards says."""
+        """Return the response of ListShards."""
         numbers = {"StartingSequenceNumber": "1"} | ({} if self.open else {"EndingSequenceNumber": "2"})
         return {
             "ShardId": self.shard_id,

@@ -67,7 +67,7 @@ def kinesis_null(script: Script) -> Iterator["NullKinesis"]:
 
 
 class NullKinesis:
-    """A server that can go away and come back at the same address, which nobody else gets meanwhile."""
+    """A server that can stop and restart at the same address, which stays reserved meanwhile."""
 
     def __init__(self, script: Script) -> None:
         self._kept = _kept_port(script.port)
@@ -86,7 +86,7 @@ class NullKinesis:
         receiver.recv()
 
     def stop(self) -> None:
-        """Go away at once, in the midst of whatever is asked."""
+        """Stop at once, also during a request."""
         if self._process is not None:
             self._process.kill()
             self._process.join()
@@ -99,7 +99,7 @@ class NullKinesis:
 
 
 def journal(path: Path) -> list[tuple[str, bytes]]:
-    """Return what a server kept: partition keys and data in the order of arrival."""
+    """Return the records of a server: partition keys and data in order of arrival."""
     if not path.exists():
         return []
     rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -115,12 +115,12 @@ def unpacked(path: Path) -> list[tuple[str, bytes]]:
 
 
 def unanswered(path: Path) -> int:
-    """Return how many records a server kept without ever saying so."""
+    """Return how many records a server stored without a response."""
     return sum(line.endswith("false]") for line in path.read_text().splitlines())
 
 
 def _kept_port(port: int) -> socket.socket:
-    """Return a socket on a port, 0 for any, that answers nobody; a server can share the port with it."""
+    """Return a socket that reserves a port (0 for any) and never answers; a server can share the port."""
     kept = socket.socket()
     kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     kept.bind(("127.0.0.1", port))

@@ -66,7 +66,7 @@ def clients_of(functions: Functions) -> list[Any]:
 
 @dataclass
 class Context:
-    """What Lambda tells of an invocation."""
+    """Lambda's context object."""
 
     seconds: float = 60.0
     function_name: str = "test"
@@ -75,12 +75,12 @@ class Context:
     aws_request_id: str = "0"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return what is left of the time limit; it stands still."""
+        """Return the remaining time, which does not change."""
         return int(self.seconds * 1000)
 
 
 class InTurn:
-    """A crew of one that works at once, for runs that repeat exactly."""
+    """Runs the calls one after another, so that runs can be repeated exactly."""
 
     def map(self, function: Any, items: Sequence[Any]) -> list[Any]:
         """Return what ``function`` makes of each item."""

@@ -1,4 +1,4 @@
-"""A server on the loopback that answers as AWS would, as a test tells it."""
+"""A local server with responses like those of AWS, chosen by the test."""
 
 import json
 import socket
@@ -80,7 +80,7 @@ def loopback(answer: Callable[[Request], Answer], context: Any = None) -> Iterat
 
 @contextmanager
 def nobody() -> Iterator[str]:
-    """Give an address where connections are refused: its port is taken, and nobody listens."""
+    """Yield an address that refuses connections: its port is reserved, and no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -60,7 +60,7 @@ class Cloud(Command):
 
 
 class Subscribed(Cloud):
-    """An account in which two queues are told of alerts."""
+    """An account with two queues that are subscribed to alerts."""
 
     all_queue = "all-alerts"
     """The configuration has it."""
@@ -136,7 +136,7 @@ class OnTerminal:
         return self.child.returncode, out, shown
 
     def _read(self) -> str:
-        """Return what is on the terminal, once nobody writes to it any more."""
+        """Return the content of the terminal, after all writers have closed it."""
         blocks = []
         try:
             while block := os.read(self._terminal, 65_536):

@@ -51,7 +51,7 @@ def test_marking_never_makes_an_alert(log: DynamoAlertLog, connection: Connectio
 
 
 def test_a_claim_whose_answer_was_lost_is_handed_out_again(connection: Connection, parallel: Parallel):
-    """The alert was written, nobody heard of it: the next claim publishes it."""
+    """The alert was written but the response was lost: the next claim publishes it."""
     answers = iter([LOST, None])
     memory = Memory(lambda operation, about: next(answers))
     client = connection.client("dynamodb")

@@ -62,7 +62,7 @@ def log(connection: Connection) -> Callable[[Sequence[Alert]], None]:
 def test_recent_reaches_as_far_back_as_there_are_alerts(
     days: tuple[int, ...], reader: DynamoAlertReader, log: Callable[[Sequence[Alert]], None]
 ):
-    """Near ones come from the index, far ones from a scan, and nobody sees the seam."""
+    """Recent alerts come from the index and older ones from a scan; together they are complete."""
     alerts = [alert(NOW - timedelta(days=day)) for day in days]
     log(alerts)
     assert reader.recent() == alerts
@@ -106,7 +106,7 @@ def test_count_counts_all(reader: DynamoAlertReader, log: Callable[[Sequence[Ale
 
 
 def test_a_log_that_is_not_there_is_explained(connection: Connection, clock: Clock):
-    """Whatever is asked of it."""
+    """For any arguments."""
     reader = DynamoAlertReader(connection.client("dynamodb"), "other-table", clock)
     tail = reader.follow("2026-01-05T00:00:00.000Z")
     for ask in (reader.recent, lambda: reader.recent(limit=1), reader.count, reader.follow, tail.read):

@@ -81,7 +81,7 @@ def test_no_number_passes_through_a_float_or_outgrows_dynamodb(quote: EnrichedQu
 
 
 def test_what_is_unknown_has_no_attribute():
-    """An absent attribute, and a NULL that somebody else wrote, both mean unknown."""
+    """A missing attribute and a NULL attribute both mean an unknown value."""
     item = quote_item(QUOTE)
     assert set(item) == {name for name, value in QUOTE._asdict().items() if value is not None}
     assert item["price"] == {"N": "105.5"}
@@ -127,7 +127,7 @@ def test_a_precedent_is_read_from_what_a_projection_leaves():
     ],
 )
 def test_an_item_that_stockctl_did_not_write_is_named(change: dict[str, Any], reason: str):
-    """The key and the attribute at fault are told."""
+    """The error names the key and the wrong attribute."""
     item = {**quote_item(QUOTE), **change}
     with pytest.raises(UnreadableItem) as refused:
         read_quote({name: value for name, value in item.items() if value is not None})

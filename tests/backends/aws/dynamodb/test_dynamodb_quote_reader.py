@@ -75,7 +75,7 @@ def test_a_table_that_is_not_there_is_explained(connection: Connection, parallel
 
 
 def test_an_item_of_somebody_else_is_named(reader: DynamoQuoteReader, connection: Connection):
-    """It is told which one, and nothing is shown as if it were a quote."""
+    """The error names the item, and no quote is returned."""
     item = json.loads('{"symbol": {"S": "ODD"}, "timestamp": {"S": "x"}, "price": {"S": "much"}}')
     connection.client("dynamodb").put_item(TableName=QUOTES, Item=item)
     with pytest.raises(UnreadableItem, match="The item ODD x cannot be read: source is missing"):

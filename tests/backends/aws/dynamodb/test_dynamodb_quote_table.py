@@ -135,7 +135,7 @@ def test_items_that_stay_unprocessed_are_an_error(
     pauses: list[float],
     scripted: Callable[[Any], Stubber],
 ):
-    """After a bounded number of tries it says how many are unwritten, and where."""
+    """After the last attempt the error names the number of quotes and the table."""
     quotes = [quote("AAPL", minute) for minute in range(3)]
     script = scripted(connection.client("dynamodb"))
     for _ in range(4):

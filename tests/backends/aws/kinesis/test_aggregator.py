@@ -174,7 +174,7 @@ def test_more_shards_than_a_page_and_closed_ones(kinesis: Any, filters: bool):
 
 
 def test_closed_shards_of_moto_are_left_out(connection: Connection):
-    """After a reshard, listed by somebody else's idea of Kinesis."""
+    """After a reshard, with the shard list of moto."""
     client = connection.client("kinesis")
     client.update_shard_count(StreamName=STREAM, TargetShardCount=4, ScalingType="UNIFORM_SCALING")
     listed = client.list_shards(StreamName=STREAM)["Shards"]
@@ -199,7 +199,7 @@ def test_many_keys_do_not_fill_the_memory(kinesis: Any, monkeypatch: pytest.Monk
 
 
 def test_a_stream_without_open_shards_is_explained(kinesis: Any):
-    """It says which, and what to do."""
+    """The error names the stream, with a hint."""
     stream = ModelStream(1)
     stream.shards[0].open = False
     with (
@@ -226,29 +226,30 @@ class Sender:
 
     def send(self, items: Items) -> Iterator[None]:
         """Send everything, and let the caller reshard after each call."""
-        lanes = self._lanes(items)
-        while lanes:
+        queues = self._queues(items)
+        while queues:
             moved = False
-            for key, lane in list(lanes.items()):
-                head = lane[0]
+            for key, queue in list(queues.items()):
+                head = queue[0]
                 landed = self._stream.put(head.data, head.key, head.hash_key)
                 self.sent += len(head.members)
                 if self._aggregator.is_misplaced(head, landed):
                     moved = True
                     continue
-                lane.pop(0)
-                if not lane:
-                    del lanes[key]
+                queue.pop(0)
+                if not queue:
+                    del queues[key]
             if moved:
-                rest = [item for lane in lanes.values() for aggregate in lane for item in aggregate.members]
-                lanes = self._lanes(rest)
+                aggregates = [aggregate for queue in queues.values() for aggregate in queue]
+                rest = [item for aggregate in aggregates for item in aggregate.members]
+                queues = self._queues(rest)
             yield
 
-    def _lanes(self, items: Items) -> dict[str, list[Aggregate[Item]]]:
-        lanes: dict[str, list[Aggregate[Item]]] = defaultdict(list)
+    def _queues(self, items: Items) -> dict[str, list[Aggregate[Item]]]:
+        queues: dict[str, list[Aggregate[Item]]] = defaultdict(list)
         for aggregate in self._aggregator.aggregate(items):
-            lanes[aggregate.key].append(aggregate)
-        return dict(lanes)
+            queues[aggregate.key].append(aggregate)
+        return dict(queues)
 
 
 def first_deliveries(consumed: Sequence[tuple[str, bytes]]) -> dict[str, list[bytes]]:

@@ -21,7 +21,7 @@ from support.quote_strategies import examples
 
 
 class Clock:
-    """A clock that goes on when it is told to, or slept by."""
+    """A clock that advances only by ``sleep``."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -115,7 +115,7 @@ def test_the_rate_stays_within_bounds(answers: list[tuple[bool, float]], grows: 
 
 
 def test_a_stream_that_grows_is_tried_with_more_when_it_is_held_back():
-    """On demand the rate goes beyond the first capacity, but not while nobody needs it."""
+    """The rate of an on-demand stream rises above the first capacity, but only when it limits."""
     clock = Clock()
     idle, busy = (ShardRateLimiter(Capacity(4000, 4 << 20, grows=True), clock) for _ in range(2))
     for _ in range(10):
@@ -140,7 +140,7 @@ def test_the_pace_is_learned_from_the_stream():
 
 
 def test_more_shards_are_noticed_within_minutes():
-    """What was resharded is asked for again, and a stream that cannot be asked then stays as it was."""
+    """The capacity is requested again after a while; if that fails, the old one is used."""
     clock = Clock()
     with kinesis_null(Script(shards=1)) as server:
         limiter = StreamRateLimiter(kinesis_client(server.url), "stock-market-stream", clock, clock.sleep)
@@ -156,7 +156,7 @@ def test_more_shards_are_noticed_within_minutes():
 
 
 def test_a_stream_that_cannot_be_asked_at_first_is_a_passing_fault():
-    """Without an answer no pace is guessed."""
+    """Without a response no capacity is assumed."""
     with nobody() as url:
         limiter = StreamRateLimiter(kinesis_client(url), "stock-market-stream")
         with pytest.raises(AwsError, match="cannot be reached"):

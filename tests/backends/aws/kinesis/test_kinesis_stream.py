@@ -131,7 +131,7 @@ def send(
     st.dictionaries(st.tuples(st.sampled_from(["AAPL", "MSFT", "^VIX"]), st.integers(0, 2)), st.none()),
 )
 def test_whatever_fails_the_order_of_a_symbol_is_kept(kinesis: Any, symbols: list[str], failing: dict):
-    """Records that fail are sent again, each is kept once, and none of its symbol overtakes it."""
+    """Rejected records are sent again, stored once, and not overtaken by others of their symbol."""
     records = [record(symbol, number) for number, symbol in enumerate(symbols)]
     shards = Shards(lambda key, before: THROTTLED if (key, before) in failing else None)
     assert send(kinesis, shards, records).sent == len(records)
@@ -233,7 +233,7 @@ def test_a_time_out_is_explained(kinesis: Any):
 
 
 def test_a_record_that_is_too_large_is_quarantined(kinesis: Any):
-    """It cannot travel; what stands around it does."""
+    """It cannot be sent; the records around it are."""
     shards, quarantine = Shards(), Kept()
     records = [
         record("AAPL", 0),
@@ -264,7 +264,7 @@ def test_what_is_no_quote_travels_under_a_key_of_its_own(kinesis: Any):
 def test_refused_rows_go_to_the_quarantine_of_the_bucket(
     connection: Connection, parallel: Parallel, backoff: Backoff
 ):
-    """What a source could not read is kept beside what the functions could not."""
+    """Unreadable records of a source are in the same quarantine as those of the functions."""
     bucket = WriteOnceBucket(connection.client("s3"), BUCKET, ACCOUNT, parallel, backoff)
     stream = KinesisStream(connection.client("kinesis"), STREAM, S3Quarantine(bucket), backoff)
     rejection = Rejection(b"a,b", "quotes.csv, record 2", "price 'b' is not a number")

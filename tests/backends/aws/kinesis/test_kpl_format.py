@@ -145,7 +145,7 @@ def test_each_flipped_bit_is_refused():
     ],
 )  # fmt: skip
 def test_a_wrong_structure_under_a_right_digest_is_refused(message: bytes, reason: str):
-    """All of it, even where single records could be read; the reason says what is wrong."""
+    """The whole record is rejected, even if parts could be read; the reason names the error."""
     with pytest.raises(InvalidQuote, match=f"^aggregated record that cannot be read: .*{reason}"):
         decode(sealed(message))
 

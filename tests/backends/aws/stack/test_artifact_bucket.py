@@ -56,7 +56,7 @@ def test_the_bucket_is_private_over_tls_and_forgets_old_versions(called: Names) 
 
 
 def test_a_bucket_of_another_account_is_refused_by_name(called: Names, ministack: MiniStack) -> None:
-    """Code is never put into, nor run from, a bucket that somebody else made under our name."""
+    """Code is never uploaded to, or run from, a bucket of another account with our name."""
     s3 = connect().client("s3")
     assert ownership(s3, called.artifacts, called.account) == "absent"
     client_of(ministack, "000000000009", "s3").create_bucket(

@@ -43,7 +43,7 @@ def test_a_changed_parameter_shows_both_values() -> None:
 
 
 def test_new_code_is_called_new_code() -> None:
-    """A key with a SHA-256 says nothing to a person."""
+    """The key with its SHA-256 does not help the user."""
     one = change(
         "Modify", "TrendFunction", "AWS::Lambda::Function", Replacement="False",
         Details=[detail("Code", cause="CodeKey")],
@@ -107,7 +107,7 @@ def test_a_retention_that_begins_or_shortens_loses_data(before: str, after: str,
 
 
 def test_what_is_adopted_and_what_is_new_is_named() -> None:
-    """Adoption tells which resource; a new one its name, where people meet it elsewhere."""
+    """An adopted resource is named; a new one shows its name if users see it elsewhere."""
     adopted = change("Import", "QuotesTable", "AWS::DynamoDB::Table", PhysicalResourceId="stock-market-data")
     new = change("Add", "Stream", "AWS::Kinesis::Stream")
     unnamed = change("Add", "IngestRole", "AWS::IAM::Role")

@@ -178,7 +178,7 @@ def test_modules_are_found_through_all_forms_of_import() -> None:
 
 
 def test_a_missing_distribution_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without powertools the message says what is missing and how to get it."""
+    """The message names the missing distribution, and how to install it."""
     monkeypatch.setitem(lambda_code._DISTRIBUTIONS, "no-such-distribution", "x/")
 
     with pytest.raises(

@@ -205,7 +205,7 @@ def test_nothing_more_is_allowed() -> None:
 
 
 def test_patterns_only_read() -> None:
-    """A star stands only for more ways to look, and for each IAM is asked about some of them."""
+    """A wildcard only covers read actions, and some actions of each are simulated."""
     patterns = {action for action in allowed() if "*" in action}
     assert {each for each in patterns if not each.split(":")[1].startswith(("Describe", "Get", "List"))} == {
         "iam:UpdateRole*"
@@ -281,7 +281,7 @@ def test_the_policy_follows_the_names() -> None:
 
 
 def test_without_an_account_the_policy_is_the_file() -> None:
-    """Nobody can be asked and no region is set: the names are the configuration's, the rest is open."""
+    """Without credentials and region, the names come from the configuration, the rest is a wildcard."""
     policy = policy_for(Settings(), no_credentials)
 
     assert policy.document == json.loads(policy_text())

@@ -25,7 +25,7 @@ def by_check(findings: Any) -> dict[str, Finding]:
 
 
 def sts(arn: str) -> Answer:
-    """Return who STS says that the caller is."""
+    """Return the identity of the caller from STS."""
     body = (
         f"<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>{arn}</Arn><UserId>A</UserId>"
         f"<Account>{ACCOUNT}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
@@ -122,7 +122,7 @@ def test_missing_permissions_are_named(aws_account: str) -> None:
 
 
 def test_a_service_that_is_missing_altogether_is_named_once(aws_account: str) -> None:
-    """A caller who may do next to nothing is not told two hundred actions."""
+    """A caller with almost no permissions does not get a list of two hundred actions."""
     policy = policy_of(names_in(aws_account))
     wanted = ("Stream", "Tables", "AlertIndex", "TestAlert")
     policy["Statement"] = [each for each in policy["Statement"] if each["Sid"] not in wanted]
@@ -169,7 +169,7 @@ def test_a_free_bucket_and_one_of_ours_are_told_apart(aws_account: str) -> None:
 
 
 def test_what_stands_in_the_way_of_a_stack_is_found(aws_account: str) -> None:
-    """A table of somebody else under our name, as ``provision`` would find it."""
+    """A foreign table with one of our names, as ``provision`` would find it."""
     connect_to_ministack().client("dynamodb").create_table(
         TableName=names_in(aws_account).table,
         BillingMode="PAY_PER_REQUEST",
@@ -212,7 +212,7 @@ def stack_answer(status: str) -> Answer:
 def test_the_state_of_the_stack_is_told(
     monkeypatch: pytest.MonkeyPatch, status: str, fine: bool, told: str
 ) -> None:
-    """A stack that no command can work with is a fault, and the way out is told."""
+    """A stack that blocks commands is an error, with a hint."""
     answers = as_caller(f"arn:aws:iam::{ACCOUNT}:root", ABSENT, ABSENT)
 
     stack = found(
@@ -236,7 +236,7 @@ def test_the_state_of_the_stack_is_told(
 def test_values_that_aws_does_not_take_are_found(
     monkeypatch: pytest.MonkeyPatch, sections: dict[str, Any], told: str
 ) -> None:
-    """What ``plan`` would stumble over is told before, with what to set instead."""
+    """Errors of ``plan`` are found earlier, with a hint what to set."""
     settings = Settings.model_validate({"target": "aws", **sections})
 
     values = found(as_caller(f"arn:aws:iam::{ACCOUNT}:root", ABSENT, ABSENT), monkeypatch, settings)["values"]
@@ -277,7 +277,7 @@ def test_a_bucket_in_another_region_is_told_so(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_session_is_simulated_as_its_role(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ARN of a session lacks the path of the role; IAM is asked for the role's own."""
+    """The ARN of a session lacks the path of the role, which is requested from IAM."""
     role = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/Operator"
     asked: list[str] = []
 
@@ -322,7 +322,7 @@ def test_a_session_is_simulated_as_its_role(monkeypatch: pytest.MonkeyPatch) -> 
 def test_who_cannot_be_simulated_is_told_so(
     monkeypatch: pytest.MonkeyPatch, arn: str, iam: Answer, told: str
 ) -> None:
-    """Not to know is said with its reason, and is no failure."""
+    """Unknown permissions are reported with a reason, not as a failure."""
     permissions = found(as_caller(arn, iam, ABSENT), monkeypatch)["permissions"]
 
     assert permissions.fine
@@ -331,7 +331,7 @@ def test_who_cannot_be_simulated_is_told_so(
 
 
 def test_an_iam_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any other fault of IAM is told, and the rest is looked at all the same."""
+    """Any other error of IAM is reported, and the other checks run."""
     findings = found(as_caller(USER, query_error("ServiceFailure", "broken", 400), ABSENT), monkeypatch)
 
     assert not findings["permissions"].fine
@@ -357,7 +357,7 @@ def test_bad_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch, code:
 
 
 def test_no_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has none is told where they come from."""
+    """The hint names where credentials can come from."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):

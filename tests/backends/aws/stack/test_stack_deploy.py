@@ -21,7 +21,7 @@ def changed_code() -> Bundle:
 
 
 def deployed() -> set[str]:
-    """Return the SHA-256 of the code of both functions, as Lambda tells it."""
+    """Return the SHA-256 of the code of both functions, from Lambda."""
     functions = connect().client("lambda")
     digests = [functions.get_function_configuration(FunctionName=name)["CodeSha256"] for name in FUNCTIONS]
     return {base64.b64decode(digest).hex() for digest in digests}
@@ -45,7 +45,7 @@ def test_changed_code_is_deployed_and_nothing_else() -> None:
 
 
 def test_the_same_code_is_not_deployed_again() -> None:
-    """Deploy says that nothing changed, by an empty list, and uploads nothing."""
+    """Deploy returns no steps, and uploads nothing."""
     open_pipeline().provision(yes, quiet)
     seen: list[StackEvent] = []
 
@@ -66,7 +66,7 @@ def test_the_same_code_is_not_deployed_again() -> None:
 
 
 def test_deploy_needs_a_pipeline() -> None:
-    """Without a stack it says what to run first, and leaves nothing."""
+    """Without a stack, the hint names the command to run first, and nothing is created."""
     with pytest.raises(AwsError) as refused:
         open_pipeline().deploy(quiet)
 

@@ -28,7 +28,7 @@ AT_ONCE = PollInterval(0.0, lambda seconds: None)
 
 @pytest.fixture
 def cloudformation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """A client whose answers are written beforehand, and must all be asked for."""
+    """A client with prepared responses that must all be requested."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     with Stubber(Connection("eu-west-1", attempts=1).client("cloudformation")) as stubber:
@@ -99,7 +99,7 @@ def test_the_first_failure_is_named_and_cancelled_ones_are_not(cloudformation: S
 
 
 def test_a_status_from_before_does_not_end_the_wait(cloudformation: Stubber) -> None:
-    """Asked too early, CloudFormation still tells the old status; the first new event is waited for."""
+    """Right after the start CloudFormation returns the old status; wait for the first new event."""
     old = stack_event(1, "UPDATE_COMPLETE")
     answer_events(cloudformation, old)
     cloudformation.add_response("execute_change_set", {})
@@ -115,7 +115,7 @@ def test_a_status_from_before_does_not_end_the_wait(cloudformation: Stubber) -> 
 
 
 def test_an_update_that_cannot_be_rolled_back_names_the_resource(cloudformation: Stubber) -> None:
-    """A rollback that got stuck is resumed; stuck again, it says where."""
+    """A stuck rollback is resumed; if it gets stuck again, the error names the resource."""
     found = Description(STACK_ID, "UPDATE_ROLLBACK_FAILED", {}, {})
     answer_events(cloudformation, stack_event(1, "UPDATE_ROLLBACK_FAILED"))
     cloudformation.add_response("continue_update_rollback", {}, {"StackName": "stockctl"})
@@ -186,7 +186,7 @@ def test_a_refused_change_set_tells_what_the_checks_found(cloudformation: Stubbe
 
 
 def test_a_refused_change_set_without_checks_tells_the_reason(cloudformation: Stubber) -> None:
-    """What CloudFormation says is what is shown."""
+    """The reason of CloudFormation is shown."""
     refuse(cloudformation, "Parameters: [X] must have values", [])
 
     with pytest.raises(AwsError, match=r"stack stockctl: Parameters: \[X\] must have values"):

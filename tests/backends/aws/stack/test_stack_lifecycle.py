@@ -58,7 +58,7 @@ def test_provision_makes_what_the_outputs_name(pipeline: AwsBackend) -> None:
 
 
 def test_provision_again_changes_nothing(pipeline: AwsBackend) -> None:
-    """A second run asks nobody and touches nothing."""
+    """A second run asks for no confirmation and changes nothing."""
     first = pipeline.provision(yes, quiet)
     seen: list[StackEvent] = []
 
@@ -136,7 +136,7 @@ def test_a_changed_configuration_is_planned_applied_and_seen(pipeline: AwsBacken
 
 
 def test_a_shorter_retention_is_said_to_lose_data() -> None:
-    """Before records, raw quotes or logs expire sooner, the plan says so."""
+    """The plan warns if records, raw quotes or logs will expire earlier."""
     open_pipeline(
         stream={"retention_hours": 48}, archive={"retention_days": 30}, logs={"retention_days": 30}
     ).provision(yes, quiet)
@@ -153,7 +153,7 @@ def test_a_shorter_retention_is_said_to_lose_data() -> None:
 
 
 def test_renaming_what_holds_data_keeps_the_old_one(pipeline: AwsBackend) -> None:
-    """A table of another name is a new table; the old one stays, and the plan says both."""
+    """A new name creates a new table; the old one remains, and the plan says so."""
     pipeline.provision(yes, quiet)
     renamed = open_pipeline(table={"name": "prices"})
 
@@ -179,7 +179,7 @@ def test_two_projects_share_an_account() -> None:
 
 
 def test_provision_waits_for_what_is_under_way(pipeline: AwsBackend) -> None:
-    """An update that somebody else has begun is waited for, not run into."""
+    """Provisioning waits for an update that another person has started."""
     pipeline.provision(yes, quiet)
     begin_an_update_that_waits(pipeline.names.stack)
     seen: list[StackEvent] = []
@@ -196,7 +196,7 @@ def test_provision_waits_for_what_is_under_way(pipeline: AwsBackend) -> None:
 
 
 def test_a_stack_that_failed_to_come_to_life_is_made_anew(pipeline: AwsBackend) -> None:
-    """From ROLLBACK_COMPLETE: the plan says that it goes first, and the run needs no help."""
+    """From ROLLBACK_COMPLETE: the plan shows the deletion, and the run deletes it by itself."""
     athena = connect().client("athena")
     athena.create_work_group(Name="stockctl")
     with pytest.raises(AwsError) as failed:
@@ -234,7 +234,7 @@ def test_a_failing_update_is_undone_and_explained(pipeline: AwsBackend) -> None:
 
 
 def test_a_bucket_name_of_another_account_is_refused_by_name(ministack: MiniStack, aws_account: str) -> None:
-    """Nothing is begun under a bucket name that somebody else has."""
+    """Nothing is created if the bucket name belongs to another account."""
     name = f"theirs-not-{aws_account}"
     client_of(ministack, "999999999999", "s3").create_bucket(
         Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
@@ -272,7 +272,7 @@ def let_the_update_fail(stack: str) -> None:
 
 
 def is_told_of_failure(stack: str) -> bool:
-    """Tell the condition that it will never hold, and return whether anything was there to be told."""
+    """Signal a failure to the wait condition, and return whether it existed."""
     try:
         connect().client("cloudformation").signal_resource(
             StackName=stack, LogicalResourceId="Wait", UniqueId="test", Status="FAILURE"

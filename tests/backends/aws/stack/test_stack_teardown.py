@@ -19,7 +19,7 @@ KEYS = ("raw-data/A/1.json", "raw-data/A/2.json", "quarantine/a.json", "aws/lamb
 
 @pytest.fixture
 def pipeline() -> AwsBackend:
-    """A pipeline that stands, and holds an object of each kind and one quote."""
+    """A provisioned pipeline with an object of each kind and one quote."""
     made = open_pipeline(functions={"timeout_seconds": 20})  # one that hangs is soon begun anew
     made.provision(yes, quiet)
     s3 = connect().client("s3")
@@ -79,7 +79,7 @@ def test_teardown_leaves_an_empty_account(pipeline: AwsBackend) -> None:
 
 
 def test_the_plan_counts_what_would_go(pipeline: AwsBackend) -> None:
-    """Objects by kind, items, zips; what holds data is marked as lost or kept."""
+    """Objects by kind, items, zips; data is marked as lost or kept."""
     gone = {change.resource: change for change in pipeline.plan_teardown(keep_data=False)}
     kept = {change.resource: change for change in pipeline.plan_teardown(keep_data=True)}
 
@@ -95,7 +95,7 @@ def test_the_plan_counts_what_would_go(pipeline: AwsBackend) -> None:
 
 
 def test_kept_data_is_adopted_by_the_next_pipeline(pipeline: AwsBackend) -> None:
-    """Bucket and tables stay as they are; a later provision says that it takes them over, and does."""
+    """The bucket and the tables remain; a later provision plans to adopt them, and does."""
     left = take_down(pipeline, keep_data=True)
     names = pipeline.names
     held = {service: found for service, found in holdings(connect()).items() if found}
@@ -122,7 +122,7 @@ def test_kept_data_is_adopted_by_the_next_pipeline(pipeline: AwsBackend) -> None
 
 
 def test_kept_data_can_be_removed_later(pipeline: AwsBackend) -> None:
-    """Without a stack, teardown still finds what an earlier one kept."""
+    """Without a stack, teardown finds the data that an earlier one kept."""
     take_down(pipeline, keep_data=True)
 
     planned = [change.resource for change in pipeline.plan_teardown(keep_data=False)]
@@ -193,7 +193,7 @@ def test_a_table_of_somebody_else_is_not_adopted() -> None:
 
 
 def test_without_a_stack_only_what_looks_ours_is_removed() -> None:
-    """A table of another shape and a bucket with other things in it are somebody else's, and stay whole."""
+    """A table with another key and a bucket with other objects are not changed."""
     connect().client("dynamodb").create_table(
         TableName="stock-market-alerts",
         BillingMode="PAY_PER_REQUEST",

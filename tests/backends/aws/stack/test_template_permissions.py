@@ -99,7 +99,7 @@ def test_what_lambda_does_is_bound_to_our_resources(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_action_is_a_pattern_and_no_resource_is_everything(stage: str) -> None:
-    """A star stands at the end of a path, never for a whole service or account."""
+    """A wildcard is only at the end of a path, never for a whole service or account."""
     for policy in ("function", "lambda-service"):
         for action, on in granted(stage, policy).items():
             assert "*" not in action

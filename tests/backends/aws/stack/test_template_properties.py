@@ -93,7 +93,7 @@ def lifecycle(**sections: object) -> dict[str, int]:
 
 
 def test_what_need_not_stay_expires() -> None:
-    """Query results and failed batches always, raw quotes only where the configuration says so."""
+    """Query results and failed batches always expire, raw quotes only if configured."""
     assert lifecycle() == {"athena-results/": 7, "aws/lambda/": 90}
     assert lifecycle(archive={"retention_days": 365})["raw-data/"] == 365
 
@@ -336,7 +336,7 @@ def test_subscriptions_are_rendered_with_their_filters() -> None:
 
 
 def test_a_subscription_keeps_its_identity_when_others_come_and_go() -> None:
-    """The logical id follows from protocol and endpoint, so nobody has to confirm again."""
+    """The logical id depends on protocol and endpoint only, so no new confirmation is needed."""
     one = Subscription(protocol="email", endpoint="one@example.com")
     two = Subscription(protocol="email", endpoint="two@example.com")
 
@@ -349,7 +349,7 @@ def test_a_subscription_keeps_its_identity_when_others_come_and_go() -> None:
 
 
 def test_nobody_is_subscribed_twice() -> None:
-    """Two subscriptions of one endpoint would be one resource: the person is told to make one of them."""
+    """Two subscriptions of one endpoint would be the same resource: the hint says to merge them."""
     twice = [
         Subscription(protocol="email", endpoint="one@example.com", kinds=[kind])
         for kind in ("anomaly", "trend_up")
@@ -362,7 +362,7 @@ def test_nobody_is_subscribed_twice() -> None:
 
 
 def test_too_many_subscriptions_are_refused() -> None:
-    """What does not fit into a template is said before anything is sent."""
+    """A template that is too large is rejected before any request."""
     many = [Subscription(protocol="email", endpoint=f"somebody{n}@example.com") for n in range(500)]
 
     with pytest.raises(ConfigError, match="500 subscriptions, more than the template can hold"):
@@ -389,7 +389,7 @@ def test_the_threshold_reaches_aws_as_it_was_written() -> None:
 
 
 def test_a_log_retention_that_cloudwatch_does_not_know_is_refused() -> None:
-    """The message tells the days that can be chosen."""
+    """The message lists the allowed values."""
     with pytest.raises(
         ConfigError, match=r"logs\.retention_days = 15 is not a value that CloudWatch accepts: .* 14, 30, 60"
     ) as raised:
