@@ -7,15 +7,15 @@ import pytest
 from support.cli.command import Command, finish
 from support.cli.running_stream import seen, streaming
 from support.yahoo.server import EMPTY, MARKET_TIME, YahooStandIn, good, quotes, status
-from support.yahoo.streaming_run import Told, poll
+from support.yahoo.streaming_run import FakeQuote, poll
 from support.yahoo.websocket_server import CLOSE, DROP, IDLE, frame
 
 pytest_plugins = ["support.yahoo.fixtures"]
 
 pytestmark = pytest.mark.slow
 
-Q = [Told("AAPL", 187.44 + second, second) for second in range(5)]
-OTHER = Told("MSFT", 300, 1)
+Q = [FakeQuote("AAPL", 187.44 + second, second) for second in range(5)]
+OTHER = FakeQuote("MSFT", 300, 1)
 
 
 def streamed(stockctl: Command, extra: dict[str, str], quotes: int, *arguments: str) -> str:
@@ -33,7 +33,7 @@ def stored(stockctl: Command, symbol: str) -> list[tuple[str, float]]:
     return [(row["timestamp"], row["price"]) for row in stockctl.rows("query", "history", symbol)]
 
 
-def script(*told: Told) -> list[tuple[str, float]]:
+def script(*told: FakeQuote) -> list[tuple[str, float]]:
     """Return time and price of what was told."""
     return [(one.at, one.price) for one in told]
 
