@@ -14,16 +14,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import CoreSchema
-from pydantic_core.core_schema import any_schema
 
 from stockctl.config.subscriptions import check_endpoint, filter_policy
-from stockctl.config.types import check_sql_name, check_type, match_pattern, parse_path
+from stockctl.config.types import OPAQUE, check_sql_name, check_type, match_pattern, parse_path
 from stockctl.errors import UsageError
 from stockctl.formatting import parse_duration
 from stockctl.market.alert import Kind
@@ -286,17 +283,6 @@ class Logs(Section):
     retention_days: int = Field(14, ge=1, description="days that the logs of the functions are kept")
 
 
-class _Opaque:
-    """Marks a field whose value ``Settings`` builds itself, so that its type need not be built for others."""
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Return a schema that takes any value."""
-        return any_schema()
-
-
-_opaque = _Opaque()
-
-
 class Settings(Section):
     """The whole configuration."""
 
@@ -309,19 +295,19 @@ class Settings(Section):
         min_length=1,
         description="symbols to stream without --symbols (a replay streams all that are in its files)",
     )
-    project: Annotated[Project, _opaque] = Field(default_factory=Project.model_construct)
-    local: Annotated[Local, _opaque] = Field(default_factory=Local.model_construct)
-    source: Annotated[SourceSettings, _opaque] = Field(default_factory=SourceSettings.model_construct)
-    indicators: Annotated[Indicators, _opaque] = Field(default_factory=Indicators.model_construct)
-    anomaly: Annotated[Anomaly, _opaque] = Field(default_factory=Anomaly.model_construct)
-    alerts: Annotated[Alerts, _opaque] = Field(default_factory=Alerts.model_construct)
-    aws: Annotated[Aws, _opaque] = Field(default_factory=Aws.model_construct)
-    stream: Annotated[StreamSettings, _opaque] = Field(default_factory=StreamSettings.model_construct)
-    functions: Annotated[Functions, _opaque] = Field(default_factory=Functions.model_construct)
-    table: Annotated[Table, _opaque] = Field(default_factory=Table.model_construct)
-    archive: Annotated[ArchiveSettings, _opaque] = Field(default_factory=ArchiveSettings.model_construct)
-    analytics: Annotated[Analytics, _opaque] = Field(default_factory=Analytics.model_construct)
-    logs: Annotated[Logs, _opaque] = Field(default_factory=Logs.model_construct)
+    project: Annotated[Project, OPAQUE] = Field(default_factory=Project.model_construct)
+    local: Annotated[Local, OPAQUE] = Field(default_factory=Local.model_construct)
+    source: Annotated[SourceSettings, OPAQUE] = Field(default_factory=SourceSettings.model_construct)
+    indicators: Annotated[Indicators, OPAQUE] = Field(default_factory=Indicators.model_construct)
+    anomaly: Annotated[Anomaly, OPAQUE] = Field(default_factory=Anomaly.model_construct)
+    alerts: Annotated[Alerts, OPAQUE] = Field(default_factory=Alerts.model_construct)
+    aws: Annotated[Aws, OPAQUE] = Field(default_factory=Aws.model_construct)
+    stream: Annotated[StreamSettings, OPAQUE] = Field(default_factory=StreamSettings.model_construct)
+    functions: Annotated[Functions, OPAQUE] = Field(default_factory=Functions.model_construct)
+    table: Annotated[Table, OPAQUE] = Field(default_factory=Table.model_construct)
+    archive: Annotated[ArchiveSettings, OPAQUE] = Field(default_factory=ArchiveSettings.model_construct)
+    analytics: Annotated[Analytics, OPAQUE] = Field(default_factory=Analytics.model_construct)
+    logs: Annotated[Logs, OPAQUE] = Field(default_factory=Logs.model_construct)
 
     @model_validator(mode="before")
     @classmethod

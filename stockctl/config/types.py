@@ -7,6 +7,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Union, get_args, get_origin
 
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import any_schema
+
 
 class Text(str):
     """A value of an environment variable, which is always text but may mean a number."""
@@ -41,6 +45,21 @@ def _without_none(annotation: object) -> object:
     if get_origin(annotation) not in (Union, UnionType):
         return annotation
     return next(part for part in get_args(annotation) if part is not type(None))
+
+
+class _Opaque:
+    """Marks a field that its model builds itself, so that pydantic builds no validator for its type."""
+
+    def __get_pydantic_core_schema__(
+        self,
+        source: object,
+        handler: GetCoreSchemaHandler,
+    ) -> CoreSchema:
+        """Return a schema that accepts any value."""
+        return any_schema()
+
+
+OPAQUE = _Opaque()
 
 
 def match_pattern(pattern: str, description: str) -> Callable[[str], str]:
