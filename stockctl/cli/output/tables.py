@@ -1,6 +1,7 @@
 """Writes rows as a table, JSON or CSV."""
 
 import csv
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -10,12 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stockctl.cli.output.columns import Cell, Column, Row
-from stockctl.cli.output.terminal import escape_control, print_message
+from stockctl.cli.output.terminal import display_width, escape_control, print_message
 from stockctl.market.numbers import format_decimal, to_json
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from stockctl.cli.output.console import Console
 
 
@@ -73,16 +72,19 @@ def write_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
     When it is too wide, optional columns are dropped, the last one first; then texts are wrapped, and at last
     the gaps between the columns shrink.
     """
+    if not _is_drawn():
+        _write_plain([column.header for column in columns], rows, columns)
+        return
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     console = data_console()
     cells = {column: [column.cell(row) for row in rows] for column in columns}
-    shown = _fit_columns(cells, console.width if console.is_terminal else None)
-    has_gaps = not console.is_terminal or _width(shown, cells, wrapped=True) <= console.width
+    shown = _fit_columns(cells, console.width)
+    has_gaps = _width(shown, cells, wrapped=True) <= console.width
     table = Table(
-        box=box.SIMPLE_HEAD if console.is_terminal else None,
+        box=box.SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1) if has_gaps else 0,
         show_edge=has_gaps,
@@ -98,14 +100,19 @@ def write_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
         table.add_row(
             *(Text(escape_control(cells[column][index].text), cells[column][index].style) for column in shown)
         )
-    _write_rendered(console, table)
+    console.print(table)
     if len(shown) < len(columns):
         hidden = ", ".join(column.header for column in columns if column not in shown)
         print_message(f"(narrow terminal: {hidden} not shown; -o json has all)")
 
 
 def write_facts(facts: Sequence[tuple[str, Cell]]) -> None:
-    """Write named facts, one below the other; a long one is wrapped in its column."""
+    """Write named facts, one below the other; on a terminal a long one is wrapped in its column."""
+    if not _is_drawn():
+        width = max((display_width(name) for name, _ in facts), default=0) + 1
+        for name, cell in facts:
+            write(f"{_pad(f'{name}:', width)} {escape_control(cell.text)}".rstrip())
+        return
     from rich.table import Table
     from rich.text import Text
 
@@ -114,22 +121,34 @@ def write_facts(facts: Sequence[tuple[str, Cell]]) -> None:
     table.add_column(overflow="fold")
     for name, cell in facts:
         table.add_row(f"{name}:", Text(escape_control(cell.text), cell.style))
-    _write_rendered(data_console(), table)
+    data_console().print(table)
 
 
-def _write_rendered(console: "Console", table: "Table") -> None:
-    if console.is_terminal:
-        console.print(table)
-        return
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        write(line.rstrip())
+def _is_drawn() -> bool:
+    """Tell whether tables are drawn for a terminal; else they are plain text, which needs no rich."""
+    return sys.stdout.isatty() or any(os.environ.get(name) for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))
 
 
-def _fit_columns(cells: Mapping[Column, Sequence[Cell]], width: int | None) -> list[Column]:
+def _write_plain(headers: Sequence[str], rows: Sequence[Row], columns: Sequence[Column]) -> None:
+    lines = [headers, *([column.cell(row).text for column in columns] for row in rows)]
+    texts = [[escape_control(text) for text in line] for line in lines]
+    widths = [max(map(display_width, column)) for column in zip(*texts, strict=True)]
+    for line in texts:
+        cells = (
+            _pad(text, width, right=column.right)
+            for text, width, column in zip(line, widths, columns, strict=True)
+        )
+        write("  ".join(cells).rstrip())
+
+
+def _pad(text: str, width: int, *, right: bool = False) -> str:
+    blanks = " " * (width - display_width(text))
+    return blanks + text if right else text + blanks
+
+
+def _fit_columns(cells: Mapping[Column, Sequence[Cell]], width: int) -> list[Column]:
     shown = list(cells)
-    while width is not None and _width(shown, cells) > width:
+    while _width(shown, cells) > width:
         droppable = [column for column in shown if column.optional]
         if not droppable:
             break

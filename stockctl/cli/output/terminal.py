@@ -29,6 +29,16 @@ def escape_control(text: str) -> str:
     )
 
 
+def display_width(text: str) -> int:
+    """Return how many columns of a terminal ``text`` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
+        for character in text
+    )
+
+
 def pluralize(number: int, noun: str) -> str:
     """Return a number with its noun, such as ``1 quote`` or ``2,500 quotes``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
