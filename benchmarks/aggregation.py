@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import machine
 
 from stockctl.backends.aws.kinesis.aggregator import MAX_BYTES, Aggregator, OpenShards
-from stockctl.backends.aws.kinesis.kpl import decode
+from stockctl.backends.aws.kinesis.kpl_decoder import decode
 
 UNIT = 25_600
 RUNS = 5

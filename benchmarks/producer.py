@@ -42,8 +42,8 @@ from stockctl.producer.outbox.queue import open_outbox
 from stockctl.producer.producer import BufferedProducer
 from stockctl.producer.shutdown import GRACE_SECONDS
 from stockctl.sources.base import Source, Tick
+from stockctl.sources.plausibility import ValidatedSource
 from stockctl.sources.price_store import FLUSH_SECONDS, SqlitePriceStore
-from stockctl.sources.validation import ValidatedSource
 from support.aws.kinesis_server import Script, kinesis_null
 
 SYMBOLS = 10_000

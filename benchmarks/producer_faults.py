@@ -26,7 +26,7 @@ import machine
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from stockctl.backends.aws.kinesis.send import CALL_RECORDS
+from stockctl.backends.aws.kinesis.send_operation import CALL_RECORDS
 from stockctl.backends.aws.kinesis.stream import AGGREGATED_RECORDS
 from stockctl.market.quote import encode_quote
 from support.aws.kinesis_server import NullKinesis, Script, kinesis_null, unanswered, unpacked

@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from stockctl import __version__
 from stockctl.cli.errors import print_exception
 from stockctl.cli.options import GlobalOptions
-from stockctl.cli.output.terminal import set_up_logging
+from stockctl.cli.output.messages import set_up_logging
 from stockctl.cli.registration import Command, Group, new_app
 from stockctl.errors import StockctlError
 

@@ -13,8 +13,8 @@ from typing import ParamSpec
 
 import typer
 
-from stockctl.cli.output.stdio import OutputFailed, discard_stdout
-from stockctl.cli.output.terminal import escape_control, print_error
+from stockctl.cli.output.messages import escape_control, print_error
+from stockctl.cli.output.standard_streams import OutputFailed, discard_stdout
 from stockctl.errors import StockctlError
 
 P = ParamSpec("P")

@@ -7,7 +7,7 @@ from enum import Enum
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from stockctl.cli.output.terminal import has_style, wrap
+from stockctl.cli.output.messages import has_style, wrap
 
 WIDTH = 100
 _LONGEST_NAME = 30

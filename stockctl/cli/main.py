@@ -3,8 +3,8 @@
 import sys
 
 import stockctl
-from stockctl.cli.output.stdio import flush_output, prepare
-from stockctl.cli.output.terminal import drop_lost_stderr
+from stockctl.cli.output.messages import drop_lost_stderr
+from stockctl.cli.output.standard_streams import flush_output, prepare
 
 
 def run() -> None:

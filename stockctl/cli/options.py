@@ -8,7 +8,7 @@ import typer
 
 from stockctl.errors import UsageError
 from stockctl.market import symbol
-from stockctl.market.validation import InvalidQuote
+from stockctl.market.errors import InvalidQuote
 
 if TYPE_CHECKING:
     from stockctl.backends.aws.backend import AwsBackend

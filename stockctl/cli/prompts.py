@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from stockctl.cli.output.terminal import print_message
+from stockctl.cli.output.messages import print_message
 from stockctl.errors import UsageError
 from stockctl.market.symbol import parse_symbols
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic_core import ErrorDetails
 
-from stockctl.config.positions import key_lines, line_of
+from stockctl.config.key_lines import key_lines, line_of
 from stockctl.config.types import BOOLEAN, NUMBER, TEXT, WHOLE_NUMBER
 from stockctl.errors import ConfigError
 

@@ -7,10 +7,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from stockctl.backends.aws.dynamodb.items import Item
-from stockctl.backends.aws.kinesis.kpl import decode, is_aggregated
+from stockctl.backends.aws.kinesis.kpl_decoder import decode, is_aggregated
 from stockctl.errors import ConfigError
+from stockctl.market.errors import InvalidQuote
 from stockctl.market.policy import AnalysisRules
-from stockctl.market.validation import InvalidQuote
 from stockctl.pipeline.ports import Record, Rejection
 
 Event: TypeAlias = Mapping[str, Any]

@@ -15,7 +15,7 @@ from decimal import (
     localcontext,
 )
 
-from stockctl.market.validation import InvalidQuote, truncate
+from stockctl.market.errors import InvalidQuote, truncate
 
 PRICE_PLACES = 6
 FIGURE_PLACES = 8

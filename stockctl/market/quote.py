@@ -5,11 +5,11 @@ import re
 from decimal import Decimal
 from typing import NamedTuple, NoReturn
 
+from stockctl.market.errors import InvalidQuote, truncate
 from stockctl.market.indicators import Trend
 from stockctl.market.numbers import format_decimal, is_price, parse_number, parse_positive, unique_fields
 from stockctl.market.symbol import SYMBOL, parse_symbol
 from stockctl.market.timestamp import is_timestamp, parse_timestamp
-from stockctl.market.validation import InvalidQuote, truncate
 
 MAX_RECORD_BYTES = 1 << 20
 MAX_VOLUME = (1 << 63) - 1

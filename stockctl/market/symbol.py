@@ -2,7 +2,7 @@
 
 import re
 
-from stockctl.market.validation import InvalidQuote, truncate
+from stockctl.market.errors import InvalidQuote, truncate
 
 SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
 """A canonical symbol."""

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TypeGuard
 from zoneinfo import ZoneInfo
 
-from stockctl.market.validation import InvalidQuote, truncate
+from stockctl.market.errors import InvalidQuote, truncate
 
 NEW_YORK = "America/New_York"
 _CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from stockctl.market.errors import truncate
 from stockctl.market.timestamp import format_timestamp, parse_timestamp
-from stockctl.market.validation import truncate
 from stockctl.monitoring import metrics
 from stockctl.monitoring.metrics import Kind
 from stockctl.monitoring.status_file import TEXTS

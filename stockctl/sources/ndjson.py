@@ -12,10 +12,10 @@ from pathlib import Path
 from threading import Event
 
 from stockctl.errors import SourceError, UsageError
+from stockctl.market.errors import InvalidQuote
 from stockctl.market.quote import Quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import NEW_YORK, format_timestamp
-from stockctl.market.validation import InvalidQuote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import SourceStopped, Tick
 from stockctl.sources.formats.fields import RowValidator, Values, timestamp_parser

@@ -8,10 +8,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from threading import Lock
 
+from stockctl.market.errors import truncate
 from stockctl.market.numbers import format_decimal, parse_positive
 from stockctl.market.plausibility import MAX_SYMBOLS, LastPrice, SuspectedLevel
 from stockctl.market.timestamp import parse_timestamp
-from stockctl.market.validation import truncate
 from stockctl.producer.outbox.paths import PRICES, beside
 from stockctl.sqlite import identity, open_database
 

@@ -5,9 +5,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, NamedTuple
 
 from stockctl.errors import SourceError, StockctlError, UsageError
+from stockctl.market.errors import InvalidQuote
 from stockctl.market.plausibility import PlausibilityChecker, PriceStore
 from stockctl.market.policy import MarketClosedPolicy
-from stockctl.market.validation import InvalidQuote
 from stockctl.sources.base import Source, SourceRequest, follows_market_hours
 
 if TYPE_CHECKING:
@@ -186,8 +186,8 @@ def _ndjson(options: SourceOptions) -> Source:
 
 
 def _simulate(options: SourceOptions, settings: "Settings") -> Source:
+    from stockctl.market.errors import InvalidQuote
     from stockctl.market.timestamp import parse_timestamp
-    from stockctl.market.validation import InvalidQuote
     from stockctl.sources.simulate import DEFAULT_START, SimulateSource
 
     try:
@@ -203,8 +203,8 @@ def _simulate(options: SourceOptions, settings: "Settings") -> Source:
 
 
 def _yahoo(name: str, options: SourceOptions, settings: "Settings", price_store: PriceStore | None) -> Source:
+    from stockctl.sources.yahoo.rate_limit import RateLimiter
     from stockctl.sources.yahoo.source import YahooSource
-    from stockctl.sources.yahoo.throttle import RateLimiter
 
     symbols = options.symbols or settings.symbols
     interval = options.interval or settings.source.interval
@@ -228,7 +228,7 @@ def _with_validation(source: Source, price_store: PriceStore | None) -> Source:
     """Check the plausibility of the quotes of a live source."""
     if source.repeatable:
         return source
-    from stockctl.sources.validation import ValidatedSource
+    from stockctl.sources.plausibility import ValidatedSource
 
     return ValidatedSource(source, PlausibilityChecker(store=price_store))
 

@@ -17,10 +17,10 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from stockctl.errors import UsageError
+from stockctl.market.errors import InvalidQuote
 from stockctl.market.quote import Quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import NEW_YORK, format_timestamp, parse_timestamp, to_datetime
-from stockctl.market.validation import InvalidQuote
 from stockctl.sources.base import Tick
 
 SOURCE = "simulate"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stockctl.backends.aws.dynamodb.items import read_quote
 from stockctl.backends.aws.kinesis.aggregator import Aggregator, OpenShards
-from stockctl.backends.aws.kinesis.kpl import MAGIC
+from stockctl.backends.aws.kinesis.kpl_decoder import MAGIC
 from stockctl.backends.aws.kinesis.kpl_encoder import Encoder
 from stockctl.backends.aws.stack.lambda_code import HANDLERS, modules_of
 from stockctl.errors import AwsError
@@ -221,7 +221,7 @@ def test_a_batch_too_large_for_the_time_limit_gets_done(
 def test_the_zip_holds_the_decoder_and_not_the_sender():
     """What the function needs to read aggregates is in it; what packs them by shard is not."""
     modules = modules_of(*HANDLERS)
-    assert "stockctl.backends.aws.kinesis.kpl" in modules
+    assert "stockctl.backends.aws.kinesis.kpl_decoder" in modules
     assert not {"stockctl.backends.aws.kinesis.aggregator"} & modules
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockctl.market.errors import InvalidQuote
 from stockctl.market.quote import MAX_RECORD_BYTES, Quote, decode_record, make_quote
-from stockctl.market.validation import InvalidQuote
 from support.malformed_records import good_record, malformed_records
 from support.quote_strategies import examples
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockctl.market.errors import InvalidQuote
 from stockctl.market.symbol import parse_symbol
-from stockctl.market.validation import InvalidQuote
 from support.quote_strategies import SYMBOLS, examples
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockctl.market.errors import InvalidQuote
 from stockctl.market.timestamp import (
     format_timestamp,
     new_york_date,
@@ -13,7 +14,6 @@ from stockctl.market.timestamp import (
     parse_timestamp,
     to_datetime,
 )
-from stockctl.market.validation import InvalidQuote
 from support.quote_strategies import examples
 from support.reference_figures import new_york_date as date_by_the_rules
 

@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from stockctl.backends.aws.kinesis.send import CALL_RECORDS
+from stockctl.backends.aws.kinesis.send_operation import CALL_RECORDS
 from stockctl.backends.aws.kinesis.stream import AGGREGATED_RECORDS
 from stockctl.market.quote import encode_quote
 from support.aws.kinesis_server import Script, journal, kinesis_null, unpacked

@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from stockctl.market.errors import InvalidQuote
 from stockctl.market.policy import MarketClosedPolicy
 from stockctl.market.quote import Quote
-from stockctl.market.validation import InvalidQuote
 from stockctl.sources.base import Source, Tick
 from stockctl.sources.calendars import MarketHours
 from stockctl.sources.market_hours import MarketHoursSource, find_symbol_changer
+from stockctl.sources.plausibility import ValidatedSource
 from stockctl.sources.simulate import SimulateSource
-from stockctl.sources.validation import ValidatedSource
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from stockctl.errors import UsageError
+from stockctl.market.errors import InvalidQuote
 from stockctl.market.quote import Quote, decode_record, encode_quote
-from stockctl.market.validation import InvalidQuote
 from stockctl.sources.simulate import DEFAULT_START, SimulateSource
 from support.paths import REPOSITORY
 

@@ -9,9 +9,9 @@ from stockctl.market.policy import MarketClosedPolicy
 from stockctl.monitoring.instrument import RunInstrumentation
 from stockctl.sources.base import SourceStatus, Tick, source_status
 from stockctl.sources.market_hours import MarketHoursSource
+from stockctl.sources.plausibility import ValidatedSource
 from stockctl.sources.simulate import SimulateSource
 from stockctl.sources.telling import Telling, Told, told_by
-from stockctl.sources.validation import ValidatedSource
 from stockctl.sources.yahoo.source import YahooSource
 from stockctl.sources.yahoo_stream.source import YahooStreamSource
 

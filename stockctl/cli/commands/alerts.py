@@ -8,9 +8,9 @@ import typer
 from stockctl.cli.options import Since, Symbols, aws_backend, parse_symbols, settings_and_backend
 from stockctl.cli.output.alerts import ALERT_FIELDS, AlertLines, alert_columns, alert_rows, since_timestamp
 from stockctl.cli.output.columns import Row, list_column, text_column, word_column
-from stockctl.cli.output.stdio import pause
+from stockctl.cli.output.messages import print_message
+from stockctl.cli.output.standard_streams import pause
 from stockctl.cli.output.tables import Format, Limit, Output, emit, write
-from stockctl.cli.output.terminal import print_message
 from stockctl.cli.registration import add_command, new_app
 from stockctl.market.alert import KINDS
 

@@ -10,9 +10,9 @@ import typer
 from stockctl.cli.commands.lifecycle import show_steps
 from stockctl.cli.options import Since, aws_backend, load_configuration
 from stockctl.cli.output.alerts import since_timestamp
-from stockctl.cli.output.stdio import pause
+from stockctl.cli.output.messages import escape_control, pluralize, print_message, utc_text
+from stockctl.cli.output.standard_streams import pause
 from stockctl.cli.output.tables import Format, Output, emit, write, write_csv
-from stockctl.cli.output.terminal import escape_control, pluralize, print_message, utc_text
 from stockctl.cli.registration import add_command
 from stockctl.errors import UsageError
 from stockctl.market.numbers import to_json

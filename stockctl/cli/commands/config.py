@@ -10,8 +10,8 @@ import typer
 
 from stockctl.cli.options import GlobalOptions, load_configuration
 from stockctl.cli.output.columns import Cell, Column, Row, text_column
+from stockctl.cli.output.messages import print_error, print_message
 from stockctl.cli.output.tables import Format, Output, emit
-from stockctl.cli.output.terminal import print_error, print_message
 from stockctl.cli.registration import add_command, new_app
 from stockctl.errors import ConfigError, UsageError
 

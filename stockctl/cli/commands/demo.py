@@ -13,9 +13,9 @@ import stockctl
 from stockctl.cli.errors import INTERRUPTED
 from stockctl.cli.output.alerts import AlertLines, alert_columns, alert_rows
 from stockctl.cli.output.columns import mover_columns
+from stockctl.cli.output.messages import print_message
 from stockctl.cli.output.summary import summarize
 from stockctl.cli.output.tables import Format, write, write_table
-from stockctl.cli.output.terminal import print_message
 from stockctl.cli.registration import add_command
 from stockctl.cli.run.progress import progress
 from stockctl.cli.run.signals import stop_signals

@@ -9,8 +9,8 @@ import typer
 
 from stockctl.cli.options import Yes, settings_and_backend
 from stockctl.cli.output.columns import Row, text_column, word_column
+from stockctl.cli.output.messages import pluralize, print_message
 from stockctl.cli.output.tables import Format, Output, emit
-from stockctl.cli.output.terminal import pluralize, print_message
 from stockctl.cli.prompts import confirm, confirm_by_name
 from stockctl.cli.registration import add_command
 from stockctl.producer.outbox.paths import NAME, outbox_path

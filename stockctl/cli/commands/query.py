@@ -17,8 +17,8 @@ from stockctl.cli.output.columns import (
     quote_columns,
     text_column,
 )
+from stockctl.cli.output.messages import print_message
 from stockctl.cli.output.tables import Format, Limit, Output, emit
-from stockctl.cli.output.terminal import print_message
 from stockctl.cli.registration import add_command, new_app
 from stockctl.cli.run.progress import activity
 from stockctl.market.indicators import CROSSINGS

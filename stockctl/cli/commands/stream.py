@@ -13,9 +13,9 @@ from stockctl.cli.commands.symbol_reload import symbol_reload
 from stockctl.cli.errors import FAILED, INTERRUPTED
 from stockctl.cli.options import parse_symbols, settings_and_backend
 from stockctl.cli.output.alerts import AlertLines
+from stockctl.cli.output.messages import pluralize, print_message
 from stockctl.cli.output.summary import print_backlog, print_drops, summarize
 from stockctl.cli.output.tables import Format, Output
-from stockctl.cli.output.terminal import pluralize, print_message
 from stockctl.cli.registration import add_command
 from stockctl.cli.run.progress import activity
 from stockctl.cli.run.signals import ForcedStop, exit_code, reload_signal, stop_signals

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from stockctl.cli.options import load_configuration
-from stockctl.cli.output.terminal import pluralize
+from stockctl.cli.output.messages import pluralize
 from stockctl.errors import StockctlError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from stockctl.cli.output.columns import Column, Row, text_column, timestamp_columns, word_column
+from stockctl.cli.output.messages import escape_control, local_is_utc, local_text, utc_text
 from stockctl.cli.output.tables import Format, data_console, write, write_csv
-from stockctl.cli.output.terminal import escape_control, local_is_utc, local_text, utc_text
 from stockctl.errors import UsageError
 from stockctl.formatting import parse_since
 from stockctl.market.alert import Alert

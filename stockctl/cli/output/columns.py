@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import NamedTuple
 
-from stockctl.cli.output.terminal import local_is_utc, local_text, utc_text
+from stockctl.cli.output.messages import local_is_utc, local_text, utc_text
 from stockctl.formatting import format_age
 from stockctl.market.alert import format_price
 from stockctl.market.timestamp import to_datetime

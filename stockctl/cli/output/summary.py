@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from stockctl.cli.output.terminal import pluralize, print_message
+from stockctl.cli.output.messages import pluralize, print_message
 
 if TYPE_CHECKING:
     from stockctl.producer.producer import BufferedProducer, DirectProducer

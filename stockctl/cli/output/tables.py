@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stockctl.cli.output.columns import Cell, Column, Row
-from stockctl.cli.output.terminal import display_width, escape_control, print_message
+from stockctl.cli.output.messages import display_width, escape_control, print_message
 from stockctl.market.numbers import format_decimal, to_json
 
 if TYPE_CHECKING:
-    from stockctl.cli.output.console import Console
+    from stockctl.cli.output.rich_console import Console
 
 
 class Format(StrEnum):
@@ -184,7 +184,7 @@ def _is_unbroken(column: Column) -> bool:
 
 def data_console() -> "Console":
     """Return a console on stdout that prints text as it is: no markup, no emoji, no wrapping when piped."""
-    from stockctl.cli.output.console import Console
+    from stockctl.cli.output.rich_console import Console
 
     width = None if sys.stdout.isatty() else 10_000
     return Console(markup=False, emoji=False, highlight=False, width=width)

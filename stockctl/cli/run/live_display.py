@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.segment import ControlType
 from rich.text import Text
 
-from stockctl.cli.output.console import Console
+from stockctl.cli.output.rich_console import Console
 
 PERIOD = 0.5
 """Seconds between two checks for a changed text."""

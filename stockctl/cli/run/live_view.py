@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from stockctl.cli.output.columns import Cell
-from stockctl.cli.output.terminal import escape_control
+from stockctl.cli.output.messages import escape_control
 from stockctl.formatting import format_age, format_seconds
 from stockctl.market.alert import format_price
 from stockctl.market.timestamp import to_datetime

@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from stockctl.cli.output.nonblocking import AlertWriter, NonBlockingStreams, open_nonblocking_streams
-from stockctl.cli.output.terminal import print_message, use_log_handler
+from stockctl.cli.output.messages import print_message, use_log_handler
+from stockctl.cli.output.nonblocking_streams import AlertWriter, NonBlockingStreams, open_nonblocking_streams
 from stockctl.cli.run.progress import Observe, progress
 from stockctl.errors import StockctlError
 from stockctl.monitoring.health import DELIVERY, State, StateTracker

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from stockctl.cli.output.terminal import escape_control
+from stockctl.cli.output.messages import escape_control
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -25,7 +25,7 @@ def activity() -> Iterator[Callable[[str], None]]:
         return
     from rich.text import Text
 
-    from stockctl.cli.output.console import Console
+    from stockctl.cli.output.rich_console import Console
 
     with Console(stderr=True).status("") as status:
         yield lambda text: status.update(Text(escape_control(text)))
@@ -59,7 +59,7 @@ def progress(source: "Source", lines: "AlertLines | None") -> Iterator[Observe]:
 def _bar(lines: "AlertLines | None") -> "Progress":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from stockctl.cli.output.console import Console
+    from stockctl.cli.output.rich_console import Console
 
     # If both are on the terminal they share a console, so that alerts scroll by above the bar.
     shared = lines is not None and lines.console.is_terminal

@@ -16,7 +16,7 @@ from stockctl.producer.outbox.errors import RetryableError, translate_errors
 from stockctl.producer.outbox.fsync import FsyncThread
 from stockctl.producer.outbox.lock import ProcessLock
 from stockctl.producer.outbox.paths import LOCK, beside
-from stockctl.producer.outbox.started import StartedDeliveries
+from stockctl.producer.outbox.started_deliveries import StartedDeliveries
 from stockctl.producer.outbox.store import OutboxFile, Row
 from stockctl.producer.stats import Backlog
 

@@ -7,7 +7,7 @@ from threading import Event
 from typing import NamedTuple
 
 from stockctl.errors import SourceError
-from stockctl.market.validation import InvalidQuote
+from stockctl.market.errors import InvalidQuote
 from stockctl.sources.formats.fields import Columns, Values, find_columns, require_columns
 from stockctl.sources.formats.files import FORMATS_HINT, MAX_ROW, Input, open_text, read_lines
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from stockctl.errors import UsageError
+from stockctl.market.errors import InvalidQuote, truncate
 from stockctl.market.numbers import format_decimal, parse_number, parse_positive
 from stockctl.market.quote import MAX_VOLUME
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import format_timestamp
-from stockctl.market.validation import InvalidQuote, truncate
 
 Values = Sequence[str]
 """The texts of one row in the order of ``FIELDS``; empty if unknown."""

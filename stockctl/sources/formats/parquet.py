@@ -9,7 +9,7 @@ from threading import Event
 import duckdb
 
 from stockctl.errors import SourceError
-from stockctl.market.validation import InvalidQuote
+from stockctl.market.errors import InvalidQuote
 from stockctl.sources.base import SourceStopped
 from stockctl.sources.formats.fields import Columns, Values, find_columns, require_columns
 from stockctl.sources.formats.files import FORMATS_HINT, Input

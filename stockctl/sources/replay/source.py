@@ -11,20 +11,14 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from stockctl.errors import SourceError, UsageError
+from stockctl.market.errors import InvalidQuote
 from stockctl.market.quote import Quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import NEW_YORK
-from stockctl.market.validation import InvalidQuote
 from stockctl.sources.base import SourceStopped, Tick
 from stockctl.sources.formats.csv import CsvRows
 from stockctl.sources.formats.fields import RowValidator, timestamp_parser
-from stockctl.sources.formats.files import (
-    Format,
-    Input,
-    check_arguments,
-    detect_format,
-    resolve_inputs,
-)
+from stockctl.sources.formats.files import Format, Input, check_arguments, detect_format, resolve_inputs
 from stockctl.sources.formats.ndjson import NdjsonRows
 from stockctl.sources.replay.playback import Pacer, QuoteBuilder, check_speed, paced_ticks
 from stockctl.sources.replay.staging import LineSorter, RejectionFile, RowSource, Staging, Workspace

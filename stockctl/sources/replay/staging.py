@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory, gettempdir
 from threading import Event
 from typing import Protocol
 
-from stockctl.market.validation import InvalidQuote
+from stockctl.market.errors import InvalidQuote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import SourceStopped
 from stockctl.sources.formats.fields import FIELDS, RowValidator, Values

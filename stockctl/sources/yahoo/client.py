@@ -11,6 +11,7 @@ from typing import Any
 
 from stockctl.errors import SourceError
 from stockctl.formatting import escape_line
+from stockctl.sources.yahoo.circuit_breaker import CircuitBreaker
 from stockctl.sources.yahoo.errors import (
     CircuitOpen,
     MalformedResponse,
@@ -18,7 +19,7 @@ from stockctl.sources.yahoo.errors import (
     YahooError,
     classify_error,
 )
-from stockctl.sources.yahoo.throttle import CircuitBreaker, RateLimiter, parse_retry_after
+from stockctl.sources.yahoo.rate_limit import RateLimiter, parse_retry_after
 
 _log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from stockctl.market.errors import InvalidQuote, truncate
 from stockctl.market.numbers import parse_positive
 from stockctl.market.plausibility import QuoteIssue
 from stockctl.market.quote import MAX_VOLUME, Quote, make_quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import format_timestamp
-from stockctl.market.validation import InvalidQuote, truncate
 from stockctl.pipeline.ports import Rejection
 
 _EXACT_DIGITS = 9

@@ -8,9 +8,9 @@ from threading import Event
 from typing import NamedTuple
 from urllib.parse import quote
 
+from stockctl.sources.yahoo.circuit_breaker import BreakerState
 from stockctl.sources.yahoo.client import YahooClient
 from stockctl.sources.yahoo.errors import CircuitOpen, NoQuotes, RateLimited, YahooError
-from stockctl.sources.yahoo.throttle import BreakerState
 from stockctl.sources.yahoo.tracker import PollDelta, QuoteTracker
 from stockctl.sources.yahoo.workers import RequestPool
 

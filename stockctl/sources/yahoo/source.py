@@ -13,11 +13,12 @@ from stockctl.formatting import join_symbols
 from stockctl.market.plausibility import PlausibilityChecker
 from stockctl.retry import Backoff
 from stockctl.sources.base import SourceStatus, SourceStopped, Tick, canonical_symbols, check_interval
+from stockctl.sources.yahoo.circuit_breaker import MAX_WAIT, CircuitBreaker
 from stockctl.sources.yahoo.client import YahooClient
 from stockctl.sources.yahoo.errors import RateLimited, YahooError
 from stockctl.sources.yahoo.parser import SOURCE
 from stockctl.sources.yahoo.poller import MAX_UNKNOWN_INTERVAL, Poller, PollResult, Results, SymbolSchedule
-from stockctl.sources.yahoo.throttle import MAX_WAIT, CircuitBreaker, RateLimiter
+from stockctl.sources.yahoo.rate_limit import RateLimiter
 from stockctl.sources.yahoo.tracker import PollDelta, QuoteTracker
 from stockctl.sources.yahoo.workers import RequestPool
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from random import Random
 
 from stockctl.sources.calendars import MarketHours
-from stockctl.sources.yahoo.throttle import CircuitBreaker, RateLimiter
+from stockctl.sources.yahoo.circuit_breaker import CircuitBreaker
+from stockctl.sources.yahoo.rate_limit import RateLimiter
 
 
 @dataclass

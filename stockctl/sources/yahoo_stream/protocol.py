@@ -11,10 +11,10 @@ from functools import cache, lru_cache
 from typing import NamedTuple, Protocol
 
 from stockctl.errors import SourceError
+from stockctl.market.errors import InvalidQuote, truncate
 from stockctl.market.quote import Quote, make_quote
 from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import format_timestamp
-from stockctl.market.validation import InvalidQuote, truncate
 from stockctl.sources.yahoo.parser import (
     MAX_FUTURE,
     MAX_RATIO,

@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from stockctl.market.errors import InvalidQuote, truncate
 from stockctl.market.plausibility import Action, PlausibilityChecker, QuoteIssue
 from stockctl.market.quote import Quote, encode_quote
 from stockctl.market.timestamp import to_datetime
-from stockctl.market.validation import InvalidQuote, truncate
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.yahoo_stream.context import Counters, SharedContext
 from stockctl.sources.yahoo_stream.protocol import Pricing, parse_message, parse_pricing

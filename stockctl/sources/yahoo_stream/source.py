@@ -12,9 +12,10 @@ from stockctl.market.quote import Quote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import SourceStatus, Tick, canonical_symbols, check_interval
 from stockctl.sources.calendars import MarketHours
+from stockctl.sources.yahoo.circuit_breaker import CircuitBreaker
 from stockctl.sources.yahoo.parser import SOURCE
-from stockctl.sources.yahoo.throttle import CircuitBreaker, RateLimiter
-from stockctl.sources.yahoo_stream.connection import ConnectionManager, ConnectionTimeouts
+from stockctl.sources.yahoo.rate_limit import RateLimiter
+from stockctl.sources.yahoo_stream.connection_manager import ConnectionManager, ConnectionTimeouts
 from stockctl.sources.yahoo_stream.context import Counters, SharedContext
 from stockctl.sources.yahoo_stream.fallback import FallbackPoller
 from stockctl.sources.yahoo_stream.reader import MessageReader, QuoteMerger, ReceivedQuote

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.cli.commands.stream import summarize
+from stockctl.cli.output.summary import summarize
 from stockctl.producer.stats import Totals
 from support.cli.command import Command, finish, running
 

@@ -11,7 +11,11 @@ from typing import TextIO
 import pytest
 
 from stockctl.cli.output.alerts import AlertLines
-from stockctl.cli.output.nonblocking import MAX_QUEUED_BYTES, NonBlockingWriter, open_nonblocking_streams
+from stockctl.cli.output.nonblocking_streams import (
+    MAX_QUEUED_BYTES,
+    NonBlockingWriter,
+    open_nonblocking_streams,
+)
 from stockctl.cli.output.tables import Format
 from stockctl.cli.run.monitor import MonitorOptions, RunMonitor
 from stockctl.market.alert import sample_alert

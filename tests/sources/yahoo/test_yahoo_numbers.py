@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stockctl.market.validation import InvalidQuote
+from stockctl.market.errors import InvalidQuote
 from stockctl.sources.yahoo.parser import denoise_float32, parse_optional_price, parse_price, parse_volume
 from support.quote_strategies import examples
 

@@ -10,16 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.sources.base import SourceStopped
+from stockctl.sources.yahoo.circuit_breaker import MAX_RETRY_AFTER, BreakerState, CircuitBreaker
 from stockctl.sources.yahoo.errors import CircuitOpen, RateLimited, ServerError
 from stockctl.sources.yahoo.poller import Poller, SymbolSchedule, split_symbols
-from stockctl.sources.yahoo.throttle import (
-    BURST_SECONDS,
-    MAX_RETRY_AFTER,
-    BreakerState,
-    CircuitBreaker,
-    RateLimiter,
-    parse_retry_after,
-)
+from stockctl.sources.yahoo.rate_limit import BURST_SECONDS, RateLimiter, parse_retry_after
 from stockctl.sources.yahoo.tracker import QuoteTracker
 from stockctl.sources.yahoo.workers import RequestPool
 from support.quote_strategies import examples

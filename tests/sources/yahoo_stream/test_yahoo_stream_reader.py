@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.errors import SourceError, UsageError
+from stockctl.market.errors import InvalidQuote
 from stockctl.market.plausibility import PlausibilityChecker
 from stockctl.market.quote import Quote
-from stockctl.market.validation import InvalidQuote
 from stockctl.pipeline.ports import Rejection
-from stockctl.sources.yahoo_stream.connection import Watchdog
+from stockctl.sources.yahoo_stream.connection_manager import Watchdog
 from stockctl.sources.yahoo_stream.context import Counters
 from stockctl.sources.yahoo_stream.protocol import close_before, parse_pricing, subscribe_messages
 from stockctl.sources.yahoo_stream.reader import QuoteMerger, ReceivedQuote

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from stockctl.backends.aws.kinesis.kpl import decode, is_aggregated
+from stockctl.backends.aws.kinesis.kpl_decoder import decode, is_aggregated
 
 THROTTLED = "ProvisionedThroughputExceededException"
 _COUNTED = b'"PartitionKey"'

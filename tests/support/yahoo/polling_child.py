@@ -28,8 +28,8 @@ from stockctl.errors import SourceError
 from stockctl.market.quote import encode_quote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.yahoo import poller
+from stockctl.sources.yahoo.rate_limit import RateLimiter
 from stockctl.sources.yahoo.source import YahooSource
-from stockctl.sources.yahoo.throttle import RateLimiter
 
 DEADLINE = 60.0
 """Seconds after which a scenario ends that should have ended by itself."""

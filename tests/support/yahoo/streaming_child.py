@@ -26,7 +26,7 @@ from stockctl.market.policy import MarketClosedPolicy
 from stockctl.market.quote import encode_quote
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.market_hours import MarketHoursSource
-from stockctl.sources.yahoo_stream.connection import ConnectionTimeouts
+from stockctl.sources.yahoo_stream.connection_manager import ConnectionTimeouts
 from stockctl.sources.yahoo_stream.source import YahooStreamSource
 from support.yahoo.polling_child import DEADLINE, LATE, _Record, _StopAtWords
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from random import Random
 
 from stockctl.sources.testing import SourceContract
-from stockctl.sources.yahoo_stream.connection import ConnectionTimeouts
+from stockctl.sources.yahoo_stream.connection_manager import ConnectionTimeouts
 from stockctl.sources.yahoo_stream.source import YahooStreamSource
 from support.yahoo.streaming_child import FAST, NOW
 

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from stockctl.backends.aws.kinesis.kpl import DIGEST_BYTES, MAGIC, digest
+from stockctl.backends.aws.kinesis.kpl_decoder import DIGEST_BYTES, MAGIC, digest
 
 
 class Encoder:

@@ -8,7 +8,7 @@ from stockctl.backends.aws.client import Client
 from stockctl.backends.aws.error_messages import translate_errors
 from stockctl.backends.aws.errors import classify_failure
 from stockctl.backends.aws.kinesis.aggregator import Aggregate, Aggregator
-from stockctl.backends.aws.kinesis.send import (
+from stockctl.backends.aws.kinesis.send_operation import (
     CALL_RECORDS,
     Entry,
     EntryResult,
@@ -17,8 +17,8 @@ from stockctl.backends.aws.kinesis.send import (
     SendOperation,
 )
 from stockctl.errors import AwsError
+from stockctl.market.errors import InvalidQuote
 from stockctl.market.quote import MAX_RECORD_BYTES, decode_record
-from stockctl.market.validation import InvalidQuote
 from stockctl.pipeline.ports import DeliveryError, Quarantine, Record, Rejection, SendResult
 from stockctl.retry import Backoff
 

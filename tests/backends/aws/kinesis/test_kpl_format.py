@@ -9,9 +9,9 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.backends.aws.kinesis.kpl import MAGIC, MAX_MEMBERS, decode, is_aggregated
+from stockctl.backends.aws.kinesis.kpl_decoder import MAGIC, MAX_MEMBERS, decode, is_aggregated
 from stockctl.backends.aws.kinesis.kpl_encoder import Encoder
-from stockctl.market.validation import InvalidQuote
+from stockctl.market.errors import InvalidQuote
 from support.aws.kinesis_model import deaggregated
 from support.quote_strategies import examples
 

@@ -7,8 +7,9 @@ import pytest
 
 from stockctl.backends.aws.names import Names, names_of
 from stockctl.backends.aws.stack.event_sources import wait_until_idle
-from stockctl.backends.aws.stack.events import PollInterval, StackEvent
+from stockctl.backends.aws.stack.events import StackEvent
 from stockctl.backends.aws.stack.lambda_code import Artifacts, Bundle, ownership
+from stockctl.backends.aws.stack.polling import PollInterval
 from stockctl.backends.aws.stack.retained_data import count_data, delete_contents
 from stockctl.errors import AwsError
 from support.aws.ministack_server import REGION, MiniStack, client_of

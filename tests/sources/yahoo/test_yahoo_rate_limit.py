@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.errors import SourceError, UsageError
-from stockctl.market.validation import InvalidQuote
+from stockctl.market.errors import InvalidQuote
 from stockctl.sources.base import SourceStopped
 from stockctl.sources.yahoo.errors import RateLimited, YahooError
 from stockctl.sources.yahoo.poller import split_symbols

@@ -12,7 +12,7 @@ from stockctl.market.plausibility import QuoteIssue
 from stockctl.market.quote import Quote, decode_record
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.base import Tick
-from stockctl.sources.validation import ValidatedSource
+from stockctl.sources.plausibility import ValidatedSource
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 UNREADABLE = Rejection(b"?", "feed#3", "not JSON")
@@ -42,7 +42,7 @@ def quote(price: int, second: int, close: int | None = 70) -> Quote:
 
 def test_quotes_that_cannot_be_true_do_not_go_on(caplog: pytest.LogCaptureFixture) -> None:
     """A rejected quote has its bytes and its reason, a late one is left out, the order is kept."""
-    caplog.set_level(logging.WARNING, "stockctl.sources.validation")
+    caplog.set_level(logging.WARNING, "stockctl.sources.plausibility")
     wrong, late = quote(7200, 20), quote(72, 5)
     given = Feed([quote(72, 10), wrong, UNREADABLE], [late], [wrong, quote(73, 30, close=None)])
     source = ValidatedSource(given, clock=lambda: NOW)

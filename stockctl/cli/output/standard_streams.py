@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from stockctl.cli.output.terminal import print_error, redirect_to_devnull
+from stockctl.cli.output.messages import print_error, redirect_to_devnull
 
 _FAILED = 1
 _ERRORS = "replace"

@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from stockctl.config.positions import key_lines, line_of
+from stockctl.config.key_lines import key_lines, line_of
 
 LAYOUTS = {
     "tables": ('a = 1\n\n# note\n[b]\nc = 2 # [d]\n  d = "x = 1"\n', {"a": 1, "b": 4, "b.c": 5, "b.d": 6}),

@@ -23,7 +23,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from stockctl.market.validation import InvalidQuote
+from stockctl.market.errors import InvalidQuote
 
 MAGIC = b"\xf3\x89\x9a\xc2"
 MAX_MEMBERS = 20_000

@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from threading import Condition, Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from stockctl.cli.output.terminal import pluralize, redirect_to_devnull
+from stockctl.cli.output.messages import pluralize, redirect_to_devnull
 from stockctl.errors import StockctlError
 
 MAX_QUEUED_BYTES = 1 << 20

@@ -119,7 +119,7 @@ def test_closed_output_is_told_where_there_is_data(filled: Command) -> None:
 
 INTERRUPTED = """
 import sys
-from stockctl.cli.output.stdio import prepare
+from stockctl.cli.output.standard_streams import prepare
 
 def interrupted(at):
     left = at
