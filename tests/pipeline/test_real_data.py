@@ -62,13 +62,11 @@ def assert_same(root: Path, quotes: Quotes, book: Book) -> None:
     assert partial_files(root) == []
 
 
-@pytest.mark.slow
 def test_every_quote_and_alert_equals_the_reference(replay: Replay):
     """Each stored field, each alert with its message, and each raw file of the whole file."""
     assert_same(*replay)
 
 
-@pytest.mark.slow
 def test_counts_of_the_files_are_the_known_ones(replay: Replay):
     """2,832 crossings and 4 anomalies in the intraday file, 723 and 511 in the daily one."""
     kinds = Counter(alert["kind"] for alert in raised(replay.root).values())
