@@ -21,9 +21,14 @@ WORKERS_PER_CORE = 3
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Let pytest itself write in color as the caller asked, whose variables the tests do not see."""
+    """Let pytest itself write in color as the caller asked, whose variables the tests do not see.
+
+    Without the slow tests, tests with random examples take fewer of them.
+    """
     if config.option.color == "auto":
         config.option.color = _COLOR
+    if "not slow" in config.option.markexpr:
+        os.environ.setdefault("STOCKCTL_EXAMPLES", "0.2")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
