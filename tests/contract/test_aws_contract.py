@@ -39,6 +39,8 @@ from support.aws.lambda_model import EventSource, Shard, StreamRecord
 from support.aws.memory_services import Memory
 from support.aws.moto_account import ACCOUNT, ALERTS, BUCKET, NOW, QUOTES, STREAM, account
 
+pytestmark = pytest.mark.slow
+
 
 class OnAws:
     """An empty account, and what is read back from it."""

@@ -28,6 +28,8 @@ from support.quote_strategies import cut, examples, plain_quotes
 from support.real_data import wire
 from support.reference_figures import book_of
 
+pytestmark = pytest.mark.slow
+
 Logged = Callable[[str], list[dict[str, Any]]]
 Items = Sequence[dict[str, Any] | bytes]
 ORIGIN = f"shardId-000000000000:{0:056}"

@@ -9,6 +9,8 @@ from support.aws.memory_services import Memory
 from support.real_data import wire
 from support.reference_figures import book_of
 
+pytestmark = pytest.mark.slow
+
 SYMBOLS = [f"S{number}" for number in range(10)]
 
 

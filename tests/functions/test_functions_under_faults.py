@@ -21,6 +21,8 @@ from support.quote_strategies import examples, plain_quotes
 from support.real_data import wire
 from support.reference_figures import Book, book_of
 
+pytestmark = pytest.mark.slow
+
 UNREADABLE = (b"\xff", b"", b"{}", b"[]", b'{"symbol":"AAPL"}', b"null", b'{"price":NaN}')
 SOURCES = st.builds(
     EventSource, st.integers(1, 40), st.integers(1, 3), st.booleans(), st.just(True), st.none(), st.none()

@@ -16,6 +16,8 @@ from support.cli.command import SECONDS, Command, finish
 from support.cli.running_stream import seen, streaming
 from support.paths import DEMO
 
+pytestmark = pytest.mark.slow
+
 SYMBOLS = ("AAPL", "GOOG", "IBM", "MSFT")
 CONFIGURATION = """
 [alerts]

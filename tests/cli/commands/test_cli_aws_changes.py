@@ -20,6 +20,8 @@ from support.aws.stacks import holdings
 from support.both_backends import Account, Answers, Sides
 from support.cli.fork_client import Forks
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(stockctl.__file__).parent
 OLD_WORDS, NEW_WORDS = "moved more than", "jumped more than"
 BEFORE = """

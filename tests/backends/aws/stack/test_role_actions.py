@@ -11,6 +11,8 @@ from stockctl.backends.aws.stack.event_sources import set_enabled
 from support.aws.lambda_functions import event_of, kinesis_record
 from support.aws.stacks import connect, open_pipeline, quiet, yes
 
+pytestmark = pytest.mark.slow
+
 STARTS = 20
 # MiniStack ends the processes of functions of the same name in all accounts when a stack is changed in one.
 PROJECT = "roles"

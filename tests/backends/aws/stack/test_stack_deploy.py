@@ -10,7 +10,7 @@ from stockctl.backends.aws.stack.lambda_code import Bundle
 from stockctl.errors import AwsError
 from support.aws.stacks import connect, holdings, installed_code, open_pipeline, quiet, yes
 
-pytestmark = pytest.mark.usefixtures("aws_account")
+pytestmark = [pytest.mark.usefixtures("aws_account"), pytest.mark.slow]
 
 FUNCTIONS = ("stock-market-ingest", "stock-market-trend")
 

@@ -12,7 +12,7 @@ from support.aws.ministack_server import REGION, MiniStack, client_of
 from support.aws.stacks import connect, holdings, open_pipeline, quiet, yes
 from support.cli.command import SECONDS
 
-pytestmark = pytest.mark.usefixtures("aws_account")
+pytestmark = [pytest.mark.usefixtures("aws_account"), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from support.aws.ministack_server import REGION
 from support.aws.stacks import connect, holdings, open_pipeline, quiet, yes
 from support.cli.command import SECONDS
 
-pytestmark = pytest.mark.usefixtures("aws_account")
+pytestmark = [pytest.mark.usefixtures("aws_account"), pytest.mark.slow]
 
 KEYS = ("raw-data/A/1.json", "raw-data/A/2.json", "quarantine/a.json", "aws/lambda/x", "athena-results/q.csv")
 
