@@ -5,6 +5,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
+from threading import Lock
 from typing import NamedTuple
 
 from stockctl.errors import SourceError
@@ -105,6 +106,10 @@ class Timetable(NamedTuple):
     known_until: date | None = None
 
 
+_WARNINGS_LOCK = Lock()
+"""The filter of warnings belongs to the whole process, while several threads read calendars."""
+
+
 def read_timetable(calendar: str, day: date) -> Timetable | None:
     """Return the sessions around ``day`` from a calendar of exchange_calendars; None if there is none.
 
@@ -124,7 +129,7 @@ def read_timetable(calendar: str, day: date) -> Timetable | None:
     first, last = day - DAYS_BEFORE, day + DAYS_AFTER
     for end in (last, None):
         try:
-            with warnings.catch_warnings():
+            with _WARNINGS_LOCK, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # from its use of pandas
                 known = exchange_calendars.get_calendar(calendar, start=first, end=end)
                 rows = known.schedule.loc[: str(last), _COLUMNS].itertuples(index=False, name=None)

@@ -1,6 +1,7 @@
 """Market hours, compared with a table written by hand from what the exchanges publish."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from subprocess import run
 from sys import executable
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from stockctl.sources.calendars import FOREVER, MarketHours, Session, Timetable, calendar_of
+from stockctl.sources.calendars import FOREVER, MarketHours, Session, Timetable, calendar_of, read_timetable
 
 pytestmark = pytest.mark.slow
 
@@ -212,3 +213,11 @@ def test_nothing_heavy_comes_before_the_first_question() -> None:
         "assert not {'pandas', 'exchange_calendars', 'yfinance'} & set(sys.modules)"
     )
     assert run([executable, "-c", program], check=False).returncode == 0
+
+
+def test_threads_that_read_at_once_hear_no_warning_of_pandas() -> None:
+    """The filter of warnings belongs to the process: one thread must not end that of another."""
+    days = [date(2026, 1, 5) + timedelta(days=number) for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        timetables = list(pool.map(lambda day: read_timetable("XNYS", day), days))
+    assert all(timetable is not None and timetable.sessions for timetable in timetables)
