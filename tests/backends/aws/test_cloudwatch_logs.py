@@ -88,7 +88,7 @@ def test_history_begins_at_since(empty_account: Connection) -> None:
     write(empty_account, NOW - timedelta(minutes=5), '{"message": "stored"}\n')
     write(empty_account, NOW - timedelta(minutes=1), "two\nlines\n", stream="two")
 
-    lines = list(LogTail(empty_account, GROUP, ago(minutes=10)).read())
+    lines = list(LogTail(empty_account, GROUP, ago(minutes=10), lambda: NOW).read())
 
     assert lines == [
         LogLine(ago(minutes=5), '{"message": "stored"}'),
@@ -99,7 +99,7 @@ def test_history_begins_at_since(empty_account: Connection) -> None:
 def test_a_read_again_gives_only_what_is_new(empty_account: Connection) -> None:
     """No event comes twice, though the last minute is read again for those that come late."""
     write(empty_account, NOW - timedelta(seconds=30), "first")
-    tail = LogTail(empty_account, GROUP, ago(minutes=10))
+    tail = LogTail(empty_account, GROUP, ago(minutes=10), lambda: NOW)
     assert [line.message for line in tail.read()] == ["first"]
 
     write(empty_account, NOW - timedelta(seconds=45), "late", stream="two")
@@ -128,7 +128,7 @@ def test_events_without_an_id_come_once_too(monkeypatch: pytest.MonkeyPatch) -> 
         return Answer(200, body, {"Content-Type": "application/x-amz-json-1.1"})
 
     with loopback(answer) as server:
-        tail = LogTail(Connection(endpoint_url=server.url, attempts=1), GROUP, ago(minutes=1))
+        tail = LogTail(Connection(endpoint_url=server.url, attempts=1), GROUP, ago(minutes=1), lambda: NOW)
         assert [line.message for line in tail.read()] == ["same", "same", "other", "same"]
         assert [line.message for line in tail.read()] == ["new"]
 
@@ -166,7 +166,7 @@ def test_a_group_that_is_not_there_yet_is_waited_for(empty_account: Connection) 
 def test_without_following_an_absent_group_is_an_error(empty_account: Connection) -> None:
     """The group is named, and the command that makes it."""
     with pytest.raises(AwsError, match=f"{GROUP} does not exist") as raised:
-        list(LogTail(empty_account, GROUP, ago(minutes=10)).read())
+        list(LogTail(empty_account, GROUP, ago(minutes=10), lambda: NOW).read())
 
     assert "stockctl provision" in (raised.value.hint or "")
 
@@ -200,7 +200,7 @@ def test_more_than_a_page_is_read(empty_account: Connection) -> None:
         ]
         logs.put_log_events(logGroupName=GROUP, logStreamName="one", logEvents=events)
 
-    lines = list(LogTail(empty_account, GROUP, ago(minutes=10)).read())
+    lines = list(LogTail(empty_account, GROUP, ago(minutes=10), lambda: NOW).read())
 
     assert [line.message for line in lines] == [str(number) for number in range(10_100)]
 
@@ -211,7 +211,7 @@ def test_a_refused_look_ends_the_following(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(name, value)
     denied = json_error("AccessDeniedException", "no")
     with loopback(lambda _: denied) as server:
-        tail = LogTail(Connection(endpoint_url=server.url, attempts=1), GROUP, ago(minutes=1))
+        tail = LogTail(Connection(endpoint_url=server.url, attempts=1), GROUP, ago(minutes=1), lambda: NOW)
         with pytest.raises(AwsError, match="logs:FilterLogEvents on /aws/lambda/stock-market-ingest"):
             next(tail.follow(Clock().wait, lambda: None))
 

@@ -99,10 +99,14 @@ class NullKinesis:
 
 
 def journal(path: Path) -> list[tuple[str, bytes]]:
-    """Return the records of a server: partition keys and data in order of arrival."""
+    """Return the records of a server: partition keys and data in order of arrival.
+
+    The server may be writing: a line without its end is not there yet.
+    """
     if not path.exists():
         return []
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = path.read_text().splitlines(keepends=True)
+    rows = [json.loads(line) for line in lines if line.endswith("\n")]
     return [(key, base64.b64decode(data)) for key, data, _ in rows]
 
 
