@@ -23,6 +23,8 @@ from stockctl.sources.base import Tick
 from support.aws.kinesis_server import NullKinesis, Script, kinesis_null
 
 SHARDS = 100
+_FIRST_LOOKS = 0.05
+"""Seconds between looks until something is sent."""
 FLAT = 1.5
 """By how much memory may grow from its first figure on and still be called flat."""
 
@@ -66,6 +68,8 @@ class Watch:
         self._thread.join()
 
     def _look(self) -> None:
+        while self._producer.snapshot().sent == 0 and not self._over.wait(_FIRST_LOOKS):
+            pass  # what sending needs is loaded with the first quotes
         began, cpu = time.monotonic(), time.process_time()
         self.sizes.append(resident())
         while not self._over.wait(self._every):
