@@ -20,6 +20,8 @@ from support.aws.ministack_server import MiniStack, ministack, new_account, stop
 from support.paths import REPOSITORY
 from support.yahoo.server import YahooStandIn, good, quotes
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["ministack"]  # a fixture
 
 RETRY_SECONDS = 30.0

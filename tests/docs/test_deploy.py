@@ -50,6 +50,7 @@ def container_arguments() -> list[str]:
     return json.loads(instructions()["CMD"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [unit_arguments(), container_arguments()], ids=["unit", "container"])
 def test_the_command_is_one_that_runs(stockctl: Command, arguments: list[str]):
     """With a source that needs no network, and a health file of the test's own."""

@@ -12,6 +12,8 @@ sys.path.append(str(REPOSITORY / "docs"))
 import make_picture
 import make_reference
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", make_reference.PAGES)
 def test_a_generated_part_is_current(name: str) -> None:

@@ -20,6 +20,8 @@ from support.local_home import (
 )
 from support.reference_figures import Book, book_of
 
+pytestmark = pytest.mark.slow
+
 Quotes = list[dict[str, Any]]
 
 

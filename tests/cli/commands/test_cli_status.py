@@ -23,6 +23,8 @@ from support.yahoo.server import YahooStandIn, status
 
 pytest_plugins = ["support.yahoo.fixtures"]
 
+pytestmark = pytest.mark.slow
+
 MINUTE = timedelta(minutes=1)
 LINE = '{"timestamp": "2026-01-05T15:01:00Z", "symbol": "AAPL", "price": 101, "previous_close": 100}\n'
 
