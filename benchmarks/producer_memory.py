@@ -104,7 +104,7 @@ def run(source: Paced, url: str, folder: Path, every: float) -> None:
     print(
         f"  {totals.sent:,} sent, {left:,} wait; memory {sizes[0] >> 20} MB at first, "
         f"{max(sizes) >> 20} MB at most, {sizes[-1] >> 20} MB at last; "
-        f"{totals.possibly_duplicated:,} perhaps twice"
+        f"{totals.possibly_duplicated:,} possibly duplicated"
     )
     if totals.sent + left != source.quotes:
         raise SystemExit(f"{source.quotes - totals.sent - left:,} quotes were lost")

@@ -16,10 +16,10 @@ def _unlimited() -> float:
 
 @dataclass
 class Backoff:
-    """Delays that double with each failure in a row, up to a cap.
+    """Delays that double with each consecutive failure, up to a cap.
 
     The delays are random, so that clients which failed together do not retry together. After the n-th
-    failure a delay is drawn evenly
+    failure the delay is a uniform random number
 
     - with ``full`` jitter from 0 to ``first * 2**(n - 1)`` seconds, at most ``cap``;
     - with ``half`` jitter from the upper half of ``first * 2**n`` seconds, at most ``cap``, and never below
@@ -33,17 +33,17 @@ class Backoff:
     cap: float = 5.0
     jitter: Literal["full", "half"] = "full"
     attempts: int = 8
-    """How often ``pause`` allows a call to be tried."""
+    """The maximum number of attempts, for ``pause``."""
     uniform: Callable[[float, float], float] = random.uniform
-    """Draws a number between two others."""
+    """Returns a random number between two others."""
     sleep: Callable[[float], None] = time.sleep
     seconds_left: Callable[[], float] = _unlimited
-    """How long the caller may still take; ``pause`` gives up when the delay would be longer."""
+    """Returns how many seconds the caller may still take; ``pause`` refuses a longer delay."""
     failures: int = field(default=0, init=False)
-    """Failures in a row, as counted by ``next_delay``."""
+    """Consecutive failures, as counted by ``next_delay``."""
 
     def delay(self, failures: int) -> float:
-        """Return the seconds to wait after so many failures in a row, one at least."""
+        """Return the seconds to wait after ``failures`` consecutive failures; ``failures`` is at least 1."""
         doubled = self.first * 2.0 ** min(failures - 1, _LARGEST_EXPONENT)
         if self.jitter == "full":
             return self.uniform(0, min(self.cap, doubled))
@@ -51,7 +51,10 @@ class Backoff:
         return max(self.first, self.uniform(longest / 2, longest))
 
     def pause(self, tries: int) -> bool:
-        """Sleep after the failed try number ``tries``; return False at once if there must not be another."""
+        """Sleep after failed attempt number ``tries``.
+
+        Return False without sleeping if no attempt is left.
+        """
         if tries >= self.attempts:
             return False
         delay = self.delay(tries)

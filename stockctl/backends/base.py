@@ -45,7 +45,7 @@ class Finding(NamedTuple):
 
     check: str
     found: str
-    fine: bool = True
+    ok: bool = True
     """False if commands would fail because of it."""
     hint: str = ""
     """What to do about it; empty if there is nothing to do."""

@@ -24,11 +24,11 @@ from stockctl.config.types import OPAQUE, check_sql_name, check_type, match_patt
 from stockctl.errors import UsageError
 from stockctl.formatting import parse_duration
 from stockctl.market.alert import Kind
-from stockctl.market.policy import AnalysisRules, MarketClosedPolicy
+from stockctl.market.rules import AnalysisRules, MarketClosedPolicy
 from stockctl.market.symbol import parse_symbol
 
 PROJECT_NAME = "1 to 10 lowercase letters, digits and hyphens, starting with a letter"
-_SOURCE_NAME = "1 to 32 lowercase letters, digits, hyphens and underscores, starting with a letter"
+_SOURCE_NAME = "1 to 32 lowercase letters, digits, - and _, starting with a letter"
 
 
 def _check_duration(text: str) -> str:

@@ -10,7 +10,7 @@ from stockctl.backends.aws.dynamodb.items import Item
 from stockctl.backends.aws.kinesis.kpl_decoder import decode, is_aggregated
 from stockctl.errors import ConfigError
 from stockctl.market.errors import InvalidQuote
-from stockctl.market.policy import AnalysisRules
+from stockctl.market.rules import AnalysisRules
 from stockctl.pipeline.ports import Record, Rejection
 
 Event: TypeAlias = Mapping[str, Any]

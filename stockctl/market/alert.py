@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple, get_args
 
 from stockctl.market.indicators import Crossing, crossing
 from stockctl.market.numbers import format_decimal
-from stockctl.market.policy import AnalysisRules
 from stockctl.market.quote import EnrichedQuote
+from stockctl.market.rules import AnalysisRules
 from stockctl.market.timestamp import new_york_date
 
 Kind = Literal["trend_up", "trend_down", "anomaly"]
@@ -19,10 +19,10 @@ class Alert(NamedTuple):
     """One line of the alert log."""
 
     alert_id: str
-    """Unique for an event, however often it is detected, so that it raises no second alert."""
+    """Identifies the event. An event that is detected again has the same id and raises no second alert."""
     symbol: str
     timestamp: str
-    """Of the quote."""
+    """Market time of the quote."""
     kind: Kind
     signal: Signal | None
     price: Decimal
@@ -37,7 +37,7 @@ class Alert(NamedTuple):
 
     @property
     def is_test(self) -> bool:
-        """Whether it is a test alert, without a quote: a real crossing always has a signal."""
+        """Whether it is a test alert, without a quote. Only a test alert is a crossing without a signal."""
         return self.kind != "anomaly" and self.signal is None
 
 
@@ -58,7 +58,7 @@ def sample_alert(created_at: str) -> Alert:
     """Return a test alert, for checking that alerts arrive."""
     return Alert(
         f"TEST|{created_at}|trend_up", "TEST", created_at, "trend_up", None, Decimal(1), None, None, None,
-        "Test alert from stockctl: no quote stands behind it", created_at, None, None,
+        "Test alert from stockctl; it does not belong to a real quote", created_at, None, None,
     )  # fmt: skip
 
 

@@ -5,16 +5,16 @@ from decimal import Decimal
 
 from stockctl.market.indicators import MovingAverages, Trend, is_anomaly, next_trend
 from stockctl.market.numbers import rounded_quotient
-from stockctl.market.policy import AnalysisRules
 from stockctl.market.quote import EnrichedQuote, PriorQuote, Quote
+from stockctl.market.rules import AnalysisRules
 from stockctl.market.timestamp import new_york_date
 
 
 class Enricher:
     """Computes the indicators of one symbol's quotes, added in order of time.
 
-    ``seed`` adds quotes that are stored already, with the decisions made when they were stored; ``add``
-    computes the indicators of a new quote from all that were added before. Use it within
+    ``seed`` adds stored quotes, together with the trend and the anomaly dates that were stored with them.
+    ``add`` computes the indicators of a new quote from all quotes added before. Use the class within
     ``exact_arithmetic()``.
     """
 
@@ -43,7 +43,7 @@ class Enricher:
         self._trend = next_trend(averages.spread_sign, previous_trend)
         change, percent = _change(quote)
         anomaly = is_anomaly(change, quote.previous_close, self._rules.threshold_percent)
-        first = anomaly and self._is_first_of_day(quote, upwards=change is not None and change > 0)
+        first = anomaly and self._record_anomaly(quote, upwards=change is not None and change > 0)
         return EnrichedQuote(
             *quote,
             change,
@@ -58,7 +58,8 @@ class Enricher:
             self._down_date,
         )
 
-    def _is_first_of_day(self, quote: Quote, *, upwards: bool) -> bool:
+    def _record_anomaly(self, quote: Quote, *, upwards: bool) -> bool:
+        """Store the date of an anomaly; return whether it is the first in its direction on that date."""
         day = new_york_date(quote.timestamp)
         if upwards:
             first, self._up_date = self._up_date != day, day

@@ -2,25 +2,26 @@
 
 Four checks are made, in this order:
 
-1. A timestamp in the future, beyond a small tolerance for clocks, is rejected: it would make every later
-   quote look old.
-2. A timestamp before the symbol's last one is dropped. Yahoo's servers disagree at times; nothing is wrong
-   with such a quote, it is only late.
-3. A price 50 times the last one, or a fiftieth of it, is rejected at first: wrong units, such as pence for
-   pounds, are factors of 100 or 1000. But a 1:100 split and a currency reform are real, so nothing is
-   rejected for ever. The new level is accepted, and the quote flagged, when either
+1. A quote with a timestamp in the future is rejected: it would make every later quote look old. A small
+   tolerance allows for clocks that are wrong.
+2. A quote with a timestamp before the symbol's last one is dropped. It is valid, only late: at times
+   Yahoo's servers do not have the same data.
+3. A price at least 50 times the last one, or at most a fiftieth of it, is rejected at first. The likely
+   cause is a wrong unit: pence instead of pounds, for example, is a factor of 100. But after a 1:100 split
+   or a currency reform the price is correct. So the new price level is accepted, and the quote flagged,
+   when one of these is true:
 
-   - it lasts: three later quotes, over at least a minute of market time, are within a factor of two of the
-     first one rejected, with none at the old level in between; or
-   - the quote's own previous close is within a factor of two of it, and the symbol had no quote for four
-     hours; splits happen between sessions. Within a session the previous close proves nothing, because it
-     was sent in the wrong unit as well.
+   - The level persists: three later quotes, over at least one minute of market time, are within a factor
+     of two of the first rejected one, and no quote in between is at the old level.
+   - The quote's own previous close is within a factor of two of its price, and the symbol had no quote for
+     four hours, because splits happen between sessions. Within a session the previous close proves nothing:
+     it may be in the same wrong unit.
 
-   The quotes rejected in the meantime are not stored; the caller can quarantine them with the reason.
+   The quotes rejected until then are not stored; the caller can quarantine them with the reason.
 4. A quote without a previous close is flagged. Its previous close stays unknown; it is not made up.
 
-A ``PriceStore`` carries the last price and a suspected level from one run to the next. A quote older than
-that price is not checked against it, because it may have been read again on purpose.
+A ``PriceStore`` keeps the last price and a suspected level from one run to the next. A quote that is older
+than this last price is not compared with it: the user may have read old quotes again on purpose.
 
 A value that is not a number, not finite, zero or negative does not become a ``Quote`` in the first place.
 Replays and simulations are not checked: their quotes are old or invented.
@@ -56,7 +57,7 @@ class QuoteIssue(StrEnum):
     SCALE = "scale"
     """Its price is about 100 times the last one, or a hundredth of it."""
     RESCALED = "rescaled"
-    """Its price differs by such a factor, and is accepted now."""
+    """Its price differs by a factor like ``SCALE``, but it was accepted as a new price level."""
     NO_PREVIOUS_CLOSE = "no_previous_close"
 
 
@@ -67,13 +68,13 @@ class Action(StrEnum):
     FLAG = "flag"
     """Accept it, and report the issue."""
     DROP = "drop"
-    """Leave it out; nothing is wrong with it."""
+    """Do not use it; it is valid."""
     REJECT = "reject"
-    """Leave it out, and quarantine it with the reason."""
+    """Do not use it, and quarantine it with the reason."""
 
 
 class Judgement(NamedTuple):
-    """What to do with a quote, and why; the reason is a text for people, empty with ``ACCEPT``."""
+    """What to do with a quote, and the reason as text for the user; empty with ``ACCEPT``."""
 
     action: Action
     issue: QuoteIssue | None = None
@@ -106,7 +107,7 @@ class PriceStore(Protocol):
     """Keeps the last prices of symbols from one run to the next."""
 
     def load(self, symbol: str) -> LastPrice | None:
-        """Return the last price from an earlier run; called once a symbol, before ``store``."""
+        """Return the last price from an earlier run; called once for each symbol, before ``store``."""
 
     def store(self, symbol: str, last: LastPrice) -> None:
         """Remember the last price of a symbol."""
@@ -119,14 +120,14 @@ _NO_PREVIOUS_CLOSE = Judgement(Action.FLAG, QuoteIssue.NO_PREVIOUS_CLOSE, "the p
 class PlausibilityChecker:
     """Checks the quotes of one live source, or of several that complement each other.
 
-    A check takes the same time however many symbols there are. At most ``max_symbols`` are remembered; the
-    one without a quote for the longest time is forgotten first. Only one thread may call ``judge`` at a
+    The time of a check does not depend on the number of symbols. At most ``max_symbols`` are remembered;
+    the one without a quote for the longest time is removed first. Only one thread may call ``judge`` at a
     time; any thread may read ``counts``.
 
     Args:
-        tolerance: how far ahead of ``now`` a timestamp may be.
-        max_symbols: how many symbols are remembered.
-        store: the prices of earlier runs; it is also updated for later ones.
+        tolerance: the time by which a timestamp may be ahead of ``now``.
+        max_symbols: the maximum number of symbols remembered.
+        store: the last prices of earlier runs; it is updated for later runs.
     """
 
     def __init__(
@@ -248,14 +249,17 @@ def _time_between(first: str, second: str) -> timedelta:
 
 
 def _rejection_reason(quote: Quote, last: LastPrice) -> str:
-    return f"{_comparison(quote, last)}: a wrong unit, unless it lasts"
+    return f"{_comparison(quote, last)}: probably a wrong unit; accepted if the new price level persists"
 
 
 def _acceptance_reason(quote: Quote, last: LastPrice) -> str:
-    return f"{_comparison(quote, last)}; accepted because it lasts or the previous close agrees"
+    return (
+        f"{_comparison(quote, last)}; accepted because the new price level persists "
+        "or the previous close confirms it"
+    )
 
 
 def _comparison(quote: Quote, last: LastPrice) -> str:
     factor = format_decimal(Decimal(f"{max(quote.price, last.price) / min(quote.price, last.price):.3g}"))
     price, last_price = format_decimal(quote.price), format_decimal(last.price)
-    return f"price {price} is off by a factor of {factor} from the last, {last_price}"
+    return f"price {price} is off by a factor of {factor} from the last price, {last_price}"

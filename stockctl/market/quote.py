@@ -14,15 +14,16 @@ from stockctl.market.timestamp import is_timestamp, parse_timestamp
 MAX_RECORD_BYTES = 1 << 20
 MAX_VOLUME = (1 << 63) - 1
 _LINE_BREAK = re.compile(rb"[\r\n]")
+SOURCE_NAME = "1 to 32 lowercase letters, digits, - and _, starting with a letter"
 _SOURCE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 class Quote(NamedTuple):
-    """One observed price. ``None`` means unknown."""
+    """The price of a symbol at one time. ``None`` means unknown."""
 
     symbol: str
     timestamp: str
-    """When the market made this price (not when it was read), canonical UTC."""
+    """Market time of the price (not the time at which it was read), as a canonical UTC timestamp."""
     price: Decimal
     previous_close: Decimal | None
     """Close of the previous session."""
@@ -33,7 +34,7 @@ class Quote(NamedTuple):
     volume: int | None
     source: str
     observed_at: str | None
-    """When a live producer read it; None in a replay, so that a replay produces the same bytes again."""
+    """When a live producer read it. None in a replay, so that each replay produces the same bytes."""
 
 
 class DecodedQuote(NamedTuple):
@@ -47,32 +48,32 @@ def make_quote(fields: dict[str, object]) -> Quote:
     """Return the quote that a mapping of field names to JSON values describes; other names are ignored.
 
     Raises:
-        InvalidQuote: a field is missing or invalid; the first one in the order of the fields is reported.
+        InvalidQuote: a field is missing or invalid; the error names the first one in the order of the fields.
     """
-    take = fields.get
+    get = fields.get
     for required in ("symbol", "timestamp", "price", "source"):
-        if take(required) is None:
+        if get(required) is None:
             raise InvalidQuote(f"{required} is missing")
     return Quote(
         parse_symbol(fields["symbol"]),
         parse_timestamp(fields["timestamp"]),
         parse_positive(fields["price"], "price"),
-        None if (value := take("previous_close")) is None else parse_positive(value, "previous_close"),
-        None if (value := take("open")) is None else parse_number(value, "open"),
-        None if (value := take("high")) is None else parse_number(value, "high"),
-        None if (value := take("low")) is None else parse_number(value, "low"),
-        None if (value := take("volume")) is None else _parse_volume(value),
+        None if (value := get("previous_close")) is None else parse_positive(value, "previous_close"),
+        None if (value := get("open")) is None else parse_number(value, "open"),
+        None if (value := get("high")) is None else parse_number(value, "high"),
+        None if (value := get("low")) is None else parse_number(value, "low"),
+        None if (value := get("volume")) is None else _parse_volume(value),
         _parse_source(fields["source"]),
-        None if (value := take("observed_at")) is None else parse_timestamp(value, "observed_at"),
+        None if (value := get("observed_at")) is None else parse_timestamp(value, "observed_at"),
     )
 
 
 def decode_record(data: bytes) -> DecodedQuote:
     """Return the quote in a record, and the bytes to archive.
 
-    The archive stores the bytes unchanged, with two exceptions that are encoded again: a symbol in lower
-    case, so that object key and content agree; and JSON over several lines, because Athena reads the
-    archive line by line.
+    The archive stores the bytes unchanged. There are two exceptions, for which the quote is encoded again:
+    a lowercase symbol (the object key is uppercase), and JSON that spans several lines (Athena reads the
+    archive line by line).
 
     Raises:
         InvalidQuote: the record is not a JSON object that holds a quote.
@@ -86,7 +87,7 @@ def decode_record(data: bytes) -> DecodedQuote:
 def is_canonical(quote: Quote) -> bool:
     """Return whether ``quote`` is valid and decoding its encoded form would give the same quote again.
 
-    It costs a fraction of what decoding costs. Quotes of sources from other packages may be of any form.
+    This is much faster than decoding. Sources from other packages may yield values that are not canonical.
     """
     symbol, timestamp, price, previous_close, opening, high, low, volume, source, observed_at = quote
     return (
@@ -135,7 +136,7 @@ def _read_object(data: bytes) -> dict[str, object]:
     except (ArithmeticError, ValueError) as error:
         if isinstance(error, InvalidQuote):
             raise
-        raise InvalidQuote("not JSON that can be read: a number in it is beyond all bounds") from None
+        raise InvalidQuote("JSON cannot be read: a number in it is too large") from None
     if not isinstance(value, dict):
         raise InvalidQuote(f"not a JSON object but {truncate(value)}")
     return value
@@ -153,7 +154,7 @@ def _parse_volume(value: object) -> int:
 
 def _parse_source(value: object) -> str:
     if not isinstance(value, str) or not _SOURCE.fullmatch(value):
-        raise InvalidQuote(f"source {truncate(value)} is not a name of small letters, digits, - and _")
+        raise InvalidQuote(f"source {truncate(value)} is not {SOURCE_NAME}")
     return value
 
 

@@ -33,5 +33,5 @@ def parse_symbols(text: str) -> list[str]:
     """
     symbols = [parse_symbol(part.strip()) for part in text.split(",") if part.strip()]
     if not symbols:
-        raise InvalidQuote(f"{truncate(text)} names no symbol; separate them by commas, such as AAPL,MSFT")
+        raise InvalidQuote(f"{truncate(text)} names no symbol; separate symbols by commas, such as AAPL,MSFT")
     return list(dict.fromkeys(symbols))

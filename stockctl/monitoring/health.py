@@ -30,7 +30,7 @@ class LivenessMonitor:
 
     Args:
         hung_after: seconds without a heartbeat after which a thread counts as hung.
-        clock: monotonic seconds.
+        clock: returns monotonic seconds.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ class QuoteRow(NamedTuple):
     timestamp: str
     """When the market made the quote."""
     quotes: int
-    """How many quotes of the symbol came in."""
+    """How many quotes of the symbol arrived."""
 
 
 class QuoteTotals(NamedTuple):
@@ -37,11 +37,11 @@ class QuoteTotals(NamedTuple):
     reason: str | None = None
     """Why the latest record was rejected."""
     arrived_at: float | None = None
-    """When the latest quote came in, in seconds since 1970."""
+    """When the latest quote arrived, in seconds since 1970."""
 
 
-# The latest quote, how many its symbol had, and its number among the quotes of all symbols. A plain tuple is
-# built in a fraction of the time that a named one takes.
+# The latest quote, the number of quotes of its symbol, and its number among the quotes of all symbols. A
+# plain tuple, because a named one takes much longer to create.
 _Entry = tuple[Quote, int, int]
 
 
@@ -49,8 +49,9 @@ class LatestQuotes:
     """Keeps the latest quote of each symbol. One thread adds ticks, any thread may read.
 
     Args:
-        max_symbols: the limit. Beyond it, the tenth of the symbols without news for the longest time goes.
-        clock: seconds since 1970.
+        max_symbols: the maximum number of symbols. Above it, the 10 % of symbols with the oldest updates are
+            removed.
+        clock: returns seconds since 1970.
     """
 
     def __init__(self, max_symbols: int = MAX_SYMBOLS, clock: Callable[[], float] = time.time) -> None:
@@ -93,7 +94,7 @@ class LatestQuotes:
             return QuoteTotals(*counts, self._reason, self._arrived_at)
 
     def rows(self, limit: int) -> list[QuoteRow]:
-        """Return ``limit`` symbols at most: all of them by name, or those with the largest change.
+        """Return at most ``limit`` symbols: all of them, sorted by name, or those with the largest change.
 
         Symbols without a known change come last, the latest quotes first.
         """

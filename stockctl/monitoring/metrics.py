@@ -130,23 +130,23 @@ class Metric(NamedTuple):
     kind: Kind
     help: str
     read: Callable[[RunMetrics], Value | None]
-    """Returns the value, or None where it is not known or the source does not report it."""
+    """Returns the value; None if it is not known or the source does not report it."""
     is_field: bool = True
     """Whether it is in JSON, in the log and in the status file."""
     prometheus: str = ""
-    """Its name in Prometheus without ``stockctl_`` and suffix; empty: not there."""
+    """Its name in Prometheus without ``stockctl_`` and suffix; empty: not in Prometheus."""
     prometheus_label: tuple[str, str] = ("", "")
-    """A label that tells apart metrics with the same Prometheus name: its name and value."""
+    """Name and value of a label that distinguishes metrics with the same Prometheus name."""
     status: Show = Show.NEVER
     """In the table of ``stockctl status``."""
     live_view: Show = Show.NEVER
     severity: Severity = Severity.NORMAL
     label: str = ""
-    """Its name in a text for people, if that is not ``name`` with blanks."""
+    """Its name in texts for the user; empty: ``name`` with spaces."""
 
     @property
     def title(self) -> str:
-        """The name in a text for people."""
+        """The name in texts for the user."""
         return self.label or self.name.replace("_", " ")
 
 
@@ -173,7 +173,7 @@ def _state_rows(subject: str) -> tuple[Metric, ...]:
     return state, Metric(f"{subject}_until", Kind.TIME, f"End of the {subject}'s state.", _until(subject))
 
 
-_LAG = "Seconds from a quote read to its delivery acknowledged, over the last five minutes."
+_LAG = "Seconds from reading a quote to its acknowledged delivery, over the last five minutes."
 
 METRICS: tuple[Metric, ...] = (
     Metric("source", Kind.TEXT, "Name of the source.", lambda run: run.source),
@@ -200,7 +200,8 @@ METRICS: tuple[Metric, ...] = (
         prometheus="quotes_retried", status=Show.IF_NONZERO, live_view=Show.ALWAYS,
     ),
     Metric(
-        "refused", Kind.COUNTER, "Unreadable records in quarantine.", lambda run: run.delivery.refused,
+        "refused", Kind.COUNTER, "Records in quarantine because they could not be read.",
+        lambda run: run.delivery.refused,
         prometheus="records_refused", status=Show.IF_NONZERO,
     ),
     Metric(
@@ -209,7 +210,7 @@ METRICS: tuple[Metric, ...] = (
         is_field=False, live_view=Show.ALWAYS, severity=Severity.WARNING, label="refused",
     ),
     Metric(
-        "throttled", Kind.COUNTER, "Quotes that the stream refused because of its rate limit.",
+        "throttled", Kind.COUNTER, "Quotes that the stream throttled.",
         lambda run: run.delivery.throttled,
         prometheus="quotes_throttled", status=Show.IF_NONZERO, live_view=Show.ALWAYS,
         severity=Severity.WARNING,
@@ -224,7 +225,7 @@ METRICS: tuple[Metric, ...] = (
         "uncertain", Kind.COUNTER, "Quotes that may have arrived twice.",
         lambda run: run.delivery.possibly_duplicated,
         prometheus="quotes_uncertain", live_view=Show.IF_NONZERO, severity=Severity.WARNING,
-        label="perhaps twice",
+        label="possibly duplicated",
     ),
     Metric(
         "left_out", Kind.COUNTER,
@@ -284,7 +285,7 @@ METRICS: tuple[Metric, ...] = (
         is_field=False, prometheus="market_open",
     ),
     Metric(
-        "doubts", Kind.COUNTERS, "Quotes that the source refused, skipped or flagged, by reason.",
+        "doubts", Kind.COUNTERS, "Quotes that the source rejected, dropped or flagged, by issue.",
         lambda run: run.source_status.issues or None,
         is_field=False, prometheus="quotes_doubted", prometheus_label=("doubt", ""),
     ),
@@ -293,7 +294,7 @@ METRICS: tuple[Metric, ...] = (
 
 
 def quantiles(show: Callable[[Metric], Show]) -> Mapping[str, list[tuple[str, Metric]]]:
-    """Return the durations to show, by what they have in common: ``lag`` has ``p50`` and ``p99``."""
+    """Return the durations to show, grouped by name: ``lag`` has ``p50`` and ``p99``."""
     groups: dict[str, list[tuple[str, Metric]]] = {}
     for metric in METRICS:
         if metric.kind is Kind.SECONDS and show(metric) is not Show.NEVER:

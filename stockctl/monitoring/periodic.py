@@ -25,8 +25,8 @@ class PeriodicRunner:
     failure of each job is logged, and ``close`` raises the first failure of all.
 
     Args:
-        jobs: what to run.
-        clock: monotonic seconds.
+        jobs: the functions to run.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, jobs: Sequence[PeriodicJob], clock: Callable[[], float] = time.monotonic) -> None:

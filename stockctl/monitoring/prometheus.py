@@ -66,7 +66,7 @@ def serve_metrics(read: Callable[[], RunMetrics], port: int) -> Iterator[int]:
 
     Args:
         read: returns the metrics of the moment.
-        port: on the loopback interface.
+        port: the port on the loopback interface.
 
     Raises:
         MonitoringError: the port is in use, or this user may not use it.

@@ -26,7 +26,7 @@ class MetricsFile:
     delivered at present, or null), and the fields of ``RunMetrics.fields``.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         consequence: what happens if it cannot be written, with ``%s`` for the path.
         clock: seconds since 1970.
     """
@@ -89,7 +89,7 @@ class StatusFile:
     as ``failure``. A failure to write it does not end the run. Any thread may call.
 
     Args:
-        outbox: of the producer.
+        outbox: the outbox of the producer.
         clock: seconds since 1970.
     """
 
@@ -130,7 +130,7 @@ class HealthFile:
     defines when a thread hangs.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         clock: seconds since 1970.
     """
 

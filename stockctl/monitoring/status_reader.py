@@ -37,7 +37,7 @@ def read_status_file(path: Path) -> StatusSnapshot | None:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no status file; the text tells why.
+        ValueError: it is not a valid status file; the message gives the reason.
     """
     try:
         # Opening something else, such as a pipe, might block for ever.
@@ -152,7 +152,7 @@ def read_producer_status(outbox: Path, clock: Callable[[], float] = time.time) -
     """Return the status of the producer that uses ``outbox``; None if there is none or it ended cleanly.
 
     Args:
-        outbox: of the producer.
+        outbox: the outbox of the producer.
         clock: seconds since 1970.
 
     Raises:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from stockctl.market.enrichment import Enricher
 from stockctl.market.errors import InvalidQuote
 from stockctl.market.numbers import exact_arithmetic
-from stockctl.market.policy import AnalysisRules
 from stockctl.market.quote import DecodedQuote, EnrichedQuote, PriorQuote, Quote, decode_record, is_canonical
+from stockctl.market.rules import AnalysisRules
 from stockctl.pipeline.ports import Archive, Quarantine, QuoteTable, RawObject, Record, Rejection
 
 PART_QUOTES = 1000

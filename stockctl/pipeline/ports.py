@@ -16,14 +16,14 @@ from stockctl.market.quote import EnrichedQuote, PriorQuote, Quote
 
 
 class Record(NamedTuple):
-    """A raw record of the stream. ``origin`` tells a person where it comes from."""
+    """A raw record of the stream. ``origin`` is text for the user: where it comes from."""
 
     data: bytes
     origin: str
     key: str = ""
     """The symbol, if the sender knows it; empty: it must be read from ``data``."""
     quote: Quote | None = None
-    """The quote that was encoded as ``data``, if the sender still has it: then nobody needs to decode it."""
+    """The quote that ``data`` encodes, if the sender has it, so that ``data`` need not be decoded."""
 
 
 class Rejection(NamedTuple):
@@ -35,12 +35,12 @@ class Rejection(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The SHA-256 of origin and bytes: a second delivery of the same record has the same key."""
+        """The SHA-256 of origin and bytes, so that a second delivery of the same record has the same key."""
         return hashlib.sha256(self.origin.encode(errors="surrogatepass") + b"\0" + self.data).hexdigest()
 
     @property
     def document(self) -> bytes:
-        """What a quarantine stores: a JSON object with origin, reason and the bytes in base64."""
+        """The JSON object that a quarantine stores: origin, reason, and the bytes in base64."""
         fields = {
             "origin": self.origin,
             "reason": self.reason,
@@ -66,25 +66,25 @@ class SendResult(NamedTuple):
     quarantined: int = 0
     alerts: Sequence[Alert] = ()
     is_final: bool = True
-    """Whether the counts are final; a stream that hands records on knows ``sent`` alone."""
+    """Whether the counts are final. A stream that only forwards records knows ``sent`` alone."""
     retried: int = 0
     """How many records were sent again; each attempt counts."""
     throttled: int = 0
-    """How many of those had been refused by a rate limit."""
+    """How many of those were throttled before."""
     possibly_duplicated: int = 0
-    """How many of those had got no answer before, so that they may arrive twice."""
+    """How many of those got no response the first time and may therefore arrive twice."""
 
 
 class DeliveryError(StockctlError):
     """A stream did not accept all records.
 
     Args:
-        message: what happened and why.
-        hint: what to do next.
-        records: those that were not accepted, in their order.
-        result: what became of the others.
-        retryable: whether to try again later (rate limit, no answer, full disk) or not (no such stream,
-            access denied).
+        message: text for the user: what happened and why.
+        hint: text for the user: what to do next.
+        records: the records that were not accepted, in their order.
+        result: the result for the other records.
+        retryable: whether a later attempt may succeed (rate limit, no response, full disk) or not (no such
+            stream, access denied).
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class QuoteTable(Protocol):
         """Return quotes of a symbol from ``first`` to ``last``, and ``before`` earlier ones, oldest first."""
 
     def insert(self, quotes: Sequence[EnrichedQuote]) -> None:
-        """Store new quotes; all of them, or raise."""
+        """Store new quotes: all of them, or raise an error."""
 
 
 class QuoteReader(Protocol):
@@ -154,7 +154,7 @@ class Claim(NamedTuple):
 
 
 class AlertLog(Protocol):
-    """All alerts ever raised, each one once."""
+    """All alerts ever raised, each once."""
 
     def claim(self, alerts: Sequence[Alert]) -> Claim:
         """Log the alerts that are new; one that exists stays as it is."""
@@ -199,10 +199,10 @@ class Stream(Protocol):
     """The maximum number of records for one ``send``."""
 
     def send(self, records: Sequence[Record]) -> SendResult:
-        """Accept the records, in order for each symbol; all of them, or raise.
+        """Accept all the records, in order for each symbol, or raise an error.
 
         Raises:
-            DeliveryError: some were not accepted; it has these, and whether to try again.
+            DeliveryError: some were not accepted; the error holds these, and whether to try again.
         """
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
@@ -225,7 +225,7 @@ class Warehouse(Protocol):
 
     @property
     def last_scan(self) -> object | None:
-        """What the last query read and costs, as text for a person; None if it is free."""
+        """Progress and cost of the last query; ``str`` of it is text for the user. None if it was free."""
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> SqlResult:
         """Run one SELECT; each ``?`` takes a parameter, in order.

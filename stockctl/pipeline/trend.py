@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 
 from stockctl.market.alert import Alert, alerts_for
-from stockctl.market.policy import AnalysisRules
 from stockctl.market.quote import EnrichedQuote
+from stockctl.market.rules import AnalysisRules
 from stockctl.market.timestamp import format_duration, format_timestamp, to_datetime
 from stockctl.pipeline.ports import AlertLog, Notifier
 

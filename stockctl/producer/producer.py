@@ -92,7 +92,7 @@ class InFlightBatch:
 
     Args:
         outbox: the batch comes from here.
-        batch: to be delivered.
+        batch: the batch to deliver.
     """
 
     def __init__(self, outbox: Outbox, batch: PendingBatch) -> None:

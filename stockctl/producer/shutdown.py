@@ -1,4 +1,4 @@
-"""How a run ends: the grace period for what still waits, and reading a source to its end."""
+"""How a run ends: the grace period for undelivered quotes, and reading a source to its end."""
 
 import logging
 import time
@@ -14,14 +14,14 @@ _CHECK_SECONDS = 0.25
 class GracePeriod:
     """Limits how long a run may take to end.
 
-    Before ``stop`` is set there is no limit. After that ``grace`` seconds are left in all. If the source
-    ended by itself, ``grace`` seconds are left from the last success: a backlog that is being delivered may
-    take its time, a stream that does not answer may not.
+    Before ``stop`` is set there is no limit. After that, the run has ``grace`` seconds to end. If the source
+    ended by itself, each successful delivery restarts the ``grace`` seconds: a large backlog may take longer,
+    a stream that does not respond may not.
 
     Args:
         stop: set when the run must stop.
-        grace: in seconds.
-        clock: monotonic seconds.
+        grace: the grace period in seconds.
+        clock: returns monotonic seconds.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class GracePeriod:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the run may still take; None means without a limit."""
+        """How many seconds the run may still take; None means no limit."""
         if not self.stopping:
             return None
         if self._deadline is None:
@@ -62,7 +62,7 @@ class GracePeriod:
             self._deadline = None
 
     def wait(self, seconds: float) -> bool:
-        """Wait, or less if the run is ending; return whether to go on."""
+        """Wait ``seconds``, or less if the run is ending; return whether to continue."""
         until = self._clock() + seconds
         if not self.stopping:
             while (more := until - self._clock()) > 0 and not self._stop.wait(min(more, _CHECK_SECONDS)):
@@ -83,8 +83,8 @@ _log = logging.getLogger(__name__)
 def drain(source: Source, stop: Event, grace: float) -> Iterator[Tick]:
     """Yield the ticks of ``source`` to its end.
 
-    If the source goes on after ``stop`` is set, stop reading it after ``grace`` seconds, or ``LEAST_SECONDS``
-    if that is more, and log that.
+    If the source continues after ``stop`` is set, stop reading it after ``grace`` seconds, but at least
+    ``LEAST_SECONDS``, and log a warning.
     """
     grace_period = GracePeriod(stop, max(grace, LEAST_SECONDS))
     for tick in source.ticks(stop):

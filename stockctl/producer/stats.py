@@ -27,9 +27,9 @@ class Totals:
     retried: int = 0
     throttled: int = 0
     possibly_duplicated: int = 0
-    """Sent again after a call without an answer: so many quotes may be in the stream twice."""
+    """Quotes that were sent again because a request got no response; they may be in the stream twice."""
     refused: int = 0
-    """Records that the source could not read, in quarantine now."""
+    """Records that the source could not read and that are now in quarantine."""
 
     def add(self, result: SendResult) -> None:
         """Add the result of one batch."""
@@ -53,7 +53,7 @@ class Backlog(NamedTuple):
     possibly_sent: int = 0
     """How many of the quotes may have arrived, because their delivery had started."""
     dropped: int = 0
-    """Quotes that a full outbox lost."""
+    """Quotes that were lost because the outbox was full."""
     dropped_rejections: int = 0
     path: Path | None = None
     """The outbox in which the quotes and rejections wait; None if there is none."""
@@ -89,11 +89,11 @@ class _LagSample(NamedTuple):
 class DeliveryStats:
     """Counts for one producer. Any thread may call any method.
 
-    The lag is the time from a quote's arrival from its source to its acknowledged delivery. It is kept for
-    the last ``WINDOW_SECONDS``, of the latest batches only, so that memory stays bounded.
+    The lag is the time from a quote's arrival from its source to its acknowledged delivery. It is kept
+    for the last ``WINDOW_SECONDS`` and for a limited number of batches, so that memory stays bounded.
 
     Args:
-        clock: monotonic seconds.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

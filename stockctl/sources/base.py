@@ -24,25 +24,28 @@ from stockctl.market.symbol import parse_symbol
 from stockctl.pipeline.ports import Rejection
 
 Tick = Sequence[Quote | Rejection]
-"""What a source yields at one moment: quotes, and rejections of what it could not read."""
+"""What a source yields at one time: quotes, and rejections of records that it could not read."""
 
 
 class SourceStopped(Exception):
-    """The stop event was set during a wait or a read; it never leaves a source."""
+    """The stop event was set during a wait or a read. A source catches it; its caller never sees it."""
 
 
 class Source(Protocol):
     """Yields quotes, in order of time for each symbol.
 
-    A source itself waits between ticks, always with ``stop.wait(seconds)``, and ends soon after ``stop`` is
-    set. Before it ends it still yields what it has read from a pipe or a socket, because that cannot be read
+    Between ticks, the source itself waits with ``stop.wait(seconds)``. It ends soon after ``stop`` is set.
+    Before it ends, it yields what it has already read from a pipe or a socket, because that cannot be read
     again. Messages for the user (a pause, a retry) go to a logger below ``stockctl.sources``. ``ticks`` runs
     in the main thread.
     """
 
     @property
     def name(self) -> str:
-        """The value of ``source`` in its quotes: lowercase letters, digits, ``-`` and ``_``."""
+        """The value of ``source`` in its quotes.
+
+        It is 1 to 32 lowercase letters, digits, ``-`` and ``_``, starting with a letter.
+        """
 
     @property
     def expected(self) -> int | None:
@@ -72,7 +75,7 @@ class SourceRequest(NamedTuple):
     interval: float
     """Seconds between polls, if it polls."""
     once: bool
-    """Whether to read each symbol once and end."""
+    """Whether to read each symbol once and then end."""
     files: Sequence[str]
     """The arguments of ``--file``."""
     options: Mapping[str, object]
@@ -83,8 +86,8 @@ class FollowsMarketHours(Protocol):
     """A live source that has no quotes while the markets of its symbols are closed.
 
     With this attribute, stockctl runs its ``ticks`` from each open until some minutes after the close, and
-    does what ``--when-closed`` says in between. So ``ticks`` must end soon after ``stop`` is set, and
-    continue where it stopped when it is run again.
+    follows ``--when-closed`` in between. So ``ticks`` must end soon after ``stop`` is set, and a later call
+    must continue where the last one stopped.
     """
 
     follows_market_hours: bool
@@ -105,7 +108,7 @@ LEFT_OUT_REASONS = ("backwards", "timeless", "outside_session")
 
 
 class SourceStatus(NamedTuple):
-    """The state of a source; None for what a source does not have. Times are aware."""
+    """The state of a source; a field is None if it does not apply to the source. Times are aware."""
 
     breaker: str | None = None
     """State of the circuit breaker: ``open`` while no request is sent because of a rate limit;
@@ -123,7 +126,7 @@ class SourceStatus(NamedTuple):
     market_closes_at: datetime | None = None
     """When the last of its markets closes, while one is open; None if it never closes."""
     issues: Mapping[str, int] = {}
-    """How many quotes it rejected, dropped or flagged, by reason."""
+    """How many quotes it rejected, dropped or flagged, by issue."""
 
     @property
     def left_out(self) -> int | None:
@@ -135,17 +138,17 @@ class SourceStatus(NamedTuple):
 
 
 class ReportsStatus(Protocol):
-    """A source that reports its state. One that wraps another adds to the state of that one."""
+    """A source that reports its state. A source that wraps another adds to the other's state."""
 
     def status(self) -> SourceStatus:
         """Return the current state; called from any thread."""
 
 
 def source_status(source: object) -> SourceStatus:
-    """Return what ``source`` reports about itself, which is nothing if it has no ``status`` method.
+    """Return the status that ``source`` reports; all fields are None if it has no ``status`` method.
 
-    A method of the former name, ``told``, is used too, and first: a source that has it was written when
-    ``status`` had no meaning here.
+    The old method name ``told`` takes precedence: in sources written for that version, ``status`` may be an
+    unrelated method.
     """
     for name in ("told", "status"):
         method = getattr(source, name, None)

@@ -7,7 +7,7 @@ from threading import Event
 from typing import Protocol, runtime_checkable
 
 from stockctl.formatting import join_symbols
-from stockctl.market.policy import MarketClosedPolicy
+from stockctl.market.rules import MarketClosedPolicy
 from stockctl.market.symbol import parse_symbol
 from stockctl.sources.base import Source, SourceStatus, Tick, source_status
 from stockctl.sources.calendars import FOREVER, MarketHours
@@ -176,7 +176,7 @@ class MarketHoursSource:
 
 
 class _SessionEvent(Event):
-    """A stop event that is also set at the end of a session, and stays set then."""
+    """A stop event that is also set, permanently, when the session ends."""
 
     def __init__(self, stop: Event, seconds_left: Callable[[], float]) -> None:
         super().__init__()
@@ -186,7 +186,7 @@ class _SessionEvent(Event):
 
     @property
     def is_over(self) -> bool:
-        """Whether the session has ended, and the other event is not set."""
+        """Whether the session has ended although ``stop`` is not set."""
         return self._remaining() <= 0 and not self._stop.is_set()
 
     def is_set(self) -> bool:
@@ -201,7 +201,7 @@ class _SessionEvent(Event):
         return self.is_set()
 
     def _remaining(self) -> float:
-        """Return the seconds left; once it was 0 it stays so, even if the symbols change again."""
+        """Return the seconds left; after 0 it always returns 0, even if the symbols change again."""
         remains = 0.0 if self._ended else self._seconds_left()
         self._ended = remains <= 0
         return remains

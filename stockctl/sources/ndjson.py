@@ -134,7 +134,7 @@ class NdjsonSource:
     Args:
         argument: the name of a regular file, or ``-`` for standard input.
         follow: wait for more at the end of the file, until stopped.
-        symbols: which symbols to send; None means all.
+        symbols: the symbols to send; None means all.
         timezone: the time zone of naive times.
         clock: the current time, for ``observed_at``.
 

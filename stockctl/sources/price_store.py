@@ -48,7 +48,7 @@ class SqlitePriceStore:
 
     Args:
         outbox: path of the outbox; the file lies beside it.
-        max_symbols: how many symbols are kept; those with the oldest last price are removed first.
+        max_symbols: the maximum number of symbols; those with the oldest last price are removed first.
     """
 
     def __init__(self, outbox: Path, max_symbols: int = MAX_SYMBOLS) -> None:

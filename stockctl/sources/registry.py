@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from stockctl.errors import SourceError, StockctlError, UsageError
 from stockctl.market.errors import InvalidQuote
 from stockctl.market.plausibility import PlausibilityChecker, PriceStore
-from stockctl.market.policy import MarketClosedPolicy
+from stockctl.market.rules import MarketClosedPolicy
 from stockctl.sources.base import Source, SourceRequest, follows_market_hours
 
 if TYPE_CHECKING:

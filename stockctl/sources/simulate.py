@@ -55,8 +55,8 @@ class SimulateSource:
         start: the earliest timestamp of a quote, canonical; None is ``DEFAULT_START``. Outside a session
             the stream starts with the next one.
         step: seconds of market time between ticks, at least a thousandth.
-        speed: how many times faster than real time; 0 is as fast as possible. Hours in which the market
-            is closed are skipped.
+        speed: the factor by which it is faster than real time; 0 is as fast as possible. Hours in which the
+            market is closed are skipped.
 
     Raises:
         UsageError: an argument is out of range.

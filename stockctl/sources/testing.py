@@ -25,9 +25,9 @@ class SourceContract:
     """Tests of one source.
 
     Attributes:
-        sample_ticks: how many ticks are checked; a source with more is stopped after them.
-        patience: seconds that the first tick, and the end after a stop, may take.
-        silence: seconds without a tick after which a source is expected to have no more for now.
+        sample_ticks: the number of ticks to check; a source with more is stopped after them.
+        patience: the maximum number of seconds until the first tick, and from the stop to the end.
+        silence: after this number of seconds without a tick, no more ticks are expected for now.
     """
 
     sample_ticks = 5
@@ -38,13 +38,13 @@ class SourceContract:
         """Return a new source that yields at least one quote."""
         raise NotImplementedError
 
-    def test_it_tells_its_name(self) -> None:
-        """The name is valid in a quote, and is in each of its quotes."""
+    def test_name_is_valid(self) -> None:
+        """The name of the source is valid in a quote, and each of its quotes has it."""
         source = self.make()
         assert _NAME.fullmatch(source.name), source.name
         assert {quote.source for quote in self._quotes(source)} == {source.name}
 
-    def test_it_says_whether_it_can_be_repeated(self) -> None:
+    def test_repeatable_source_repeats_its_quotes(self) -> None:
         """A repeatable source yields the same quotes when it is run again."""
         source = self.make()
         assert isinstance(source.repeatable, bool)
@@ -52,7 +52,7 @@ class SourceContract:
             assert self._quotes(source) == self._quotes(self.make())
 
     def test_ticks_hold_quotes_and_rejections(self) -> None:
-        """A tick is a sequence of these and not empty; the first ticks contain a quote."""
+        """A tick holds quotes and rejections and is not empty; the first ticks contain a quote."""
         items = []
         for tick in self._ticks(self.make()):
             assert len(tick) > 0
@@ -60,20 +60,20 @@ class SourceContract:
         assert all(isinstance(item, Quote | Rejection) for item in items)
         assert any(isinstance(item, Quote) for item in items)
 
-    def test_quotes_survive_the_stream(self) -> None:
-        """A quote that is encoded and decoded is unchanged, because all of its fields are valid."""
+    def test_quotes_are_unchanged_after_encoding_and_decoding(self) -> None:
+        """All fields are valid, so that a quote is unchanged after it is encoded and decoded."""
         for quote in self._quotes(self.make()):
             assert decode_record(encode_quote(quote)).quote == quote
 
-    def test_each_symbols_quotes_come_in_order_of_time(self) -> None:
-        """Each quote is newer than the one of its symbol before."""
+    def test_quotes_of_a_symbol_are_in_order_of_time(self) -> None:
+        """Each quote is newer than the previous one of its symbol."""
         newest: dict[str, str] = {}
         for quote in self._quotes(self.make()):
             assert quote.timestamp > newest.get(quote.symbol, ""), quote
             newest[quote.symbol] = quote.timestamp
 
-    def test_rejections_say_what_why_and_from_where(self) -> None:
-        """The quarantine shows the reason and the origin."""
+    def test_rejections_have_data_reason_and_origin(self) -> None:
+        """Each rejection has these, because the quarantine stores them."""
         for tick in self._ticks(self.make()):
             for item in tick:
                 if isinstance(item, Rejection):
@@ -81,21 +81,21 @@ class SourceContract:
                     assert item.origin.split(":")[0]
                     assert isinstance(item.data, bytes)
 
-    def test_it_ends_when_it_is_told_to(self) -> None:
-        """Stopped after its first tick, from another thread as by a signal, it ends soon.
+    def test_source_ends_after_stop(self) -> None:
+        """A source that is stopped after its first tick, from another thread, ends soon.
 
-        All its further ticks are read: it must not continue because somebody reads them.
+        The test keeps reading ticks: the source must stop even though they are still read.
         """
         Run(self.make(), 1, self.patience, self.silence).finish()
 
-    def test_told_to_end_before_it_begins_it_yields_next_to_nothing(self) -> None:
-        """With ``stop`` set at the start it yields one tick at most."""
+    def test_source_started_after_stop_yields_at_most_one_tick(self) -> None:
+        """With ``stop`` set before the start, the source yields at most one tick."""
         stop = Event()
         stop.set()
         assert len(list(self.make().ticks(stop))) <= 1
 
-    def test_one_that_follows_market_hours_can_be_run_for_each_session(self) -> None:
-        """It is live, ends with its session, and can be run again for the next one without repetition.
+    def test_market_hours_source_can_run_for_each_session(self) -> None:
+        """It is live, ends with its session, and yields no quote again when it is run for the next session.
 
         This applies only to a source that follows market hours. The second run may yield nothing.
         """
@@ -113,8 +113,8 @@ class SourceContract:
                 if isinstance(item, Quote):
                     assert item.timestamp > newest.get(item.symbol, ""), item
 
-    def test_what_it_expects_comes(self) -> None:
-        """A source that ends has yielded as many items as it said."""
+    def test_number_of_items_equals_expected(self) -> None:
+        """A source that ends has yielded as many items as ``expected`` says."""
         source = self.make()
         run = Run(source, self.sample_ticks, self.patience, self.silence)
         run.finish()
@@ -131,14 +131,15 @@ class SourceContract:
 
 
 class Run:
-    """Runs a source in a thread, and waits for a sample; the source runs on until ``end`` or ``finish``.
+    """Runs a source in a thread, and waits for the first ticks; it runs on until ``end`` or ``finish``.
 
     Args:
         source: the source to run.
-        sample: how many ticks to wait for.
-        patience: seconds that the end may take, and the first tick unless ``first`` is given.
-        silence: seconds without a tick after which to stop waiting.
-        first: seconds to wait for the first tick.
+        sample: the number of ticks to wait for.
+        patience: the maximum number of seconds until the end, and until the first tick if there is no
+            ``first``.
+        silence: the number of seconds without a tick after which to stop waiting.
+        first: the number of seconds to wait for the first tick.
     """
 
     def __init__(
@@ -155,7 +156,7 @@ class Run:
         self._wait(sample, silence, patience if first is None else first)
 
     def finish(self) -> None:
-        """Stop the source, and check that it has yielded a tick, and ends."""
+        """Stop the source; check that it ends, and that it has yielded a tick."""
         self.end()
         assert self.ticks, "no tick came"
 

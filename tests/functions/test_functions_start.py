@@ -12,7 +12,7 @@ import pytest
 import stockctl
 from stockctl.errors import ConfigError
 from stockctl.functions.runtime import Environment, read_environment
-from stockctl.market.policy import AnalysisRules
+from stockctl.market.rules import AnalysisRules
 from support.aws.lambda_functions import ENVIRONMENT
 
 ROOT = Path(stockctl.__file__).parent.parent

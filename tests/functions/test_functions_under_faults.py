@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stockctl.backends.aws.dynamodb.items import read_alert, read_quote
 from stockctl.market.alert import alerts_for
-from stockctl.market.policy import AnalysisRules
+from stockctl.market.rules import AnalysisRules
 from stockctl.market.timestamp import object_name
 from support.aws.lambda_functions import Functions, load_functions
 from support.aws.lambda_model import EventSource

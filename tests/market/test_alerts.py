@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from stockctl.market.alert import Alert, alerts_for, format_price, sample_alert
-from stockctl.market.policy import AnalysisRules
 from stockctl.market.quote import EnrichedQuote, decode_record
+from stockctl.market.rules import AnalysisRules
 from support.malformed_records import good_record
 
 CREATED = "2026-01-05T15:00:00.000Z"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from stockctl.market.enrichment import Enricher
 from stockctl.market.indicators import crossing, is_anomaly, next_trend
 from stockctl.market.numbers import exact_arithmetic
-from stockctl.market.policy import AnalysisRules
 from stockctl.market.quote import EnrichedQuote, PriorQuote, decode_record
+from stockctl.market.rules import AnalysisRules
 from support.malformed_records import good_record
 from support.quote_strategies import examples, plain_quotes
 from support.real_data import wire

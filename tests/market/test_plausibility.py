@@ -63,7 +63,8 @@ def test_a_price_in_another_unit_is_refused_with_both_prices(factor: str) -> Non
     shown = format(wrong.normalize(), "f")
     larger = format(float(max(Decimal(factor), 1 / Decimal(factor))), "g")
     assert judgement.reason == (
-        f"price {shown} is off by a factor of {larger} from the last, 72: a wrong unit, unless it lasts"
+        f"price {shown} is off by a factor of {larger} from the last price, 72: probably a wrong unit; "
+        "accepted if the new price level persists"
     )
     assert judged(given, [quote(72.5, 60)]) == ["accept"]
     assert issues(given) == {"scale": 1}
@@ -92,8 +93,8 @@ def test_what_is_taken_after_all_says_why() -> None:
     assert judgement == Judgement(
         Action.FLAG,
         QuoteIssue.RESCALED,
-        "price 1 is off by a factor of 72 from the last, 72; accepted because it lasts or the previous close "
-        "agrees",
+        "price 1 is off by a factor of 72 from the last price, 72; accepted because the new price level "
+        "persists or the previous close confirms it",
     )
 
 

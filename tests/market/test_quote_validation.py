@@ -63,7 +63,10 @@ def test_reasons_are_short_lines_of_plain_text():
             good_record(timestamp='"2019-02-11"'),
             "timestamp '2019-02-11' is not a UTC time such as 2008-10-06T20:00:00.000Z",
         ),
-        (good_record(source='"A"'), "source 'A' is not a name of small letters, digits, - and _"),
+        (
+            good_record(source='"A"'),
+            "source 'A' is not 1 to 32 lowercase letters, digits, - and _, starting with a letter",
+        ),
         (good_record(price=None), "price is missing"),
     ],
 )

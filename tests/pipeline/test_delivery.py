@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.backends.local.stream import LocalStream
-from stockctl.market.policy import AnalysisRules
+from stockctl.market.rules import AnalysisRules
 from stockctl.pipeline.ports import Record
 from support.local_home import (
     NOW,

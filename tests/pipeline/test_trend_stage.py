@@ -11,8 +11,8 @@ import pytest
 from stockctl.backends.local.alerts import SqliteAlertLog, SqliteAlertReader
 from stockctl.backends.local.database import Database
 from stockctl.market.alert import Alert
-from stockctl.market.policy import AnalysisRules
 from stockctl.market.quote import EnrichedQuote, decode_record
+from stockctl.market.rules import AnalysisRules
 from stockctl.pipeline.trend import TrendStage
 from support.malformed_records import good_record
 

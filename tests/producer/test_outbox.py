@@ -473,8 +473,8 @@ def make_folder(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (spoil_header, "is damaged or is no outbox"),
-        (spoil_middle, "is damaged or is no outbox"),
+        (spoil_header, "is damaged or is not an outbox"),
+        (spoil_middle, "is damaged or is not an outbox"),
         (make_newer, "its format is 99, this one knows 3"),
         (make_foreign, "not an outbox of stockctl"),
         (make_folder, "cannot be written"),

@@ -82,7 +82,7 @@ def test_killed_before_kinesis(tmp_path: Path, way: str, failing: float, under_w
 
 @pytest.mark.parametrize("way", ["", AGGREGATED])
 def test_what_arrived_unacknowledged_before_a_kill_is_told_by_the_next_run(tmp_path: Path, way: str):
-    """Killed after Kinesis took a call and before it said so: what comes twice counts as perhaps twice."""
+    """Killed after Kinesis took a call, before it said so: what comes twice counts as possibly duplicated."""
     path = tmp_path / "journal"
     with kinesis_null(Script(journal=str(path), silent=1.0, seed=KEPT_FIRST)) as server:
         with start(tmp_path, way + server.url) as child:

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from stockctl.market.errors import InvalidQuote
-from stockctl.market.policy import MarketClosedPolicy
 from stockctl.market.quote import Quote
+from stockctl.market.rules import MarketClosedPolicy
 from stockctl.sources.base import Source, Tick
 from stockctl.sources.calendars import MarketHours
 from stockctl.sources.market_hours import MarketHoursSource, find_symbol_changer

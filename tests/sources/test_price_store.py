@@ -73,7 +73,7 @@ def test_a_wrong_unit_after_a_restart_is_refused(outbox: Path) -> None:
     run(outbox, quote(72, "10:00:00", 71))
     wrong, right = run(outbox, quote(7200, "10:00:30", 7100), quote(73, "10:01:00", 71))
     assert (wrong.action, wrong.issue) == (Action.REJECT, QuoteIssue.SCALE)
-    assert "off by a factor of 100 from the last, 72" in wrong.reason
+    assert "is off by a factor of 100 from the last price, 72" in wrong.reason
     assert right.action is Action.ACCEPT
 
 

@@ -119,9 +119,9 @@ def test_what_cannot_be_run_for_each_session_breaks_the_contract(kind: type[Hour
             return kind()
 
     with pytest.raises((AssertionError, RuntimeError)):
-        Broken().test_one_that_follows_market_hours_can_be_run_for_each_session()
+        Broken().test_market_hours_source_can_run_for_each_session()
 
 
 def test_whoever_does_not_follow_market_hours_has_nothing_to_keep() -> None:
     """The test passes without a run."""
-    TestSimulate().test_one_that_follows_market_hours_can_be_run_for_each_session()
+    TestSimulate().test_market_hours_source_can_run_for_each_session()

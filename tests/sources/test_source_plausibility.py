@@ -51,7 +51,7 @@ def test_quotes_that_cannot_be_true_do_not_go_on(caplog: pytest.LogCaptureFixtur
     refused = first[1]
     assert isinstance(refused, Rejection)
     assert refused.origin == "feed:VOD.L"
-    assert refused.reason.startswith("price 7200 is off by a factor of 100 from the last, 72")
+    assert refused.reason.startswith("price 7200 is off by a factor of 100 from the last price, 72")
     assert decode_record(refused.data).quote == wrong
     assert second == [refused, quote(73, 30, close=None)]
     assert {issue: count for issue, count in source.status().issues.items() if count} == {

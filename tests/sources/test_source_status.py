@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 
 from stockctl.market.plausibility import QuoteIssue
-from stockctl.market.policy import MarketClosedPolicy
+from stockctl.market.rules import MarketClosedPolicy
 from stockctl.monitoring.instrument import RunInstrumentation
 from stockctl.sources.base import SourceStatus, Tick, source_status
 from stockctl.sources.market_hours import MarketHoursSource

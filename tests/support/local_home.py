@@ -15,7 +15,7 @@ from stockctl.backends.local import setup
 from stockctl.backends.local.database import Database
 from stockctl.backends.local.home import Home
 from stockctl.backends.local.stream import LocalStream
-from stockctl.market.policy import AnalysisRules
+from stockctl.market.rules import AnalysisRules
 from stockctl.pipeline.ports import Record
 from support.real_data import wire
 from support.reference_figures import ALERT_NUMBERS, NUMBERS, Plain

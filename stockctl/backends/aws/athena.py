@@ -14,7 +14,7 @@ from pyathena.error import Error
 from pyathena.model import AthenaQueryExecution
 from pyathena.util import RetryConfig
 
-from stockctl.backends.aws.athena_errors import QueryTarget, failed_call, failed_query
+from stockctl.backends.aws.athena_errors import QueryTarget, query_error, request_error
 from stockctl.backends.aws.client import Client
 from stockctl.backends.aws.connection import Connection
 from stockctl.backends.aws.error_messages import annotate, translate_errors
@@ -72,8 +72,8 @@ def _literal(value: object) -> str:
     raise QueryError(f"{value!r} cannot be a parameter.", "Use a text or a finite number.")
 
 
-class Scan(NamedTuple):
-    """The state of a query, and what it has scanned."""
+class QueryProgress(NamedTuple):
+    """The state of a query, and how many bytes it has scanned."""
 
     query_id: str
     state: str
@@ -83,15 +83,15 @@ class Scan(NamedTuple):
 
     @property
     def dollars(self) -> Decimal:
-        """The cost: per megabyte, at least ten megabytes; a failed query is free."""
+        """The cost: per started megabyte, at least 10 MB. A failed query is free."""
         if self.state == "FAILED" or (self.state != "SUCCEEDED" and not self.bytes):
             return Decimal(0)
         megabytes = max(_MIN_MB, -(-self.bytes // _MB))
         return megabytes * DOLLARS_PER_TB / 1_000_000
 
     @property
-    def progress(self) -> str:
-        """The state of the query, as text for the user."""
+    def text(self) -> str:
+        """The progress, as text for the user."""
         if not self.bytes:
             return f"query {self.state.lower()}"
         return f"query {self.state.lower()}, {format_bytes(self.bytes)} scanned"
@@ -108,12 +108,12 @@ class AthenaWarehouse:
     """Runs SQL over the table of raw quotes.
 
     Args:
-        connection: to the account.
-        database: of the Glue catalogue.
-        table: in that database.
-        workgroup: runs the queries; it sets where results go and how much may be scanned.
-        on_progress: is called with the state of the query after each poll.
-        poll_seconds: time between two polls.
+        connection: the connection to the AWS account.
+        database: the database of the Glue catalogue.
+        table: the table in that database.
+        workgroup: the workgroup that runs the queries; it sets where results go and how much may be scanned.
+        on_progress: called with the progress of the query after each poll.
+        poll_seconds: the time between two polls.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class AthenaWarehouse:
         database: str = DATABASE,
         table: str = TABLE,
         workgroup: str,
-        on_progress: Callable[[Scan], None] | None = None,
+        on_progress: Callable[[QueryProgress], None] | None = None,
         poll_seconds: float = 0.5,
     ) -> None:
         self._connection = connection
@@ -131,8 +131,11 @@ class AthenaWarehouse:
         self._target = QueryTarget(database, table, workgroup, connection.region or "")
         self._on_progress = on_progress
         self._poll_seconds = poll_seconds
-        self.last_scan: Scan | None = None
-        """The scan of the last query, also of one that failed or was interrupted; None before the first."""
+        self.last_scan: QueryProgress | None = None
+        """The progress of the last query, even if it failed or was interrupted.
+
+        None if Athena did not start it.
+        """
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> SqlResult:
         """Run one query over the table; each ``?`` stands for a parameter, in order.
@@ -156,7 +159,7 @@ class AthenaWarehouse:
         with (
             self._translate(),
             self._cursor() as cursor,
-            self._cancel_at_exit(cursor.connection.client),
+            self._cancel_if_running(cursor.connection.client),
         ):
             cursor.execute(statement.text, values or None, paramstyle="qmark")
             return _read_result(cursor)
@@ -173,7 +176,7 @@ class AthenaWarehouse:
                 work_group=self._workgroup,
                 s3_staging_dir="",
                 poll_interval=self._poll_seconds,
-                # botocore itself retries.
+                # Few attempts: botocore already retries each request.
                 retry_config=RetryConfig(attempt=2, max_delay=2),
                 on_start_query_execution=self._on_start,
                 on_poll=self._on_poll,
@@ -183,37 +186,40 @@ class AthenaWarehouse:
             yield cursor
 
     def _on_start(self, query_id: str) -> None:
-        # The query can be interrupted before the first poll, too.
-        self.last_scan = Scan(query_id, "QUEUED", 0)
+        # So that a query that is interrupted before the first poll is cancelled, too.
+        self.last_scan = QueryProgress(query_id, "QUEUED", 0)
 
     def _on_poll(self, execution: AthenaQueryExecution) -> None:
-        self.last_scan = Scan(
+        self.last_scan = QueryProgress(
             str(execution.query_id), str(execution.state), execution.data_scanned_in_bytes or 0
         )
         if self._on_progress is not None:
             self._on_progress(self.last_scan)
 
     @contextmanager
-    def _cancel_at_exit(self, client: Client) -> Iterator[None]:
-        """Cancel the query if it is still running at the end, after an interrupt or a failed poll."""
+    def _cancel_if_running(self, client: Client) -> Iterator[None]:
+        """Cancel the query in Athena if it is still running when the block ends.
+
+        That happens after an interrupt or a failed poll.
+        """
         try:
             yield
         finally:
-            scan = self.last_scan
-            if scan is not None and scan.state in _RUNNING:
-                self._cancel(client, scan)
+            progress = self.last_scan
+            if progress is not None and progress.state in _RUNNING:
+                self._cancel(client, progress)
 
-    def _cancel(self, client: Client, scan: Scan) -> None:
+    def _cancel(self, client: Client, progress: QueryProgress) -> None:
         try:
-            client.stop_query_execution(QueryExecutionId=scan.query_id)
+            client.stop_query_execution(QueryExecutionId=progress.query_id)
         except (ClientError, BotoCoreError) as error:
             _log.warning(
                 "The query %s may still be running in Athena, because it could not be cancelled (%s)",
-                scan.query_id,
+                progress.query_id,
                 error,
             )
         else:
-            self.last_scan = scan._replace(state="CANCELLED")
+            self.last_scan = progress._replace(state="CANCELLED")
 
     @contextmanager
     def _translate(self) -> Iterator[None]:
@@ -221,8 +227,8 @@ class AthenaWarehouse:
             yield
         except Error as error:
             if error.__cause__ is not None:
-                raise failed_call(error, self._target) from error
-            raise failed_query(self._reason(error), self._target) from error
+                raise request_error(error, self._target) from error
+            raise query_error(self._reason(error), self._target) from error
 
     def _reason(self, error: Error) -> str:
         reason = str(error)

@@ -102,7 +102,7 @@ _FAILURES: Sequence[_Row] = (
 )  # fmt: skip
 
 
-def failed_call(error: BaseException, target: QueryTarget) -> StockctlError:
+def request_error(error: BaseException, target: QueryTarget) -> StockctlError:
     """Return the error of a failed request to Athena; ``error`` is botocore's, or caused by one.
 
     Raises:
@@ -112,7 +112,7 @@ def failed_call(error: BaseException, target: QueryTarget) -> StockctlError:
     if isinstance(cause, ClientError):
         details = service_error(cause)
         if details.code == "InvalidRequestException":
-            return failed_query(details.message, target)
+            return query_error(details.message, target)
     elif not isinstance(cause, BotoCoreError):
         raise error
     try:
@@ -122,7 +122,7 @@ def failed_call(error: BaseException, target: QueryTarget) -> StockctlError:
         return translated
 
 
-def failed_query(reason: str, target: QueryTarget) -> StockctlError:
+def query_error(reason: str, target: QueryTarget) -> StockctlError:
     """Return the error of a failed query; ``reason`` is Athena's message."""
     text = _clean(reason)
     fields = {**target._asdict(), "reason": text, "columns": ", ".join(name for name, _ in COLUMNS)}

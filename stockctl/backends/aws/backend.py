@@ -169,7 +169,7 @@ class AwsBackend:
             database=names.database,
             table=names.sql_table,
             workgroup=names.workgroup,
-            on_progress=None if report is None else lambda scan: report(scan.progress),
+            on_progress=None if report is None else lambda progress: report(progress.text),
         )
 
     def _configured_connection(self, attempts: int = ATTEMPTS) -> Connection:

@@ -45,7 +45,7 @@ class LogTail:
     """Reads the new events of a log group.
 
     Args:
-        connection: to the account.
+        connection: the connection to the AWS account.
         group: the log group.
         since: the timestamp to read from.
         clock: returns the current time as an aware datetime.

@@ -25,7 +25,7 @@ class WriteOnceBucket:
     """A bucket whose objects are never overwritten.
 
     Args:
-        client: of S3.
+        client: the client of S3.
         bucket: its name.
         owner: the account that must own the bucket; None if it is unknown.
         parallel: thread pool to write several objects at once.

@@ -44,7 +44,7 @@ class LocalBackend:
                 return [place, _no_home(self._home)]
             facts = self.status().facts[1:]
         except HomeError as error:
-            return [place, Finding("provisioned", error.message, fine=False, hint=error.hint or "")]
+            return [place, Finding("provisioned", error.message, ok=False, hint=error.hint or "")]
         return [place, Finding("provisioned", "yes"), *(Finding(name, str(value)) for name, value in facts)]
 
     def plan(self, report: Report) -> Plan:  # noqa: ARG002 - part of the protocol
@@ -137,7 +137,7 @@ def _no_home(home: Home) -> Finding:
     return Finding(
         "provisioned",
         f"no, and the home cannot be created: {above} {reason}",
-        fine=False,
+        ok=False,
         hint="Set local.path (or STOCKCTL_LOCAL__PATH) to a folder that can be written.",
     )
 

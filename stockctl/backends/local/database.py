@@ -72,7 +72,7 @@ class DamagedError(HomeError):
 _ERRORS: dict[Problem, Explanation] = {
     Problem.DAMAGED: (
         DamagedError,
-        "{path} is damaged or is no SQLite database ({error}).",
+        "{path} is damaged or is not a SQLite database ({error}).",
         "Move it away and run 'stockctl provision', or restore it from a backup. Nothing was changed.",
     ),
     Problem.BUSY: (
@@ -220,7 +220,7 @@ def check_ownership(path: Path) -> None:
         ) from error
     if header and (len(header) < _HEADER_BYTES or not header.startswith(_MAGIC)):
         raise HomeError(
-            f"{path} is damaged or is no SQLite database: it is not known whether stockctl created it.",
+            f"{path} is damaged or is not a SQLite database: it is not known whether stockctl created it.",
             "Remove it yourself if it is stockctl's, else move it away; then run 'stockctl teardown' again. "
             "Nothing was removed.",
         )

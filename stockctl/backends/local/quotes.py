@@ -94,8 +94,8 @@ class RecentQuoteCache:
     If another connection commits, which ``PRAGMA data_version`` shows, the cache is cleared.
 
     Args:
-        window: how many quotes of a symbol are cached.
-        max_quotes: how many in all. Beyond that, further symbols are not cached.
+        window: the maximum number of cached quotes of a symbol.
+        max_quotes: the maximum number of cached quotes. Above it, further symbols are not cached.
     """
 
     def __init__(self, window: int, max_quotes: int = MAX_QUOTES) -> None:

@@ -22,7 +22,7 @@ def plan(home: Home) -> Sequence[Step]:
 
 
 def provision(home: Home) -> Sequence[Step]:
-    """Create what is missing. What exists stays as it is, and must be usable.
+    """Create what is missing. Existing files and folders are not changed; they must be usable.
 
     Raises:
         HomeError: something that exists cannot be used, and nothing was changed; or the home cannot be
@@ -71,7 +71,8 @@ def plan_teardown(home: Home, *, keep_data: bool) -> Sequence[Step]:
     """Return what teardown would remove, with counts.
 
     Raises:
-        HomeError: stockctl did not create the database, or it is newer, or that is not known.
+        HomeError: stockctl did not create the database, a newer stockctl created it, or its creator cannot be
+            determined.
     """
     if is_file(home.database):
         with suppress(DamagedError, TornDownError):
@@ -91,24 +92,24 @@ def plan_teardown(home: Home, *, keep_data: bool) -> Sequence[Step]:
 
 
 def teardown(home: Home, *, keep_data: bool, report: Report) -> Sequence[str]:
-    """Remove all files of stockctl without following links, and return the names of those left.
+    """Remove all files of stockctl, without following links; return the names of other files, which remain.
 
-    The database goes last, so that an interrupted teardown can be run again.
+    The database is removed last, so that an interrupted teardown can be run again.
 
     Raises:
-        HomeError: stockctl did not create the database, or it is newer, or that is not known, and nothing was
-            removed; or something cannot be removed.
+        HomeError: stockctl did not create the database, a newer stockctl created it, or its creator cannot be
+            determined; nothing was removed. Or something cannot be removed.
     """
     if is_file(home.database):
         _stop_writers(home)
     try:
         _remove(home.quarantine_files(), report)
-        _remove_folder(home.quarantine)
+        _remove_empty_folder(home.quarantine)
         if not keep_data:
             _remove(home.archive_files(), report)
             for folder in list(home.archive_folders()):
-                _remove_folder(folder)
-            _remove_folder(home.archive)
+                _remove_empty_folder(folder)
+            _remove_empty_folder(home.archive)
         for path in home.database_files():
             path.unlink(missing_ok=True)
     except OSError as error:
@@ -116,7 +117,7 @@ def teardown(home: Home, *, keep_data: bool, report: Report) -> Sequence[str]:
             f"The home {home.root} cannot be removed: {error.strerror or error} ({error.filename}).",
             "Check the permissions and run 'stockctl teardown' again.",
         ) from error
-    _remove_folder(home.root)
+    _remove_empty_folder(home.root)
     return _leftovers(home, keep_data=keep_data)
 
 
@@ -139,7 +140,7 @@ def _remove(paths: Iterator[Path], report: Report) -> None:
             report(f"{count:,} files removed")
 
 
-def _remove_folder(folder: Path) -> None:
+def _remove_empty_folder(folder: Path) -> None:
     if is_folder(folder) and not any(os.scandir(folder)):
         folder.rmdir()
 

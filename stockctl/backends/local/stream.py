@@ -13,7 +13,7 @@ from stockctl.backends.local.home import Home
 from stockctl.backends.local.quotes import RecentQuoteCache
 from stockctl.errors import HomeError
 from stockctl.market.alert import Alert
-from stockctl.market.policy import AnalysisRules
+from stockctl.market.rules import AnalysisRules
 from stockctl.pipeline.ingest import IngestStage
 from stockctl.pipeline.ports import DeliveryError, Record, Rejection, SendResult
 from stockctl.pipeline.trend import Clock, TrendStage
@@ -41,8 +41,8 @@ class NullNotifier:
 class LocalStream:
     """Archives and stores records, and raises their alerts, before it returns.
 
-    If it is killed, everything committed before stays, and at most some raw objects exist that the same
-    records find in place when they are sent again.
+    If the process is killed, committed batches remain. Some raw files of the current batch may exist already;
+    when the batch is sent again, they are not written twice.
     """
 
     batch_records = BATCH_RECORDS
@@ -63,7 +63,7 @@ class LocalStream:
         """Process one batch as a whole, or nothing of it.
 
         Raises:
-            LocalDeliveryError: the home cannot be written; the same batch again is safe.
+            LocalDeliveryError: the home cannot be written; it is safe to send the same batch again.
         """
         with (
             _delivery_error(records),

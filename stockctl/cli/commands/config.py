@@ -131,8 +131,12 @@ def check(ctx: typer.Context, output: Output = Format.TABLE) -> None:
         *open_backend(configuration.settings).check(),
     ]
     columns = [text_column("CHECK", "check", style="bold"), Column("FOUND", _finding_cell)]
-    emit([finding._asdict() for finding in findings], Finding._fields, columns, output)
-    wrong = [finding for finding in findings if not finding.fine]
+    rows = [
+        {"check": finding.check, "found": finding.found, "fine": finding.ok, "hint": finding.hint}
+        for finding in findings
+    ]
+    emit(rows, ("check", "found", "fine", "hint"), columns, output)
+    wrong = [finding for finding in findings if not finding.ok]
     if not wrong:
         return
     print_error(f"error: Commands will fail because of: {', '.join(each.check for each in wrong)}.")

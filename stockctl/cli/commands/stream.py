@@ -20,7 +20,7 @@ from stockctl.cli.registration import add_command
 from stockctl.cli.run.progress import activity
 from stockctl.cli.run.signals import ForcedStop, exit_code, reload_signal, stop_signals
 from stockctl.errors import StockctlError, UsageError
-from stockctl.market.policy import MarketClosedPolicy
+from stockctl.market.rules import MarketClosedPolicy
 from stockctl.producer.outbox.paths import outbox_path
 
 if TYPE_CHECKING:

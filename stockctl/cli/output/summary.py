@@ -49,7 +49,7 @@ def summarize(totals: "Totals", left_out: int | None = None) -> None:
     if left_out:
         parts.append(f"{left_out:,} left out")
     if totals.possibly_duplicated:
-        parts.append(f"{totals.possibly_duplicated:,} possibly sent twice")
+        parts.append(f"{totals.possibly_duplicated:,} possibly duplicated")
     if stored_here:
         parts.append(pluralize(totals.alerts, "alert"))
     print_message(", ".join(parts) + ("; the pipeline is processing them." if passed_on else "."))

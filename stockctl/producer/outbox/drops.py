@@ -63,8 +63,8 @@ class DropLog:
     """Records in the outbox what is dropped, as one range for each time that it was full.
 
     Args:
-        connection: to the outbox.
-        clock: monotonic seconds.
+        connection: the SQLite connection to the outbox.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float] = time.monotonic) -> None:

@@ -24,7 +24,7 @@ class BusyError(RetryableError):
     """Another process has locked the outbox."""
 
 
-_DAMAGED = "The outbox {path} is damaged or is no outbox ({error})."
+_DAMAGED = "The outbox {path} is damaged or is not an outbox ({error})."
 _DAMAGED_HINT = "Move it away to continue without the quotes that wait in it. Nothing was changed."
 _ERRORS: dict[Problem, Explanation] = {
     Problem.DAMAGED: (OutboxError, _DAMAGED, _DAMAGED_HINT),

@@ -34,7 +34,7 @@ def outbox_summary(path: Path) -> OutboxSummary | None:
     """Return a summary of the outbox at ``path``; None if there is none.
 
     Raises:
-        OutboxError: it is damaged, not an outbox, or newer.
+        OutboxError: it is damaged, it is not an outbox, or a newer stockctl created it.
     """
     if not path.exists():
         return None
@@ -48,7 +48,7 @@ def outbox_facts(path: Path) -> list[tuple[str, str | int]]:
     """Return the summary as facts with names, in the order to show them; empty if there is no outbox.
 
     Raises:
-        OutboxError: it is damaged, not an outbox, or newer.
+        OutboxError: it is damaged, it is not an outbox, or a newer stockctl created it.
     """
     summary = outbox_summary(path)
     if summary is None:
@@ -80,7 +80,7 @@ class UnusedOutbox(NamedTuple):
     """All its files, each with a description, in the order to remove them."""
 
     def remove(self) -> None:
-        """Remove the outbox with what waits in it.
+        """Remove the outbox and everything that waits in it.
 
         Raises:
             OutboxError: a file cannot be removed.
@@ -92,10 +92,10 @@ class UnusedOutbox(NamedTuple):
 
 @contextmanager
 def unused_outbox(path: Path) -> Iterator[UnusedOutbox | None]:
-    """Yield the outbox at ``path`` and lock it meanwhile; None if no file of it exists.
+    """Yield the outbox at ``path``, locked until the block ends; None if no file of it exists.
 
     Raises:
-        OutboxError: a producer uses it; or it is damaged, not an outbox, or newer.
+        OutboxError: a producer uses it, it is damaged, it is not an outbox, or a newer stockctl created it.
     """
     if not _files(path):
         yield None

@@ -1,4 +1,4 @@
-"""A lock file that one process holds, and that is free again when the process ends."""
+"""A file lock that one process holds, and that is released when the process ends."""
 
 import fcntl
 import os
@@ -10,18 +10,19 @@ from stockctl.producer.outbox.errors import OutboxError, translate_errors
 
 _TIMEOUT = 10.0
 _PAUSE = 0.02
-"""Seconds between two attempts, for ``_TIMEOUT`` seconds: who only reads the holder locks for a moment."""
+"""Seconds between two attempts to lock, for at most ``_TIMEOUT`` seconds. A process that only reads the
+holder has the lock for a very short time."""
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class ProcessLock:
-    """Held until ``release``, or until the process ends in whatever way.
+    """A lock that is held until ``release`` or until the process ends, even if it is killed.
 
-    The file stays after the release: removing it could remove that of the next holder.
+    The file remains after the release: the next holder may already have locked it.
 
     Args:
-        path: the lock file; it has the process id of the holder.
-        outbox: what it protects, for error messages.
+        path: the lock file; it contains the process id of the holder.
+        outbox: the outbox that it protects, for error messages.
 
     Raises:
         OutboxError: another process has the lock; the message names that process.
@@ -45,7 +46,7 @@ class ProcessLock:
         os.write(descriptor, str(os.getpid()).encode("ascii"))
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._descriptor is not None:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, 0)
@@ -58,7 +59,7 @@ def lock_holder(path: Path, outbox: Path) -> str | None:
 
     Args:
         path: the lock file.
-        outbox: what it protects, for error messages.
+        outbox: the outbox that it protects, for error messages.
 
     Raises:
         OutboxError: the lock file cannot be read.
@@ -78,7 +79,7 @@ def lock_holder(path: Path, outbox: Path) -> str | None:
 
 
 def _acquire(descriptor: int) -> bool:
-    """Take the lock and return whether that worked; wait for a process that only reads the holder."""
+    """Take the lock and return whether that succeeded; wait while another process only reads the holder."""
     deadline = time.monotonic() + _TIMEOUT
     while True:
         with suppress(OSError):

@@ -48,8 +48,8 @@ class Outbox:
     last second. One process at a time uses an outbox.
 
     Args:
-        path: of the file; it is created with its folder if missing.
-        limit: in bytes; the current tick is stored even beyond it when the run ends.
+        path: the path of the file; it is created with its folder if missing.
+        limit: the maximum size in bytes. When the run ends, the current tick is stored even above it.
         full: what to do at the limit: ``block`` makes ``put`` wait, ``drop-oldest`` makes room and records
             what was lost.
 

@@ -18,7 +18,7 @@ class StartedDeliveries:
     """Counts the quotes in the outbox that may have been sent. The caller must hold the lock of the outbox.
 
     Args:
-        file: of the outbox.
+        file: the file of the outbox.
         first: the number of the oldest batch in it; 0 if it is empty.
     """
 

@@ -127,9 +127,9 @@ class ReplaySource:
 
     Args:
         files: names of local regular files, without patterns; ``-`` is standard input.
-        symbols: which symbols to send; None means all.
+        symbols: the symbols to send; None means all.
         timezone: the time zone of naive times; a date without a time means 16:00 there.
-        speed: how many times faster than real time; 0 is as fast as possible.
+        speed: the factor by which it is faster than real time; 0 is as fast as possible.
         on_progress: called now and then with a short text about what ``prepare`` does.
         clock: seconds that only go forward, for the speed.
 

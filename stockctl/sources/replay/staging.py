@@ -37,8 +37,8 @@ class LineSorter:
     Args:
         folder: holds the sorted lines once, and twice while files are merged.
         stop: ends the sorting.
-        run_lines: how many lines are sorted in memory at once.
-        fan_in: how many files are merged into one.
+        run_lines: the number of lines that are sorted in memory at once.
+        fan_in: the number of files that are merged into one.
     """
 
     def __init__(

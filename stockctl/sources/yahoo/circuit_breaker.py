@@ -53,7 +53,7 @@ class CircuitBreaker:
     Args:
         first: the shortest wait in seconds; see ``Backoff``.
         cap: the longest wait in seconds, unless ``Retry-After`` is longer.
-        rng: where the jitter comes from.
+        rng: the random numbers for the jitter.
         clock: seconds that never go back.
         wall_clock: the current time, for ``until``.
     """

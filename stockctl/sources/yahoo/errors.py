@@ -50,7 +50,7 @@ class CircuitOpen(RateLimited):
 class AccessDenied(YahooError):
     """Yahoo refuses requests from this address or with this session."""
 
-    explanation = "Yahoo blocks some networks and outdated clients; the symbols are not at fault"
+    explanation = "Yahoo blocks some networks and outdated clients; the symbols are not the cause"
     hint = (
         "Check whether finance.yahoo.com opens in a browser on this network; try another network, and a "
         "newer yfinance (pip install --upgrade yfinance)."
@@ -114,7 +114,7 @@ class ServerError(YahooError):
     """Yahoo's own server failed."""
 
     explanation = "Such errors usually go away by themselves"
-    hint = "Run the command again in some minutes; the symbols are not at fault."
+    hint = "Run the command again in some minutes. The symbols are not the cause."
 
     def __init__(self, status: int) -> None:
         super().__init__(f"Yahoo's server failed (HTTP {status})")

@@ -22,7 +22,7 @@ class Notice(NamedTuple):
 
 MISSING = Notice(
     logging.WARNING,
-    f"Yahoo has no quote for %s. Retrying less and less often, in the end once an hour. {SPELLING}",
+    f"Yahoo has no quote for %s. Retrying at growing intervals, up to one hour. {SPELLING}",
     "Yahoo has a quote for %s now.",
 )
 

@@ -154,7 +154,7 @@ class Poller:
 
     Args:
         client: sends requests to Yahoo.
-        schedule: which requests are due.
+        schedule: decides which requests are due.
         tracker: finds what is new in the answers.
         clock: the current time, for ``observed_at``.
     """

@@ -99,7 +99,7 @@ class YahooSource:
         symbols: the symbols to ask for, in as few requests as their URLs allow.
         interval: seconds from the start of a poll to the start of the next.
         once: poll once, with two more tries when that fails, and end.
-        parallel: how many requests run at once at most.
+        parallel: the maximum number of requests at the same time.
         breaker: decides whether requests may be sent; share it with all other clients of Yahoo.
         limiter: limits the rate of requests; share it, too. None means no limit.
         plausibility: checks the quotes; share it with the source that this one replaces for a while.

@@ -25,7 +25,7 @@ class RequestPool(Generic[Answer]):
     abandoned request ends with the program.
 
     Args:
-        threads: how many calls run at once at most; a thread starts when it is first needed.
+        threads: the maximum number of calls at the same time; a thread starts when it is first needed.
     """
 
     def __init__(self, threads: int = 1) -> None:

@@ -78,7 +78,7 @@ class ConnectionManager:
         symbols: returns the symbols to subscribe to; called in each iteration of the loop.
         reader: processes the messages.
         fallback: polls while the connection is down.
-        context: what the parts of the source share; its breaker delays a new connection, too.
+        context: the objects that the parts of the source share; its breaker delays a new connection, too.
         timeouts: times of the connection.
     """
 

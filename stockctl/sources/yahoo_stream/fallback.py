@@ -30,7 +30,7 @@ class FallbackPoller:
 
     Args:
         deliver: takes the ticks.
-        context: what the parts of the source share.
+        context: the objects that the parts of the source share.
         interval: seconds between polls while the connection is down.
     """
 

@@ -119,8 +119,8 @@ class MessageReader:
 
     Args:
         deliver: takes quotes and rejections; it may block.
-        context: what the parts of the source share; its hours decide on quotes that Yahoo does not mark as
-            of the regular session.
+        context: the objects that the parts of the source share; its hours decide on quotes that Yahoo
+            does not mark as of the regular session.
     """
 
     def __init__(

@@ -99,7 +99,7 @@ class YahooStreamSource:
     ``ticks`` may run again after it has ended, and continues where it stopped.
 
     Args:
-        symbols: what to subscribe to.
+        symbols: the symbols to subscribe to.
         interval: seconds between polls while the connection is down.
         hours: whether silence is an error, and which quotes are of a regular session.
         breaker: decides whether requests may be sent; share it with all other clients of Yahoo.

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from stockctl.backends.aws.athena import AthenaWarehouse, Scan, sql_literal
+from stockctl.backends.aws.athena import AthenaWarehouse, QueryProgress, sql_literal
 from stockctl.backends.aws.connection import Connection
 from stockctl.errors import AwsError, QueryError, StockctlError
 from stockctl.pipeline.ports import SqlResult
@@ -28,7 +28,9 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def warehouse(connection: Connection, on_progress: Callable[[Scan], None] | None = None) -> AthenaWarehouse:
+def warehouse(
+    connection: Connection, on_progress: Callable[[QueryProgress], None] | None = None
+) -> AthenaWarehouse:
     """Return a warehouse that looks at its query all the time."""
     return AthenaWarehouse(
         connection, database="my_db", workgroup="my-workgroup", on_progress=on_progress, poll_seconds=0
@@ -175,15 +177,15 @@ def test_a_query_without_rows_has_columns() -> None:
 
 def test_progress_and_scan_are_told() -> None:
     """Each poll is reported, and the last scan stays available."""
-    seen: list[Scan] = []
+    seen: list[QueryProgress] = []
     with athena(StandIn(states=["QUEUED", "RUNNING", "SUCCEEDED"], scanned=25_000_001)) as connection:
         asked = warehouse(connection, seen.append)
         asked.query(SELECT)
 
     assert [scan.state for scan in seen] == ["QUEUED", "RUNNING", "SUCCEEDED"]
-    assert seen[0]._replace(bytes=0).progress == "query queued"
-    assert seen[1].progress == "query running, 25.0 MB scanned"
-    assert asked.last_scan == Scan(QUERY_ID, "SUCCEEDED", 25_000_001)
+    assert seen[0]._replace(bytes=0).text == "query queued"
+    assert seen[1].text == "query running, 25.0 MB scanned"
+    assert asked.last_scan == QueryProgress(QUERY_ID, "SUCCEEDED", 25_000_001)
     assert asked.last_scan.dollars == Decimal("0.00013")  # 26 MB at $5 a million MB
     assert str(asked.last_scan).startswith("25.0 MB scanned, $0.00013 ($5 a TB, 10 MB at least")
 
@@ -202,7 +204,7 @@ def test_progress_and_scan_are_told() -> None:
 )
 def test_the_price_is_by_the_megabyte_and_at_least_ten(state: str, scanned: int, dollars: str) -> None:
     """Failed queries cost nothing, cancelled ones what they have scanned."""
-    assert Scan(QUERY_ID, state, scanned).dollars == Decimal(dollars)
+    assert QueryProgress(QUERY_ID, state, scanned).dollars == Decimal(dollars)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_the_price_is_by_the_megabyte_and_at_least_ten(state: str, scanned: int,
 )
 def test_sizes_are_told_in_fitting_units(scanned: int, text: str) -> None:
     """From bytes to terabytes."""
-    assert str(Scan(QUERY_ID, "SUCCEEDED", scanned)).startswith(f"{text} scanned")
+    assert str(QueryProgress(QUERY_ID, "SUCCEEDED", scanned)).startswith(f"{text} scanned")
 
 
 class Ended(BaseException):
@@ -223,7 +225,7 @@ def test_an_interrupted_query_is_cancelled(signal: type[BaseException]) -> None:
     """Ctrl-C, and any other end of the program, stops the query in Athena and goes on."""
     stand_in = StandIn(states=["RUNNING"])
 
-    def interrupt(scan: Scan) -> None:
+    def interrupt(scan: QueryProgress) -> None:
         if scan.state == "RUNNING":
             raise signal
 
@@ -239,7 +241,7 @@ def test_a_query_that_cannot_be_cancelled_is_named(caplog: pytest.LogCaptureFixt
         states=["RUNNING"], faults={"StopQueryExecution": fault("AccessDeniedException", "no")}
     )
 
-    def interrupt(scan: Scan) -> None:
+    def interrupt(scan: QueryProgress) -> None:
         raise KeyboardInterrupt
 
     with athena(stand_in) as connection, pytest.raises(KeyboardInterrupt):
@@ -255,7 +257,7 @@ def test_a_query_that_cannot_be_looked_at_is_cancelled() -> None:
     """No query is left to run when its state cannot be read after the first look."""
     stand_in = StandIn(states=["RUNNING"])
 
-    def deny(scan: Scan) -> None:
+    def deny(scan: QueryProgress) -> None:
         stand_in._faults["GetQueryExecution"] = fault("AccessDeniedException", "not allowed")
 
     with athena(stand_in) as connection, pytest.raises(AwsError, match="athena:GetQueryExecution"):

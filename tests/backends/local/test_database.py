@@ -106,13 +106,13 @@ def torn_down(path: Path) -> None:
 
 
 UNUSABLE = [
-    (garbage, "is damaged or is no SQLite database", "restore it from a backup. Nothing was changed."),
-    (text, "is damaged or is no SQLite database", "Move it away"),
-    (garbage_behind_a_header, "is damaged or is no SQLite database", "Move it away"),
+    (garbage, "is damaged or is not a SQLite database", "restore it from a backup. Nothing was changed."),
+    (text, "is damaged or is not a SQLite database", "Move it away"),
+    (garbage_behind_a_header, "is damaged or is not a SQLite database", "Move it away"),
     (cut_within_the_header, "is a SQLite database without the tables of stockctl", "Move it away"),
     (
         cut_in_the_middle,
-        "is damaged or is no SQLite database (database disk image is malformed)",
+        "is damaged or is not a SQLite database (database disk image is malformed)",
         "Move it away",
     ),
     (
@@ -193,9 +193,9 @@ def test_damage_met_on_the_way_stops_the_batch(home: Home):
     whole[4096:] = Random(2).randbytes(len(whole) - 4096)
     home.database.write_bytes(whole)
     with closing(Database(home.database)) as database:
-        with pytest.raises(HomeError, match="is damaged or is no SQLite database"):
+        with pytest.raises(HomeError, match="is damaged or is not a SQLite database"):
             SqliteQuoteReader(database).latest()
-        with pytest.raises(HomeError, match="is damaged or is no SQLite database"):
+        with pytest.raises(HomeError, match="is damaged or is not a SQLite database"):
             SqliteAlertReader(database).recent()
     with open_stream(home.root) as stream, pytest.raises(HomeError, match="is damaged"):
         stream.send(records(quotes(100)))

@@ -13,7 +13,7 @@ from stockctl.backends.local.alerts import SqliteAlertLog, SqliteAlertReader
 from stockctl.backends.local.database import Database
 from stockctl.backends.local.quotes import SqliteQuoteReader
 from stockctl.market.alert import Alert
-from stockctl.market.policy import AnalysisRules
+from stockctl.market.rules import AnalysisRules
 from support.local_home import alert_rows, batches, open_stream, records
 from support.reference_figures import book_of
 

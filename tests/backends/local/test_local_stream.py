@@ -10,7 +10,7 @@ import pytest
 
 from stockctl.errors import HomeError
 from stockctl.market.alert import sample_alert
-from stockctl.market.policy import AnalysisRules
+from stockctl.market.rules import AnalysisRules
 from stockctl.pipeline.ports import Record, Rejection, SendResult
 from support.local_home import (
     NOW,

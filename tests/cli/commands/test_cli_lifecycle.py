@@ -148,7 +148,7 @@ def test_a_home_that_is_a_file_is_refused(stockctl: Command) -> None:
     [
         (
             b"this is no database, but it is long enough to be read as one" * 100,
-            "is damaged or is no SQLite database",
+            "is damaged or is not a SQLite database",
         ),
         (b"", "without the tables of stockctl"),
     ],

@@ -218,7 +218,7 @@ def test_an_outbox_that_is_damaged_hides_nothing_else(stockctl: Command):
     done = stockctl.run("status")
     assert done.returncode == 1
     assert "AAPL" in done.stdout
-    assert "outbox.db is damaged or is no outbox" in done.stderr
+    assert "outbox.db is damaged or is not an outbox" in done.stderr
 
 
 def test_an_outbox_behind_a_link_is_the_one_it_leads_to(stockctl: Command, tmp_path: Path):

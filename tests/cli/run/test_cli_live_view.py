@@ -131,7 +131,7 @@ def test_totals_are_all_there():
     text = shown(board_of(1), 200, since=90).plain
     assert "feed: delivering for 1m\n" in text
     assert text.endswith(
-        "sent 1,234 · waiting 5 · retried 6 · refused 7 · throttled 8 · dropped 10 · perhaps twice 9"
+        "sent 1,234 · waiting 5 · retried 6 · refused 7 · throttled 8 · dropped 10 · possibly duplicated 9"
         " · alerts 11 · lag p50 12 ms, p99 4.5 s"
     )
     assert "reconnects 3" in shown(board_of(1), 200, reconnects=3).plain

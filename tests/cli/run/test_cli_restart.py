@@ -17,7 +17,7 @@ pytest_plugins = ["support.yahoo.fixtures"]
 pytestmark = pytest.mark.slow
 
 FEED = ("stream", "--source", "ndjson", "--file", "-", "--quiet")
-WRONG = "VOD.L: price 7200 is off by a factor of 100 from the last, 72"
+WRONG = "VOD.L: price 7200 is off by a factor of 100 from the last price, 72"
 UNREACHABLE = {
     "STOCKCTL_TARGET": "aws", "STOCKCTL_AWS__ENDPOINT_URL": "http://127.0.0.1:9",
     "AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
@@ -95,6 +95,6 @@ def test_single_polls_of_yahoo_are_judged_by_those_before(
     assert "1 quote sent, 1 stored" in first.stderr
     assert (again.returncode, "1 already stored" in again.stderr) == (0, True), again.stderr
     assert wrong.returncode == 1
-    assert "VOD.L (price 7200 is off by a factor of 100 from the last, 72" in wrong.stderr
+    assert "VOD.L (price 7200 is off by a factor of 100 from the last price, 72" in wrong.stderr
     assert right.returncode == 0, right.stderr
     assert prices(stockctl) == [72, 73]

@@ -186,7 +186,7 @@ def test_unknown_symbols_rest_while_the_others_go_on(polling: Run) -> None:
     assert (counts["H,NOPE,I,NADA"], counts["H,I"]) == (1, 21)
     assert 2 <= counts["NOPE,NADA"] <= 10
     [told] = [text for text in outcome.said("WARNING") if "no quote for" in text]
-    assert told.startswith("Yahoo has no quote for NOPE, NADA. Retrying less and less often")
+    assert told.startswith("Yahoo has no quote for NOPE, NADA. Retrying at growing intervals")
     assert outcome.unknown == ["NOPE", "NADA"]
 
 
@@ -207,7 +207,7 @@ def test_implausible_quotes_are_refused_once_flagged_and_counted(polling: Run) -
     assert sent == [("J", 72.5), ("K", 187.44), ("L", 187.44), ("J", 72.75), ("J", 187.44)]
     rejected = [(each[0], each[1]) for each in flat if not isinstance(each, dict)]
     assert [origin for origin, _ in rejected] == ["yahoo:M", "yahoo:J", "yahoo:L"]
-    assert rejected[1][1].startswith("price 7250 is off by a factor of 100 from the last, 72.5")
+    assert rejected[1][1].startswith("price 7250 is off by a factor of 100 from the last price, 72.5")
     assert "lies in the future" in rejected[2][1]
     assert {issue: count for issue, count in outcome.issues.items() if count} == {
         "unreadable": 1,
@@ -225,4 +225,6 @@ def test_a_split_is_believed_when_it_lasts_and_that_is_said(polling: Run) -> Non
     assert [each["price"] for each in flat if isinstance(each, dict)] == [7200, 72.5]
     assert sum(not isinstance(each, dict) for each in flat) == 3
     [told] = [text for text in outcome.said("WARNING") if text.startswith("N: ")]
-    assert told.startswith("N: price 72.5 is off by a factor of 99.3 from the last, 7200; accepted because")
+    assert told.startswith(
+        "N: price 72.5 is off by a factor of 99.3 from the last price, 7200; accepted because"
+    )

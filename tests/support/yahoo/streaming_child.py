@@ -22,8 +22,8 @@ from threading import Event, Timer
 from time import monotonic
 
 from stockctl.errors import SourceError
-from stockctl.market.policy import MarketClosedPolicy
 from stockctl.market.quote import encode_quote
+from stockctl.market.rules import MarketClosedPolicy
 from stockctl.pipeline.ports import Rejection
 from stockctl.sources.market_hours import MarketHoursSource
 from stockctl.sources.yahoo_stream.connection_manager import ConnectionTimeouts

@@ -24,8 +24,8 @@ class DynamoAlertLog:
     """The table of alerts: partition key ``alert_id``.
 
     Args:
-        client: of DynamoDB.
-        name: of the table.
+        client: the client of DynamoDB.
+        name: the name of the table.
         parallel: thread pool to write several alerts at once.
     """
 

@@ -21,8 +21,8 @@ class PartitionedTable:
     """A DynamoDB table that is read by partition.
 
     Args:
-        client: of DynamoDB.
-        name: of the table.
+        client: the client of DynamoDB.
+        name: the name of the table.
         index: the index to read instead of the table.
         consistent: whether to use strongly consistent reads.
         attributes: attributes to read; empty means all.

@@ -24,11 +24,11 @@ class DynamoQuoteTable:
     """The table of quotes: partition key ``symbol``, sort key ``timestamp``.
 
     Args:
-        client: of DynamoDB.
-        name: of the table.
+        client: the client of DynamoDB.
+        name: the name of the table.
         parallel: thread pool to read several symbols at once.
         backoff: retries for items that DynamoDB did not write.
-        ttl: how long to keep a quote; None means for ever.
+        ttl: the time to keep a quote; None means for ever.
         clock: returns the current time as an aware datetime.
     """
 

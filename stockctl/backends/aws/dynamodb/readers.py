@@ -28,8 +28,8 @@ class DynamoQuoteReader:
     """Reads the table of quotes.
 
     Args:
-        client: of DynamoDB.
-        name: of the table.
+        client: the client of DynamoDB.
+        name: the name of the table.
         parallel: thread pool to read several symbols at once.
     """
 
@@ -117,8 +117,8 @@ class DynamoAlertReader:
     """Reads the table of alerts: recent ones from its index ``by_day``, older ones with a scan.
 
     Args:
-        client: of DynamoDB.
-        name: of the table.
+        client: the client of DynamoDB.
+        name: the name of the table.
         clock: returns the current time as an aware datetime.
     """
 

@@ -27,7 +27,7 @@ class OpenShards:
     The shards are listed at the first use; a reshard is seen after the next ``refresh``.
 
     Args:
-        client: of Kinesis.
+        client: the client of Kinesis.
         stream: its name.
     """
 
@@ -133,8 +133,8 @@ class Aggregator:
     """Packs records by the shards that they belong to.
 
     Args:
-        shards: of the stream.
-        max_bytes: of an aggregate and its key. A larger record is sent by itself, not packed.
+        shards: the shards of the stream.
+        max_bytes: the maximum size of an aggregate and its key. A larger record is sent alone, not packed.
     """
 
     def __init__(self, shards: OpenShards, max_bytes: int = MAX_BYTES) -> None:

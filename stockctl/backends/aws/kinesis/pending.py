@@ -1,4 +1,4 @@
-"""Entries that wait to be sent: one queue per partition key, cut into calls of limited size."""
+"""Pending entries: one queue per partition key, and splitting into requests of limited size."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class PartitionedEntry(Protocol):
-    """Bytes, and the partition key whose entries stay in order."""
+    """Data with a partition key. Entries with the same key are sent in order."""
 
     @property
     def data(self) -> bytes:
@@ -24,64 +24,64 @@ class PendingEntries(Generic[E]):
     """One queue per partition key; only the first entry of each queue may be sent."""
 
     def __init__(self, entries: Sequence[E]) -> None:
-        self._first: dict[str, E] = {}
-        self._later: dict[str, deque[E]] = {}
+        self._heads: dict[str, E] = {}
+        self._rest: dict[str, deque[E]] = {}
         self._failures: dict[str, int] = {}
         for entry in entries:
-            if entry.key in self._first:
-                self._later.setdefault(entry.key, deque()).append(entry)
+            if entry.key in self._heads:
+                self._rest.setdefault(entry.key, deque()).append(entry)
             else:
-                self._first[entry.key] = entry
+                self._heads[entry.key] = entry
 
     def __bool__(self) -> bool:
-        """Return whether any entry waits."""
-        return bool(self._first)
+        """Return whether any entry is pending."""
+        return bool(self._heads)
 
     def __iter__(self) -> Iterator[E]:
-        """Yield the waiting entries, queue by queue."""
-        for key, first in self._first.items():
-            yield first
-            yield from self._later.get(key, ())
+        """Yield the pending entries, queue by queue."""
+        for key, head in self._heads.items():
+            yield head
+            yield from self._rest.get(key, ())
 
-    def sendable(self) -> list[E]:
+    def next_entries(self) -> list[E]:
         """Return the first entry of each queue."""
-        return list(self._first.values())
+        return list(self._heads.values())
 
-    def mark_sent(self, first: E) -> None:
+    def mark_sent(self, head: E) -> None:
         """Remove the first entry of a queue, so that the next one may be sent."""
-        key = first.key
+        key = head.key
         if self._failures:
             self._failures.pop(key, None)
-        later = self._later.get(key)
-        if later is None:
-            del self._first[key]
+        rest = self._rest.get(key)
+        if rest is None:
+            del self._heads[key]
             return
-        self._first[key] = later.popleft()
-        if not later:
-            del self._later[key]
+        self._heads[key] = rest.popleft()
+        if not rest:
+            del self._rest[key]
 
-    def mark_failed(self, first: E) -> None:
+    def mark_failed(self, head: E) -> None:
         """Count a failed attempt; the entry stays the first of its queue."""
-        self._failures[first.key] = self._failures.get(first.key, 0) + 1
+        self._failures[head.key] = self._failures.get(head.key, 0) + 1
 
     @property
-    def failures(self) -> int:
-        """The most failed attempts of any entry that waits."""
+    def max_failures(self) -> int:
+        """The highest number of failed attempts of a pending entry."""
         return max(self._failures.values(), default=0)
 
 
-def split_into_calls(
+def split_into_requests(
     entries: Sequence[E], max_entries: int, max_bytes: int
 ) -> Iterator[tuple[Sequence[E], int]]:
-    """Yield the entries in calls of limited size, each with its number of bytes."""
-    call: list[E] = []
+    """Yield the entries in requests of limited size, each with its number of bytes."""
+    request: list[E] = []
     size = 0
     for entry in entries:
         entry_size = len(entry.data) + len(entry.key)
-        if call and (len(call) == max_entries or size + entry_size > max_bytes):
-            yield call, size
-            call, size = [], 0
-        call.append(entry)
+        if request and (len(request) == max_entries or size + entry_size > max_bytes):
+            yield request, size
+            request, size = [], 0
+        request.append(entry)
         size += entry_size
-    if call:
-        yield call, size
+    if request:
+        yield request, size

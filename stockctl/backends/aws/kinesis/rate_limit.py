@@ -47,7 +47,7 @@ class ShardRateLimiter:
     twentieth of the capacity per second, up to the capacity, or further if the stream grows.
 
     Args:
-        capacity: of the stream.
+        capacity: the capacity of the stream.
         clock: returns seconds that never go back.
     """
 
@@ -105,7 +105,7 @@ class StreamRateLimiter:
     """Limits the rate of one stream to its capacity, which it requests from Kinesis every ten minutes.
 
     Args:
-        client: of Kinesis.
+        client: the client of Kinesis.
         stream: its name.
         clock: returns seconds that never go back.
         sleep: waits for some seconds.

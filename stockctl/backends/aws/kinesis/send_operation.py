@@ -5,7 +5,7 @@ from typing import Protocol
 
 from stockctl.backends.aws.errors import classify_failure, is_throttle
 from stockctl.backends.aws.kinesis.aggregator import Aggregate, Aggregator
-from stockctl.backends.aws.kinesis.pending import PendingEntries, split_into_calls
+from stockctl.backends.aws.kinesis.pending import PendingEntries, split_into_requests
 from stockctl.errors import AwsError
 from stockctl.pipeline.ports import Record, SendResult
 from stockctl.retry import Backoff
@@ -46,7 +46,7 @@ class SendOperation:
     """Sends the records of one ``send``, and keeps what is pending and what happened.
 
     Args:
-        records: to send, each with a partition key.
+        records: the records to send, each with a partition key.
         put: sends one call and returns a result for each entry.
         backoff: retries of rejected records.
         rate_limit: limits how fast records are sent; None means no limit.
@@ -80,12 +80,13 @@ class SendOperation:
         pending = self._pack(self._records)
         while pending:
             rejections: list[str] = []
-            for call, size in split_into_calls(pending.sendable(), self._max_call_records(), CALL_BYTES):
+            entries = pending.next_entries()
+            for call, size in split_into_requests(entries, self._max_call_records(), CALL_BYTES):
                 rejections += self._send_call(pending, call, size)
                 if self._must_repack:
                     pending = self._pack(self.undelivered())
                     break
-            attempts = max(pending.failures, self._reshards)
+            attempts = max(pending.max_failures, self._reshards)
             if rejections and not self._backoff.pause(attempts):
                 raise RejectedRecords(
                     f"Kinesis rejected them in {attempts} attempts ({rejections[0]}).",

@@ -40,8 +40,8 @@ class KinesisStream:
     same holds for the aggregates of a shard.
 
     Args:
-        client: of Kinesis.
-        name: of the stream.
+        client: the client of Kinesis.
+        name: the name of the stream.
         quarantine: takes records that a source could not read, or that are too large to send.
         backoff: retries of rejected records.
         rate_limit: limits how fast records are sent; None means no limit.

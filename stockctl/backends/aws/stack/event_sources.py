@@ -83,7 +83,7 @@ def wait_until_idle(
     Args:
         logs: the client.
         names: names of the resources.
-        timeout: of an invocation, in seconds: none runs longer.
+        timeout: the maximum number of seconds that an invocation runs.
         report: takes the functions that are still running.
         poll_interval: time between two requests.
 

@@ -35,10 +35,10 @@ def wait_for(
     """Wait with a waiter of botocore; return None, or the response that shows a failed end state.
 
     Args:
-        client: of the service.
+        client: the client of the service.
         waiter: such as ``table_not_exists``.
         poll_interval: time between two requests; its ``timeout`` limits the wait.
-        arguments: of the request.
+        arguments: the arguments of the request.
 
     Raises:
         AwsError: a request fails, or the timeout is over.

@@ -175,7 +175,7 @@ def _run_check(name: str, check: Callable[[], str]) -> Finding:
 
 
 def _failed(name: str, error: StockctlError) -> Finding:
-    return Finding(name, error.message, fine=False, hint=error.hint or "")
+    return Finding(name, error.message, ok=False, hint=error.hint or "")
 
 
 def _values(settings: Settings, names: Names) -> str:

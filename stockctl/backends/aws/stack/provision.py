@@ -37,7 +37,7 @@ class Provisioner:
 
     Args:
         settings: the configuration.
-        connection: to the account.
+        connection: the connection to the AWS account.
         names: names of the resources.
         poll_interval: time between two requests while waiting.
         build_code: builds the code of the functions.

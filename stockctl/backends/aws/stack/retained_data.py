@@ -91,7 +91,7 @@ def find_deletable(connection: Connection, names: Names, in_stack: Collection[st
     """Return what teardown may delete.
 
     Args:
-        connection: to the account.
+        connection: the connection to the AWS account.
         names: names of the resources.
         in_stack: physical ids of the resources that are, or just were, in the stack.
 

@@ -31,7 +31,7 @@ def stack_facts(
     """Return the state of the pipeline's resources, in display order; deleted ones are reported as such.
 
     Args:
-        connection: to the account.
+        connection: the connection to the AWS account.
         names: names of the resources.
         poll_interval: time between two requests while waiting.
         build_code: builds the code of the functions, to compare it with what is deployed.

@@ -121,7 +121,7 @@ class Subscribers:
     """The subscriptions to one pipeline's alert topic.
 
     Args:
-        connection: to the account.
+        connection: the connection to the AWS account.
         names: names of the resources.
     """
 

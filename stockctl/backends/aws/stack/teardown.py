@@ -59,7 +59,7 @@ class Teardown:
     """Deletes the pipeline with the given names.
 
     Args:
-        connection: to the account.
+        connection: the connection to the AWS account.
         names: names of the resources.
         poll_interval: time between two requests while waiting.
     """

@@ -140,14 +140,18 @@ def tags(settings: Settings) -> dict[str, str]:
 
 
 def _record_age_hours(settings: Settings) -> int:
-    """Return the age at which Lambda gives up a record: by default an hour before a stream deletes it."""
+    """Return the age at which Lambda stops retrying a record.
+
+    By default, that is one hour before the stream deletes it.
+    """
     record_age, retention = settings.functions.record_age_hours, settings.stream.retention_hours
     if record_age is None:
         return min(retention, _TABLE_STREAM_HOURS) - 1
     if record_age >= retention:
         raise ConfigError(
             f"functions.record_age_hours = {record_age} must be below stream.retention_hours = {retention}: "
-            "the stream would delete a record before Lambda gives it up and saves it.",
+            "otherwise the stream deletes a failing record before Lambda stops retrying it and moves it to "
+            "the S3 bucket.",
             "Lower functions.record_age_hours, or raise stream.retention_hours.",
         )
     return record_age

@@ -117,7 +117,7 @@ def test_a_consumer_is_handed_all_of_it_in_order() -> None:
 
 @pytest.mark.parametrize("call", [1, 2, 3])
 def test_a_reshard_on_the_way_loses_nothing(call: int) -> None:
-    """What lands outside its shard's range is packed anew and sent again, and counted as perhaps twice."""
+    """What lands outside its shard's range is packed and sent again, and counted as possibly duplicated."""
     model, sent = ModelStream(2), records(20, 60)
     with into(model, split_at=call) as stream:
         receipt = stream.send(sent)
@@ -127,7 +127,7 @@ def test_a_reshard_on_the_way_loses_nothing(call: int) -> None:
 
 
 def test_a_reshard_while_the_shards_cannot_be_listed_is_counted_all_the_same() -> None:
-    """What landed well in the same call is not sent again; what did not is counted as perhaps twice."""
+    """What landed well in the same call is not sent again; what did not is counted as possibly duplicated."""
     model, sent = ModelStream(2), records(20, 20)
     # The aggregate that is misplaced is the first one of the call.
     sent.sort(key=lambda record: md5_number(record.key) < model.open_shards[1].first)

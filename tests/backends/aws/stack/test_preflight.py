@@ -103,7 +103,7 @@ def test_the_operator_policy_is_all_that_is_needed(aws_account: str) -> None:
     assert findings["account"].found == aws_account
     assert findings["region"].found == REGION
     assert findings["permissions"] == Finding("permissions", "all that the commands need")
-    assert [each for each in findings.values() if not each.fine] == []
+    assert [each for each in findings.values() if not each.ok] == []
 
 
 def test_missing_permissions_are_named(aws_account: str) -> None:
@@ -117,7 +117,7 @@ def test_missing_permissions_are_named(aws_account: str) -> None:
     findings = by_check(preflight(SETTINGS, lambda: user_with(policy, MAY_SIMULATE)))
 
     permissions = findings["permissions"]
-    assert (permissions.found, permissions.fine) == ("missing: iam:PassRole, kinesis:PutRecords", False)
+    assert (permissions.found, permissions.ok) == ("missing: iam:PassRole, kinesis:PutRecords", False)
     assert "stockctl template --operator-policy" in permissions.hint
 
 
@@ -141,7 +141,7 @@ def test_a_simulation_that_is_not_allowed_is_said(aws_account: str) -> None:
 
     permissions = by_check(preflight(SETTINGS, lambda: user_with(policy)))["permissions"]
 
-    assert permissions.fine
+    assert permissions.ok
     assert permissions.found.startswith("unknown: ")
     assert "iam:SimulatePrincipalPolicy" in permissions.found
 
@@ -179,7 +179,7 @@ def test_what_stands_in_the_way_of_a_stack_is_found(aws_account: str) -> None:
 
     stack = by_check(preflight(SETTINGS, connect_to_ministack))["stack"]
 
-    assert not stack.fine
+    assert not stack.ok
     assert (
         stack.found == "The table stock-market-data exists, and stockctl did not create it: its key is (id)."
     )
@@ -220,7 +220,7 @@ def test_the_state_of_the_stack_is_told(
         monkeypatch,
     )["stack"]
 
-    assert stack.fine is fine
+    assert stack.ok is fine
     assert told in stack.found
     assert ("stockctl provision" in stack.hint) is not fine
 
@@ -241,14 +241,14 @@ def test_values_that_aws_does_not_take_are_found(
 
     values = found(as_caller(f"arn:aws:iam::{ACCOUNT}:root", ABSENT, ABSENT), monkeypatch, settings)["values"]
 
-    assert not values.fine
+    assert not values.ok
     assert told in values.found
     assert values.hint
 
 
 def test_nothing_is_made(aws_account: str) -> None:
     """After a look the account holds no stack, no change set and no bucket."""
-    assert all(finding.fine for finding in preflight(SETTINGS, connect_to_ministack))
+    assert all(finding.ok for finding in preflight(SETTINGS, connect_to_ministack))
 
     connection = connect_to_ministack()
     assert connection.client("cloudformation").list_stacks()["StackSummaries"] == []
@@ -261,7 +261,7 @@ def test_somebody_elses_bucket_is_no_good(monkeypatch: pytest.MonkeyPatch) -> No
 
     bucket = found(answers, monkeypatch)["bucket"]
 
-    assert not bucket.fine
+    assert not bucket.ok
     assert "belongs to another account" in bucket.found
     assert "archive.bucket" in bucket.hint
 
@@ -272,7 +272,7 @@ def test_a_bucket_in_another_region_is_told_so(monkeypatch: pytest.MonkeyPatch) 
 
     bucket = found(as_caller(f"arn:aws:iam::{ACCOUNT}:root", ABSENT, moved), monkeypatch)["bucket"]
 
-    assert not bucket.fine
+    assert not bucket.ok
     assert "us-west-2" in bucket.found + bucket.hint
 
 
@@ -325,7 +325,7 @@ def test_who_cannot_be_simulated_is_told_so(
     """Unknown permissions are reported with a reason, not as a failure."""
     permissions = found(as_caller(arn, iam, ABSENT), monkeypatch)["permissions"]
 
-    assert permissions.fine
+    assert permissions.ok
     assert permissions.found.startswith("unknown: ")
     assert told in permissions.found
 
@@ -334,9 +334,9 @@ def test_an_iam_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None
     """Any other error of IAM is reported, and the other checks run."""
     findings = found(as_caller(USER, query_error("ServiceFailure", "broken", 400), ABSENT), monkeypatch)
 
-    assert not findings["permissions"].fine
+    assert not findings["permissions"].ok
     assert "broken" in findings["permissions"].found
-    assert findings["bucket"].fine
+    assert findings["bucket"].ok
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_bad_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch, code:
     findings = found(lambda _: query_error(code, "The security token is bad"), monkeypatch)
 
     assert list(findings) == ["access"]
-    assert not findings["access"].fine
+    assert not findings["access"].ok
     assert told in findings["access"].found + findings["access"].hint
 
 
