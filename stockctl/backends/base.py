@@ -19,7 +19,7 @@ class Step(NamedTuple):
     resource: str
     """Its name, or its logical id in the CloudFormation template."""
     kind: str
-    """Such as ``Kinesis stream``."""
+    """The kind of resource, for example ``Kinesis stream``."""
     detail: str
     """What changes."""
     data: str = ""
@@ -46,7 +46,7 @@ class Finding(NamedTuple):
     check: str
     found: str
     ok: bool = True
-    """False if commands would fail because of it."""
+    """False if commands would fail because of it. Its key in JSON is ``fine``."""
     hint: str = ""
     """What to do about it; empty if there is nothing to do."""
 
@@ -62,7 +62,7 @@ Confirm = Callable[[Plan], bool]
 """Shows a plan to the user and returns whether to carry it out."""
 
 Report = Callable[[object], None]
-"""Takes a progress event; ``str`` of it is one line for the user."""
+"""Receives a progress event, whose ``str`` is one line for the user."""
 
 
 class Backend(Protocol):
@@ -77,7 +77,7 @@ class Backend(Protocol):
         """Whether the pipeline costs money, so that creating it needs the user's consent."""
 
     def check(self) -> Sequence[Finding]:
-        """Check whether the commands would work, in display order; change nothing."""
+        """Check whether the commands would work; change nothing. The results are in display order."""
 
     def plan(self, report: Report) -> Plan:
         """Return what ``provision`` would do; change nothing."""
@@ -86,7 +86,7 @@ class Backend(Protocol):
         """Create what is missing if ``confirm`` agrees; it is not called when nothing is missing."""
 
     def prepare(self) -> bool:
-        """Create what a stream needs if that is free; return whether anything was created."""
+        """Create what a stream needs, if that costs nothing; return whether anything was created."""
 
     def status(self) -> Status:
         """Return the state of the pipeline.
@@ -114,4 +114,4 @@ class Backend(Protocol):
         """Log and publish an alert that is marked as a test; return its id."""
 
     def warehouse(self, report: Callable[[str], None] | None = None) -> Warehouse:
-        """Open the raw archive for SQL; ``report`` takes the progress of queries, where it is known."""
+        """Open the raw archive for SQL; ``report`` receives the progress of queries, if known."""

@@ -11,7 +11,7 @@ HUNG_AFTER_SECONDS = 300.0
 
 
 class HealthCheck(NamedTuple):
-    """Whether all threads of a producer are alive; the reason tells which one is not."""
+    """Whether all threads of a producer are alive; otherwise ``reason`` names the one that is not."""
 
     healthy: bool
     reason: str | None = None
@@ -21,8 +21,8 @@ class LivenessMonitor:
     """Collects heartbeats of the source's thread and of the delivery's; any thread may call ``check``.
 
     The source's thread is alive while it yields ticks, checks whether to stop, or sleeps for a time that it
-    announced. While its tick is being taken it depends on the delivery: a full outbox makes it wait for as
-    long as the delivery is alive.
+    announced. While the producer takes its tick, it may wait for room in a full outbox: then it is alive
+    while the delivery is alive.
 
     The delivery is alive while calls to the stream start or end. A stream that cannot be reached does not
     count as hung: each failed attempt is a heartbeat. No heartbeat is expected when nothing waits for
@@ -103,7 +103,7 @@ class LivenessMonitor:
 
 
 DELIVERY, BREAKER, MARKET, CONNECTION, HEALTH = "delivery", "breaker", "market", "connection", "health"
-"""What has a state; the middle three only if the source reports them."""
+"""The subjects that have a state; the middle three only if the source reports them."""
 SUBJECTS = (DELIVERY, BREAKER, MARKET, CONNECTION, HEALTH)
 
 _BAD = {
@@ -160,7 +160,7 @@ class StateTracker:
     def update(self, states: Mapping[str, State]) -> list[StateChange]:
         """Store the states of this moment and return those that changed.
 
-        A state seen for the first time is no change, nor is another reason for the same state.
+        The first state of a subject is not a change. Another reason for the same state is not one either.
         """
         now = self._clock()
         changes = []

@@ -38,7 +38,7 @@ class InstrumentedSource:
         """Yield the ticks of the source.
 
         Raises:
-            SourceError: the source cannot go on.
+            SourceError: the source cannot continue.
         """
         self._liveness.tick_requested()
         try:

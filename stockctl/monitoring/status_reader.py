@@ -166,7 +166,7 @@ def read_producer_status(outbox: Path, clock: Callable[[], float] = time.time) -
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             return ProducerStatus(UNKNOWN, _pid(holder), error=f"{path} cannot be read: {reason}")
-        # Read again if a producer starts or ends meanwhile: otherwise it would seem to have died.
+        # A producer may start or end between the reads. Without a second attempt it would seem to have died.
         before, holder = holder, lock_holder(lock, outbox)
         if before == holder:
             break

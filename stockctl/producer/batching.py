@@ -13,7 +13,7 @@ BATCH_RECORDS = 500
 
 
 class Batch(NamedTuple):
-    """Records, or rejections of a source, in the order of the source; one of both is empty."""
+    """Records or rejections of a source, in its order; one of the two is empty."""
 
     records: Sequence[Record]
     rejections: Sequence[Rejection]

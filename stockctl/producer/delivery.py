@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class RetryPolicy:
-    """Waits between attempts, without a limit of attempts; logs a failure that lasts, once.
+    """Waits between attempts, whose number is unlimited; logs a lasting failure once.
 
     The delays are those of a ``Backoff`` with full jitter, from ``FIRST_DELAY`` up to ``LONGEST_DELAY``.
 
@@ -31,7 +31,7 @@ class RetryPolicy:
         stats: stores the reason why nothing is delivered.
         grace_period: limits the time after the end of the run began.
         waiting: returns how many quotes wait, for the log.
-        uniform: draws a number between two others.
+        uniform: returns a random number between two others.
     """
 
     def __init__(
@@ -78,20 +78,20 @@ Observe = Callable[[SendResult], None]
 
 
 class DeliveryTracker(Protocol):
-    """Keeps track of one batch until it is delivered."""
+    """Tracks one batch until it is delivered."""
 
     @property
     def possibly_sent(self) -> bool:
         """Whether an earlier run may have delivered the batch."""
 
     def start(self) -> None:
-        """Record, before an attempt, that the batch may arrive from now on."""
+        """Record that an attempt starts, after which the batch may have arrived."""
 
     def acknowledge(self, remaining: Sequence[Record]) -> None:
         """Record that all of the batch except ``remaining`` was delivered."""
 
     def abort(self) -> None:
-        """Record that nothing of what remains has arrived."""
+        """Record that none of the remaining items has arrived."""
 
 
 class NullTracker:
@@ -113,7 +113,7 @@ _NULL_TRACKER = NullTracker()
 
 
 class Delivery:
-    """Sends one batch after the other, and retries while the error may pass.
+    """Sends one batch after the other, and retries after a temporary error.
 
     Args:
         stream: accepts records.

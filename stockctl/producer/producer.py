@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class DirectProducer:
-    """Sends what a source yields, tick by tick, so that no quote waits for a later one.
+    """Sends each tick of a source at once, so that no quote waits for a later one.
 
     While the stream accepts nothing, the source waits. This is for sources that lose nothing by that and can
     be run again, such as a replay. ``BufferedProducer`` is for all others.
@@ -68,7 +68,7 @@ class DirectProducer:
         A retryable error is retried without a limit, or for ``grace`` seconds after ``stop`` is set.
 
         Raises:
-            StockctlError: the source or the stream failed; ``totals`` has what was done before.
+            StockctlError: the source or the stream failed; ``totals`` counts what was done before.
         """
         grace_period = GracePeriod(stop, self._grace)
         retry_policy = RetryPolicy(self._stats, grace_period)
@@ -88,7 +88,7 @@ class DirectProducer:
 
 
 class InFlightBatch:
-    """Records in the outbox how far the delivery of one batch is.
+    """Records the progress of the delivery of one batch in the outbox.
 
     Args:
         outbox: the batch comes from here.
@@ -110,7 +110,7 @@ class InFlightBatch:
         self._remaining = self._outbox.acknowledge(self._remaining, remaining)
 
     def abort(self) -> None:
-        """Record that nothing of what remains has arrived."""
+        """Record that none of the remaining items has arrived."""
         self._outbox.abort(self._remaining)
 
 
@@ -223,7 +223,7 @@ class BufferedProducer:
             raise self._outbox_error
 
     def _put(self, batch: Batch, stop: Event, grace_period: GracePeriod) -> None:
-        """Put a batch into the outbox; after a failure only count what is lost, to keep the order."""
+        """Put a batch into the outbox. After a failure, only count the lost quotes, to keep the order."""
         if self._outbox_error is None:
             try:
                 self._outbox.put(batch, stop.is_set, lambda: grace_period.expired)

@@ -154,7 +154,8 @@ def _with_open_end(sessions: tuple[Session, ...], last: date) -> Timetable:
 
 
 _TIMETABLE_VALID_FOR = timedelta(days=20)
-"""How far from the day it was read for a timetable is valid; its sessions extend far beyond that."""
+"""A timetable is valid for this time before and after the day for which it was read; its sessions extend far
+beyond that."""
 
 
 class MarketHours:

@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 AFTER_CLOSE = timedelta(minutes=20)
-"""How long a source runs on after the close: some quotes are delayed, and closing auctions take a while."""
+"""The time that a source continues after the close, for delayed quotes and closing auctions."""
 CHECK_SECONDS = 1.0
 """Seconds between two checks of the symbols, which may change, and of the clock, which may be set or jump
 while the machine is suspended."""
@@ -48,8 +48,8 @@ class MarketHoursSource:
     """A source that pauses while the markets of all its symbols are closed.
 
     With the policy ``wait`` it runs the source from each open until ``AFTER_CLOSE`` after the close. With
-    ``exit`` it ends then, or at once if no market is open at the start. A lunch break does not close a
-    market. Changed symbols have their own hours, from the change on.
+    ``exit`` it ends at that time, or at once if no market is open at the start. A lunch break does not close
+    a market. After a change of the symbols, the hours of the new symbols apply.
 
     Args:
         source: the source to run; its ``ticks`` runs once for each session.
@@ -89,7 +89,7 @@ class MarketHoursSource:
         return self.source.expected
 
     def status(self) -> SourceStatus:
-        """Return the status of the source with that of its market; call it from any thread."""
+        """Return the status of the source and its market; any thread may call."""
         opens = self._opens_at
         return source_status(self.source)._replace(
             market_closed=opens is not None,
@@ -127,7 +127,7 @@ class MarketHoursSource:
                 return
 
     def _run_until(self) -> datetime | None:
-        """Return until when to run, or None if no market is open."""
+        """Return the time until which to run, or None if no market is open."""
         symbols = self._symbols
         end = self._hours.session_end(symbols, self._clock())
         self._closes_at = None if end == FOREVER else end
@@ -136,7 +136,7 @@ class MarketHoursSource:
         return self._until
 
     def _seconds_left(self) -> float:
-        """Return the seconds until the end of the session; changed symbols have another one."""
+        """Return the seconds until the end of the session, which changes with the symbols."""
         until = self._until if self._symbols is self._until_symbols else self._run_until()
         return 0.0 if until is None else (until - self._clock()).total_seconds()
 

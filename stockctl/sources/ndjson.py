@@ -95,7 +95,7 @@ class LineReader:
                 yield b"\n"
 
     def _was_replaced(self, file: FileIO) -> bool:
-        """Return whether the name now means another file, or this one is shorter than what was read."""
+        """Return whether the name now refers to another file, or the file is shorter than what was read."""
         try:
             current = os.stat(self._path)
         except FileNotFoundError:
@@ -164,7 +164,7 @@ class NdjsonSource:
         self._line_number = 0
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield quotes as they arrive; after a stop the rest of what was read.
+        """Yield quotes as they arrive; after a stop, the rest of what was already read.
 
         Raises:
             SourceError: the feed cannot be read.

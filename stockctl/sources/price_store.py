@@ -71,7 +71,7 @@ class SqlitePriceStore:
         self._unsaved[symbol] = last
 
     def flush(self) -> None:
-        """Write what was stored since the last time, unless the outbox is gone; call it from any thread."""
+        """Write what was stored since the last write, unless the outbox was removed; any thread may call."""
         with self._flushing:
             # One by one, so that ``store`` needs no lock for each quote.
             unsaved = [self._unsaved.popitem() for _ in range(len(self._unsaved))]
@@ -79,7 +79,7 @@ class SqlitePriceStore:
                 self._write(unsaved)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is not written yet."""
         self.flush()
 
     def _write(self, prices: Iterable[tuple[str, LastPrice]]) -> None:

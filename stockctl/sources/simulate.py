@@ -34,7 +34,7 @@ _MIN_SPEED = 0.001
 _SATURDAY = 5
 _ZONE = ZoneInfo(NEW_YORK)
 
-# Chosen once a symbol.
+# Chosen once for each symbol.
 _PRICES = (8.0, 600.0)
 _DAILY_VOLATILITY = (0.008, 0.025)
 _DAILY_VOLUME = (2e5, 6e7)

@@ -12,7 +12,7 @@ Telling = ReportsStatus
 
 
 class Told(SourceStatus):
-    """A ``SourceStatus`` whose fields have their former names, too."""
+    """A ``SourceStatus`` whose fields also have their former names."""
 
     def __new__(
         cls,

@@ -1,4 +1,4 @@
-"""Records which quotes a full outbox dropped: how many, of which time and symbols."""
+"""Records which quotes were dropped because the outbox was full: their number, times and symbols."""
 
 import heapq
 import logging
@@ -35,7 +35,7 @@ class DroppedRange(NamedTuple):
     rejections: int = 0
     """Records that the source could not read."""
     origins: str = ""
-    """The sources of these."""
+    """The sources of these records."""
 
     def __str__(self) -> str:
         """Return a description."""
@@ -60,7 +60,7 @@ class _OpenRange(NamedTuple):
 
 
 class DropLog:
-    """Records in the outbox what is dropped, as one range for each time that it was full.
+    """Records in the outbox what is dropped: one range for each time that the outbox was full.
 
     Args:
         connection: the SQLite connection to the outbox.
@@ -80,7 +80,7 @@ class DropLog:
     def dropping(self, batch: Batch, transaction: AbstractContextManager[None]) -> Iterator[None]:
         """Record that ``batch`` is dropped, in one ``transaction`` with what the block does.
 
-        If that cannot be written because the disk is full, it does not count.
+        If the record cannot be written because the disk is full, the batch does not count as dropped.
         """
         with transaction:
             is_new, open_range = self._grow(batch)
@@ -95,7 +95,7 @@ class DropLog:
             )
 
     def has_room(self) -> None:
-        """Record that nothing had to be dropped; after a while this closes the open range."""
+        """Record that nothing had to be dropped; after ``RANGE_SECONDS`` this closes the open range."""
         if self._open_range is not None and self._clock() - self._open_range.last_drop > RANGE_SECONDS:
             _log.warning("The outbox has room again. Lost: %s.", self._open_range.dropped)
             self._open_range = None

@@ -1,4 +1,4 @@
-"""Forces waiting quotes onto the disk, about once a second, and only while some wait."""
+"""Syncs waiting quotes to the disk about once per second; does nothing while no quote waits."""
 
 import logging
 import time
@@ -20,7 +20,7 @@ class FsyncThread:
 
     Args:
         file: the outbox.
-        waiting_since: returns since when the oldest waiting quote waits, by ``time.monotonic``, or None.
+        waiting_since: returns the ``time.monotonic`` at which the oldest waiting quote was put, or None.
     """
 
     def __init__(self, file: OutboxFile, waiting_since: Callable[[], float | None]) -> None:
@@ -47,7 +47,7 @@ class FsyncThread:
         self._thread.join()
 
     def wait_for_sync(self, seconds: float) -> bool:
-        """Wait until what was written is on the disk or delivered; return False if it is not in time."""
+        """Wait until everything written is on the disk or delivered; return False after the time limit."""
         with self._changed:
             return self._changed.wait_for(lambda: self._synced_writes == self._writes, seconds)
 
@@ -65,7 +65,7 @@ class FsyncThread:
                 self._changed.notify_all()
 
     def _sleep(self) -> bool:
-        """Sleep until something was written, and ``INTERVAL`` more; return whether to go on."""
+        """Sleep until something was written, and then for ``INTERVAL``; return whether to continue."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._synced_writes != self._writes)
             return not self._changed.wait_for(lambda: self._closed, INTERVAL)

@@ -22,21 +22,21 @@ FILES = {
     "": "what waits for delivery",
     LOCK: "its lock",
 }
-"""All files of an outbox: what follows its name, and a description. In the order to remove them."""
+"""All files of an outbox: suffix and description, in the order in which they are removed."""
 
 
 def beside(outbox: Path, suffix: str) -> Path:
-    """Return the file of ``outbox`` whose name has ``suffix``, one of ``FILES``."""
+    """Return the file of ``outbox`` that has ``suffix``, one of the keys of ``FILES``."""
     return outbox.with_name(outbox.name + suffix)
 
 
 def outbox_path(settings: "Settings") -> Path:
     """Return the path of the outbox for ``settings``.
 
-    With the embedded pipeline it is in the home folder. On AWS it is in the user's state folder. There each
-    project, stream and way to the account has its own, so that no quote waits for one account and is
-    delivered to another. Links are followed, so that the files beside the outbox are found by whatever name
-    it is called.
+    With the embedded pipeline it is in the home folder. On AWS it is in the user's state folder. There
+    is one outbox for each project, stream, region, profile and endpoint, so that quotes for one account are
+    never delivered to another. Links are resolved, so that every name of the outbox leads to the same files
+    beside it.
     """
     if settings.stream.outbox is not None:
         return settings.stream.outbox.expanduser().resolve()

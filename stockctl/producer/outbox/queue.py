@@ -54,11 +54,11 @@ class Outbox:
             what was lost.
 
     Raises:
-        OutboxError: another process uses it, or it is damaged, newer, or cannot be written.
+        OutboxError: another process uses it, it is damaged or not writable, or a newer stockctl created it.
     """
 
     def __init__(self, path: Path, *, limit: int, full: FullPolicy = "block") -> None:
-        # One file has one lock, by whatever links it is named.
+        # Resolve links, so that one file has one lock.
         self.path = path = path.resolve()
         self._limit = limit
         self._full = full
@@ -85,7 +85,7 @@ class Outbox:
 
     @property
     def backlog(self) -> Backlog:
-        """What waits, with what is being sent, and what was dropped since the start; any thread may call."""
+        """What waits or is being sent, and what was dropped since the start; any thread may call."""
         return Backlog(
             quotes=self._quotes,
             rejections=self._rejections,
@@ -97,11 +97,11 @@ class Outbox:
 
     @property
     def syncs(self) -> int:
-        """How often the file was forced onto the disk."""
+        """The number of times that the file was synced to the disk."""
         return self._fsync.syncs
 
     def wait_for_sync(self, seconds: float) -> bool:
-        """Wait until what was put is forced onto the disk; return False if it is not in time."""
+        """Wait until everything that was put is synced to the disk; return False after the time limit."""
         return self._fsync.wait_for_sync(seconds)
 
     def put(
@@ -113,7 +113,7 @@ class Outbox:
         """Add a batch.
 
         Args:
-            batch: to add.
+            batch: the batch to add.
             stop_waiting: returns whether to stop waiting for room and store beyond the limit.
             give_up: returns whether to stop waiting for a full disk or a file that another process locked.
 
@@ -127,7 +127,7 @@ class Outbox:
         self._fsync.written()
 
     def take(self, limit: int, seconds: float) -> PendingBatch | None:
-        """Return what waits next, at most ``limit`` records or one batch; None if nothing comes in time."""
+        """Return the next batches, at most ``limit`` records or one batch; None if none comes in time."""
         with self._changed:
             if not self._has_next() and not self._finished:
                 self._changed.wait(seconds)
@@ -149,7 +149,7 @@ class Outbox:
             self._started.abort(pending.first, earlier=pending.possibly_sent)
 
     def acknowledge(self, pending: PendingBatch, remaining: Sequence[Record]) -> PendingBatch:
-        """Remove all of ``pending`` except ``remaining``, and return what is left of it.
+        """Remove all of ``pending`` except ``remaining``, and return the rest of it.
 
         What cannot be removed now, because the disk is full or the file is locked, is removed later. What
         cannot be removed before the end is delivered again.
@@ -188,19 +188,19 @@ class Outbox:
         return pending._replace(last=pending.first, batch=batch, size=row.size if remaining else 0)
 
     def finish(self) -> None:
-        """Declare that nothing more is put."""
+        """Record that nothing more will be put."""
         with self._changed:
             self._finished = True
             self._changed.notify_all()
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing more is put and everything was taken."""
+        """Whether nothing more will be put and everything was taken."""
         with self._changed:
             return self._finished and not self._has_next()
 
     def close(self) -> None:
-        """Close the file; what waits stays in it."""
+        """Close the file; waiting batches stay in it."""
         self._fsync.close()
         with self._changed:
             self._delete_rest()
@@ -267,7 +267,7 @@ class Outbox:
             self._cached_bytes += row.size
 
     def _retry(self, write: Callable[[], T], give_up: Callable[[], bool]) -> T:
-        """Write; wait and retry after an error that may pass, and log that once."""
+        """Write; after a temporary error, wait and retry, and log that once."""
         started_at, logged = time.monotonic(), False
         while True:
             try:
@@ -326,7 +326,7 @@ def open_outbox(path: Path, *, limit: int, full: FullPolicy = "block") -> Iterat
     """Open an outbox while the block runs.
 
     Raises:
-        OutboxError: another process uses it, or it is damaged, newer, or cannot be written.
+        OutboxError: another process uses it, it is damaged or not writable, or a newer stockctl created it.
     """
     outbox = Outbox(path, limit=limit, full=full)
     try:

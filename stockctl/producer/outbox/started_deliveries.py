@@ -1,6 +1,6 @@
-"""Remembers in the outbox's file up to which batch the delivery has started.
+"""Stores in the outbox's file the last batch whose delivery has started.
 
-After a kill the next run knows by it which quotes may have been delivered already.
+After a kill, this tells the next run which quotes may have been delivered already.
 """
 
 import logging
@@ -44,7 +44,7 @@ class StartedDeliveries:
         return number <= self._earlier_last
 
     def start(self, last: int, quotes: int, *, earlier: bool) -> None:
-        """Record that batches up to number ``last`` may arrive from now on."""
+        """Record that the delivery of the batches up to number ``last`` starts."""
         self._quotes = 0 if earlier else quotes
         self._store(max(last, self._earlier_last))
 

@@ -18,7 +18,7 @@ from stockctl.sqlite import create_database, identity, open_database
 APPLICATION_ID = 0x5C7C_0B01
 SCHEMA_VERSION = 3
 ROW_BYTES = 64
-"""About what a row takes beside its blob."""
+"""The approximate size of a row without its blob."""
 
 _BUSY_SECONDS = 10.0
 _BUSY_IN_USE = 0.25
@@ -65,7 +65,7 @@ class Row(NamedTuple):
     number: int
     batch: Batch
     size: int
-    """In bytes, as it counts against the limit."""
+    """Size in bytes, as it counts against the limit."""
     put_at: float = -math.inf
     """When it was put, in monotonic seconds; minus infinity if an earlier run put it."""
 
@@ -75,7 +75,7 @@ class StoreContent(NamedTuple):
 
     first: int
     last: int
-    """The numbers of the oldest and the newest batch; 0 and 0 without any."""
+    """The numbers of the oldest and the newest batch; 0 and 0 if there is none."""
     quotes: int
     rejections: int
     size: int
@@ -86,11 +86,12 @@ class StoreContent(NamedTuple):
 class OutboxFile:
     """One connection to the file. The caller must use it in one thread at a time.
 
-    When a method returns, the system has what was written: the end of the process loses nothing. It is forced
-    onto the disk only when SQLite's log is full, or by ``sync``.
+    When a method returns, the operating system has the data: nothing is lost if the process ends. The data is
+    synced to the disk only when SQLite's log is full, or by ``sync``.
 
     Raises:
-        OutboxError: from any method: damaged, not an outbox, newer, not writable, disk full.
+        OutboxError: any method may raise it: the file is damaged, not an outbox, not writable or
+            created by a newer stockctl, or the disk is full.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,7 +113,7 @@ class OutboxFile:
                 raise
 
     def close(self) -> None:
-        """Close the file and force it onto the disk."""
+        """Close the file and sync it to the disk."""
         with translate_errors(self.path):
             self.connection.close()
 
@@ -175,7 +176,7 @@ class OutboxFile:
             self.connection.execute("DELETE FROM batches WHERE number BETWEEN ? AND ?", (first, last))
 
     def replace(self, first: int, last: int, number: int, batch: Batch) -> Row:
-        """Replace the batches from ``first`` to ``last`` by ``batch``, in one transaction."""
+        """Replace the batches from ``first`` to ``last`` with ``batch``, in one transaction."""
         with self.transaction():
             self.remove(first, last)
             return self.append(number, batch)
@@ -194,7 +195,7 @@ class OutboxFile:
                 raise
 
     def sync(self) -> None:
-        """Force what was written onto the disk; any thread may call, also while others use the file."""
+        """Sync the file to the disk; any thread may call, even while others use the file."""
         try:
             # SQLite's locks are on other files, so that closing this one releases none.
             descriptor = os.open(beside(self.path, WAL), os.O_RDWR | os.O_CLOEXEC)
@@ -220,7 +221,7 @@ class OutboxFile:
 
 
 def read_content(connection: sqlite3.Connection) -> StoreContent:
-    """Return what waits in the file behind ``connection``."""
+    """Return what waits in the outbox."""
     first, last, oldest, size = connection.execute(
         "SELECT min(number), max(number), min(taken_at), sum(bytes) FROM batches"
     ).fetchone()
@@ -234,7 +235,7 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """Open an outbox for reading, even while a producer uses it.
 
     Raises:
-        OutboxError: it is damaged, not an outbox, or newer.
+        OutboxError: it is damaged, it is not an outbox, or a newer stockctl created it.
     """
     with translate_errors(path), closing(_open(path, "ro")) as connection:
         check_format(connection, path)
@@ -245,7 +246,7 @@ def check_format(connection: sqlite3.Connection, path: Path) -> None:
     """Check that this program wrote the file, in a known format.
 
     Raises:
-        OutboxError: it is not an outbox, or of another version.
+        OutboxError: it is not an outbox, or it has another version.
     """
     application_id, version = identity(connection)
     if application_id != APPLICATION_ID:

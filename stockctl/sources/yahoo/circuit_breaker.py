@@ -1,4 +1,4 @@
-"""The circuit breaker: after a rate limit, no requests to Yahoo for a while."""
+"""The circuit breaker: after a rate limit, it allows no requests to Yahoo for some time."""
 
 import time
 from collections.abc import Callable, Iterator

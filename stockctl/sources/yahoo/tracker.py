@@ -53,7 +53,7 @@ class QuoteTracker:
         self._rejected: set[tuple[object, str]] = set()
         self._notices = Notices()
         self.backwards = 0
-        """How many quotes were older than one of their symbol that was sent before."""
+        """How many quotes were older than one that was sent before for the same symbol."""
 
     def set_symbols(self, symbols: Collection[str]) -> None:
         """Accept these symbols only, and forget the others."""

@@ -68,7 +68,7 @@ class ConnectionTimeouts(NamedTuple):
     """Without a message, while a market is open, before the connection is considered dead."""
     first_wait: float = 1.0
     longest_wait: float = 60.0
-    """Before a new connection, at least and at most."""
+    """The shortest and the longest delay before a new connection."""
 
 
 class ConnectionManager:

@@ -49,7 +49,7 @@ class FallbackPoller:
             self._submit(symbols, once=False)
 
     def poll_once(self, symbols: Sequence[str]) -> None:
-        """Poll once, for what was missed while there was no connection."""
+        """Poll once for the quotes that were missed while there was no connection."""
         self._submit(symbols, once=True)
 
     def close(self) -> None:

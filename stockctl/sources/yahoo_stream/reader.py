@@ -192,7 +192,7 @@ class MessageReader:
             raise ProtocolError(f"Yahoo's live messages cannot be understood: {reason}")
 
     def _reject_quote(self, symbol: str, message: str | bytes, reason: str) -> None:
-        """Reject a quote, unless the one of its symbol before was rejected for the same reason."""
+        """Reject a quote, unless the previous quote of its symbol was rejected for the same reason."""
         self._counters.rejected += 1
         if self._last_rejections.get(symbol) == reason:
             return

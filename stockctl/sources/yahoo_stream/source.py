@@ -167,7 +167,7 @@ class YahooStreamSource:
         self._symbols = tuple(canonical_symbols(symbols))
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield new quotes as they arrive; after ``stop``, once more what was already received.
+        """Yield new quotes as they arrive; after ``stop``, only those already received.
 
         Raises:
             SourceError: yfinance cannot be used, or market hours cannot be read.

@@ -98,7 +98,9 @@ def test_missing_symbols_are_named_once_and_when_they_come_back(
         tracker.process(results, ASKED, NOW)
     said = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert [level for level, _ in said] == ["WARNING", "INFO", "INFO"]
-    assert said[0][1].startswith("Yahoo has no quote for AAPL, MSFT. Retrying at growing intervals, up to one hour.")
+    assert said[0][1].startswith(
+        "Yahoo has no quote for AAPL, MSFT. Retrying at growing intervals, up to one hour."
+    )
     assert "BRK-B" in said[0][1]
     assert [text for _, text in said[1:]] == [
         "Yahoo has a quote for MSFT now.",

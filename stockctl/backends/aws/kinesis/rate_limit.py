@@ -68,7 +68,7 @@ class ShardRateLimiter:
 
     @property
     def max_call_records(self) -> int:
-        """How many records one call should hold at most; a slow rate needs smaller calls."""
+        """The maximum number of records of one call; a slow rate needs smaller calls."""
         return max(1, min(_MAX_CALL_RECORDS, int(self._capacity.records * self.share * BURST_SECONDS)))
 
     def reserve(self, records: int, size: int) -> float:
@@ -127,7 +127,7 @@ class StreamRateLimiter:
 
     @property
     def max_call_records(self) -> int:
-        """How many records one call should hold at most.
+        """The maximum number of records of one call.
 
         Raises:
             AwsError: the capacity cannot be requested.

@@ -26,16 +26,16 @@ class RateLimit(Protocol):
 
     @property
     def max_call_records(self) -> int:
-        """How many records one call should hold at most."""
+        """The maximum number of records of one call."""
 
     def wait(self, records: int, size: int) -> None:
         """Wait until a call of this number of records and bytes may be sent."""
 
     def throttled(self) -> None:
-        """Slow down: the stream rejected records because too many came."""
+        """Slow down, because the stream throttled records."""
 
     def accepted(self) -> None:
-        """Speed up: the stream accepted all records of a call."""
+        """Speed up, because the stream accepted all records of a call."""
 
 
 class RejectedRecords(AwsError):
@@ -96,7 +96,7 @@ class SendOperation:
 
     @property
     def started(self) -> bool:
-        """Whether the records were packed, so that it is known what is pending."""
+        """Whether the records were packed; before that it is not known what is pending."""
         return self._pending is not None
 
     def undelivered(self) -> list[Record]:

@@ -44,7 +44,7 @@ class RetainedData(NamedTuple):
 
 
 class ForeignResource(NamedTuple):
-    """A resource with one of the pipeline's names that stockctl did not create, or not alone."""
+    """A resource with one of the pipeline's names that stockctl did not create, or only in part."""
 
     name: str
     kind: str

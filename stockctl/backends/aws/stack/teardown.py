@@ -1,4 +1,4 @@
-"""Deletes the pipeline, all of it or all but the data.
+"""Deletes the pipeline, with or without the data.
 
 The order: stop new invocations, wait for running ones, delete the stack, then delete what the stack retains.
 It can be interrupted at any point and run again.
@@ -175,7 +175,7 @@ class Teardown:
         report(StackEvent(name, "DELETE_COMPLETE"))
 
     def _delete_data_bucket(self, names: Names, report: Report, progress: _DeletionProgress) -> None:
-        """Delete the data bucket, or our objects in it, including objects that are written meanwhile."""
+        """Delete the data bucket, or our objects in it, including objects written during the deletion."""
         s3 = self._connection.client("s3")
         report(StackEvent(names.bucket, "DELETE_IN_PROGRESS"))
         for _ in range(_ATTEMPTS_TO_EMPTY):
