@@ -41,8 +41,8 @@ class WriteOnceBucket:
         self._backoff = backoff
 
     def put(self, objects: Sequence[NewObject]) -> None:
-        """Write the objects that do not exist; all of them, or raise."""
-        self._parallel.map(self._put, objects)
+        """Write the objects that do not exist; all of them, or raise. A repeated key is written once."""
+        self._parallel.map(self._put, list({item.key: item for item in objects}.values()))
 
     def _put(self, item: NewObject) -> None:
         for attempts in count(1):

@@ -315,6 +315,7 @@ def test_libraries_have_no_word_and_secrets_stay_out(polling: Run) -> None:
     """All that is logged is our own, on one line, without a traceback, a cookie or a crumb."""
     lines = [line for outcome in polling.outcomes.values() for line in outcome.log]
     assert {name for level, name, _ in lines if level != "DEBUG"} == {
+        "stockctl.sources.yahoo.notices",
         "stockctl.sources.yahoo.source",
         "stockctl.sources.yahoo.tracker",
     }
