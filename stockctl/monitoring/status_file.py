@@ -28,7 +28,7 @@ class MetricsFile:
     Args:
         path: the path of the file.
         consequence: what happens if it cannot be written, with ``%s`` for the path.
-        clock: seconds since 1970.
+        clock: returns seconds since 1970.
     """
 
     def __init__(self, path: Path, consequence: str, clock: Callable[[], float] = time.time) -> None:
@@ -90,7 +90,7 @@ class StatusFile:
 
     Args:
         outbox: the outbox of the producer.
-        clock: seconds since 1970.
+        clock: returns seconds since 1970.
     """
 
     def __init__(self, outbox: Path, clock: Callable[[], float] = time.time) -> None:
@@ -131,7 +131,7 @@ class HealthFile:
 
     Args:
         path: the path of the file.
-        clock: seconds since 1970.
+        clock: returns seconds since 1970.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:

@@ -153,7 +153,7 @@ def read_producer_status(outbox: Path, clock: Callable[[], float] = time.time) -
 
     Args:
         outbox: the outbox of the producer.
-        clock: seconds since 1970.
+        clock: returns seconds since 1970.
 
     Raises:
         OutboxError: the lock of the outbox cannot be read.

@@ -56,7 +56,7 @@ class MarketHoursSource:
         symbols: the symbols whose markets count.
         policy: what to do while they are closed.
         hours: the market hours.
-        clock: the current time.
+        clock: returns the current time.
         zone: the time zone of logged times, beside UTC; by default the machine's own.
     """
 

@@ -136,7 +136,7 @@ class NdjsonSource:
         follow: wait for more at the end of the file, until stopped.
         symbols: the symbols to send; None means all.
         timezone: the time zone of naive times.
-        clock: the current time, for ``observed_at``.
+        clock: returns the current time, for ``observed_at``.
 
     Raises:
         UsageError: the argument is not a regular file, or there is no such time zone.

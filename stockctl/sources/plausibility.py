@@ -23,7 +23,7 @@ class ValidatedSource:
     Args:
         source: the source to run.
         plausibility: checks its quotes.
-        clock: the current time.
+        clock: returns the current time.
     """
 
     def __init__(

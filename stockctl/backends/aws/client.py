@@ -25,7 +25,7 @@ class ClientFactory:
     """Creates clients for one account and region; boto3's own settings apply where none is given.
 
     Args:
-        region: such as ``eu-west-1``.
+        region: the region, for example ``eu-west-1``.
         profile: name of a profile in the shared configuration files.
         endpoint_url: an AWS-compatible endpoint that all clients use instead of AWS.
         attempts: maximum attempts of one call, the first included.

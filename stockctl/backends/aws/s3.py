@@ -26,7 +26,7 @@ class WriteOnceBucket:
 
     Args:
         client: the client of S3.
-        bucket: its name.
+        bucket: the name of the bucket.
         owner: the account that must own the bucket; None if it is unknown.
         parallel: thread pool to write several objects at once.
         backoff: retries of a write that conflicts with another one of the same key.
@@ -41,7 +41,7 @@ class WriteOnceBucket:
         self._backoff = backoff
 
     def put(self, objects: Sequence[NewObject]) -> None:
-        """Write the objects that do not exist; all of them, or raise. A repeated key is written once."""
+        """Write all the objects that do not exist, or raise an error. A repeated key is written once."""
         self._parallel.map(self._put, list({item.key: item for item in objects}.values()))
 
     def _put(self, item: NewObject) -> None:

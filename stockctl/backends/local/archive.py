@@ -45,7 +45,7 @@ def _write_partial(path: str, body: bytes) -> None:
     finally:
         os.close(handle)
     rest = body[len(beginning) :]
-    # A rest of blanks is not part of a JSON object: then the file is another record, and complete.
+    # If only white space is missing, the file already has a whole JSON object: it is another record.
     if body.startswith(beginning) and not rest.isspace():
         _fill(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), rest)
 

@@ -88,7 +88,7 @@ def check_folder(path: Path) -> None:
     """Check that ``path`` is a folder, or does not exist yet.
 
     Raises:
-        HomeError: it is a file, or a link: what is written through a link is never read back.
+        HomeError: it is a file or a link. Files that are written through a link would never be read.
     """
     if not is_folder(path) and (found := check_replaceable(path)):
         raise HomeError(

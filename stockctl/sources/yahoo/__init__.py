@@ -1,1 +1,1 @@
-"""Quotes by polling Yahoo: few requests for all symbols, the market's own time on every price."""
+"""Quotes by polling Yahoo: few requests for all symbols; each price has its market time."""

@@ -17,14 +17,14 @@ MAX_WAIT = 300.0
 
 
 MAX_RETRY_AFTER = 3600.0
-"""The longest ``Retry-After`` in seconds that is obeyed: no header may silence a program for days."""
+"""The longest ``Retry-After`` in seconds that is accepted, so that a header cannot stop requests for days."""
 
 
 _RETRY_AFTER_SPREAD = 1.1
 
 
 class BreakerState(StrEnum):
-    """What a breaker does with a request: send it, refuse it, or send one as a test."""
+    """What a breaker does with requests: allow all, refuse all, or allow one as a test."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -54,8 +54,8 @@ class CircuitBreaker:
         first: the shortest wait in seconds; see ``Backoff``.
         cap: the longest wait in seconds, unless ``Retry-After`` is longer.
         rng: the random numbers for the jitter.
-        clock: seconds that never go back.
-        wall_clock: the current time, for ``until``.
+        clock: returns seconds that never go back.
+        wall_clock: returns the current time, for ``until``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Requests to Yahoo through yfinance, one session a thread."""
+"""Requests to Yahoo through yfinance, with one session per thread."""
 
 import logging
 from collections.abc import Callable, Sequence

@@ -65,7 +65,7 @@ class SymbolSchedule:
         symbols: all symbols, in canonical form, each once.
         interval: seconds between two polls.
         max_unknown_interval: the longest time in seconds between two requests for an unknown symbol.
-        clock: seconds that never go back.
+        clock: returns seconds that never go back.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Poller:
         client: sends requests to Yahoo.
         schedule: decides which requests are due.
         tracker: finds what is new in the answers.
-        clock: the current time, for ``observed_at``.
+        clock: returns the current time, for ``observed_at``.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ class RateLimiter:
 
     Args:
         per_minute: requests a minute; above zero.
-        clock: seconds that never go back.
+        clock: returns seconds that never go back.
     """
 
     def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -104,7 +104,7 @@ class YahooSource:
         limiter: limits the rate of requests; share it, too. None means no limit.
         plausibility: checks the quotes; share it with the source that this one replaces for a while.
         max_unknown_interval: the longest time in seconds between two requests for an unknown symbol.
-        clock: the current time, for ``observed_at``.
+        clock: returns the current time, for ``observed_at``.
         rng: the source of the jitter in waits after errors.
 
     Raises:

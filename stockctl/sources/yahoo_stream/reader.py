@@ -39,7 +39,7 @@ class QuoteMerger:
     Args:
         counters: updated for each quote that is left out.
         plausibility: checks the quotes of both kinds together.
-        clock: the current time.
+        clock: returns the current time.
     """
 
     def __init__(

@@ -106,7 +106,7 @@ class YahooStreamSource:
         limiter: limits the rate of polls; share it, too. None means no limit.
         plausibility: checks the quotes.
         timeouts: times of the connection.
-        clock: the current time.
+        clock: returns the current time.
         rng: the source of the jitter in waits.
 
     Raises:

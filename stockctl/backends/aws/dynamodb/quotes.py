@@ -78,7 +78,7 @@ class DynamoQuoteTable:
         return newest_first[::-1]
 
     def insert(self, quotes: Sequence[EnrichedQuote]) -> None:
-        """Write quotes that are not stored yet; all of them, or raise.
+        """Write all the quotes, or raise an error. None of them may be stored yet.
 
         Raises:
             AwsError: DynamoDB did not write some of them, even after several attempts.

@@ -18,9 +18,9 @@ _AFTER_ALL_TIMESTAMPS = "~"
 _OVERLAP = timedelta(minutes=1)
 # No alert is written this long after its ``created_at``: the trend function may not take that long.
 _MAX_DELAY = timedelta(hours=1)
-# Alerts of so many days are read day by day from the index; older ones need a scan of the table.
+# The alerts of this number of days are read day by day from the index; older ones need a scan of the table.
 _INDEXED_PERIOD = timedelta(days=14)
-# How far this computer's clock may be behind the clock that dates the alerts.
+# The time by which this computer's clock may be behind the clock that dates the alerts.
 _CLOCK_TOLERANCE = timedelta(hours=1)
 
 

@@ -15,7 +15,7 @@ _CACHED_KEYS = 100_000
 
 
 class Shard(NamedTuple):
-    """An open shard, and the lowest hash key of its range."""
+    """An open shard: its id, and the lowest hash key of its range."""
 
     shard_id: str
     starting_hash_key: int
@@ -28,7 +28,7 @@ class OpenShards:
 
     Args:
         client: the client of Kinesis.
-        stream: its name.
+        stream: the name of the stream.
     """
 
     def __init__(self, client: Client, stream: str) -> None:
@@ -119,7 +119,7 @@ class Aggregate(NamedTuple, Generic[E]):
     key: str
     """Its partition key: the shard id, so that Lambda delivers the aggregates of a shard in order."""
     hash_key: str
-    """Its ExplicitHashKey, which selects that shard whatever the key is."""
+    """Its ExplicitHashKey, which selects that shard, independently of the key."""
     members: Sequence[E]
     """The records in it, in order; ``data`` of a single large record is the record itself, not packed."""
 

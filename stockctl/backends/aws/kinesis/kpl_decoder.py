@@ -128,7 +128,7 @@ def _check_tag(message: bytes) -> None:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield tag, number and bytes of each field; the number is 0 or the bytes are empty, by its kind."""
+    """Yield tag, number and bytes of each field; a field has either a number or bytes."""
     position = 0
     while position < len(message):
         tag = message[position]

@@ -1,4 +1,4 @@
-"""Encodes records in the aggregated record format of the Kinesis Producer Library; see ``kpl``."""
+"""Encodes records in the aggregated record format of the Kinesis Producer Library; see ``kpl_decoder``."""
 
 from functools import lru_cache
 

@@ -18,7 +18,7 @@ ON_DEMAND_SHARDS = 4
 """Capacity of a new on-demand stream, in shards; it grows with the load."""
 
 BURST_SECONDS = 0.5
-"""How many seconds of its rate an idle limiter allows at once."""
+"""An idle limiter allows at once what it allows in this number of seconds."""
 SMALLEST_SHARE = 0.02
 """Lower limit of the rate, as a share of the capacity."""
 _DECREASE_FACTOR = 0.7
@@ -31,12 +31,12 @@ _log = logging.getLogger(__name__)
 
 
 class Capacity(NamedTuple):
-    """How much a stream takes in a second."""
+    """The number of records and bytes that a stream accepts per second."""
 
     records: float
     bytes: float
     grows: bool = False
-    """Whether the stream may take more, which only a try can show."""
+    """Whether the stream may accept more than this; only sending more can show it."""
 
 
 class ShardRateLimiter:
@@ -83,7 +83,7 @@ class ShardRateLimiter:
         return wait
 
     def throttled(self) -> None:
-        """Slow down: the stream rejected records because too many came."""
+        """Slow down, because the stream throttled records."""
         now = self._clock()
         if now - self._decreased_at >= _DECREASE_INTERVAL:
             self.share = max(SMALLEST_SHARE, self.share * _DECREASE_FACTOR)
@@ -91,7 +91,7 @@ class ShardRateLimiter:
         self._increased_at = now
 
     def accepted(self) -> None:
-        """Speed up: the stream accepted all records of a call."""
+        """Speed up, because the stream accepted all records of a call."""
         now = self._clock()
         increased = self.share + _INCREASE_PER_SECOND * min(1.0, now - self._increased_at)
         self._increased_at = now
@@ -106,7 +106,7 @@ class StreamRateLimiter:
 
     Args:
         client: the client of Kinesis.
-        stream: its name.
+        stream: the name of the stream.
         clock: returns seconds that never go back.
         sleep: waits for some seconds.
     """
@@ -144,11 +144,11 @@ class StreamRateLimiter:
             self._sleep(seconds)
 
     def throttled(self) -> None:
-        """Slow down: the stream rejected records because too many came."""
+        """Slow down, because the stream throttled records."""
         self._current().throttled()
 
     def accepted(self) -> None:
-        """Speed up: the stream accepted all records of a call."""
+        """Speed up, because the stream accepted all records of a call."""
         self._current().accepted()
 
     def _current(self) -> ShardRateLimiter:

@@ -67,7 +67,7 @@ class KinesisStream:
         self.batch_records = CALL_RECORDS if aggregator is None else AGGREGATED_RECORDS
 
     def send(self, records: Sequence[Record]) -> SendResult:
-        """Send the records, in order for each symbol; all of them, or raise.
+        """Send all the records, in order for each symbol, or raise an error.
 
         Raises:
             KinesisDeliveryError: some were not delivered; the message names the first of each symbol.

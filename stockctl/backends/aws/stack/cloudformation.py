@@ -67,7 +67,7 @@ class Stack:
         return stack
 
     def resume_rollback(self, stack: Description, report: Report) -> Description | None:
-        """Finish the rollback of an update that got stuck.
+        """Finish the rollback of an update if the rollback is stuck.
 
         Raises:
             AwsError: it gets stuck again; the message names the resource and the reason.
@@ -146,7 +146,7 @@ def preview_stack_name(names: Names) -> str:
 
 
 class ChangeRequest(NamedTuple):
-    """What to request as a change set."""
+    """The request for a change set."""
 
     kind: Literal["CREATE", "UPDATE"]
     parameters: Sequence[Mapping[str, Any]]
@@ -288,7 +288,7 @@ def _validation_failures(cloudformation: Client, **operation: str) -> list[Stack
     """Return what CloudFormation's validation before an operation rejected, by resource.
 
     Args:
-        cloudformation: the client.
+        cloudformation: the client of the service.
         operation: ``StackName`` or ``ChangeSetName``.
 
     Raises:

@@ -34,7 +34,7 @@ def trigger_states(functions: Client, name: str) -> list[str]:
 def set_enabled(
     functions: Client, names: Names, report: Report, poll_interval: PollInterval, *, on: bool
 ) -> Sequence[str]:
-    """Enable or disable the triggers of both functions, wait for it, and return the functions changed.
+    """Enable or disable the triggers of both functions, wait until done, and return the changed functions.
 
     Raises:
         AwsError: a request to Lambda fails.
@@ -66,7 +66,7 @@ def _mappings(functions: Client, name: str) -> list[dict[str, Any]]:
 
 
 def _settled_state(functions: Client, uuid: str, poll_interval: PollInterval) -> str:
-    """Wait until a trigger is enabled or disabled, and return which of both."""
+    """Wait until a trigger is enabled or disabled, and return which of the two."""
     while True:
         with translate_errors():
             state = str(functions.get_event_source_mapping(UUID=uuid)["State"])
@@ -81,7 +81,7 @@ def wait_until_idle(
     """Wait until every invocation that has started has ended.
 
     Args:
-        logs: the client.
+        logs: the client of the service.
         names: names of the resources.
         timeout: the maximum number of seconds that an invocation runs.
         report: takes the functions that are still running.

@@ -14,7 +14,7 @@ _CANCELLED = "cancelled"
 
 
 class StackEvent(NamedTuple):
-    """Progress event: something happened to a resource."""
+    """Progress event: the state of a resource changed."""
 
     resource: str
     """Its logical id in the template, or its name."""
@@ -31,16 +31,16 @@ class OperationResult(NamedTuple):
 
     status: str
     failures: Sequence[StackEvent]
-    """Resources that failed for a reason of their own, in order of time."""
+    """Resources that failed, except those stopped because another one failed; in order of time."""
 
 
 class EventFollower:
     """Reads the events of one stack, from a point in time on.
 
     Args:
-        cloudformation: the client.
+        cloudformation: the client of the service.
         stack_id: ARN of the stack; unlike its name, it also finds a deleted stack.
-        last_seen: id of the newest event before; None if there is none.
+        last_seen: the id of the newest event so far; None if there is none.
     """
 
     def __init__(self, cloudformation: Client, stack_id: str, last_seen: str | None) -> None:

@@ -16,12 +16,12 @@ _SHORTEST_SECONDS = 0.01
 
 @dataclass(frozen=True)
 class PollInterval:
-    """How often to request the state of something that takes time, in seconds."""
+    """The seconds between two requests for the state of a resource."""
 
     interval: float = 2.0
     sleep: Callable[[float], None] = time.sleep
     timeout: float = 900.0
-    """How long a waiter waits."""
+    """The maximum number of seconds that a waiter waits."""
 
     def wait(self) -> None:
         """Wait until the next request."""
@@ -36,12 +36,12 @@ def wait_for(
 
     Args:
         client: the client of the service.
-        waiter: such as ``table_not_exists``.
+        waiter: the name of the waiter, for example ``table_not_exists``.
         poll_interval: time between two requests; its ``timeout`` limits the wait.
         arguments: the arguments of the request.
 
     Raises:
-        AwsError: a request fails, or the timeout is over.
+        AwsError: a request fails, or the timeout has passed.
     """
     attempts = max(1, int(poll_interval.timeout / max(poll_interval.interval, _SHORTEST_SECONDS)))
     config = {"Delay": poll_interval.interval, "MaxAttempts": attempts}

@@ -110,7 +110,7 @@ class Provisioner:
         """Deploy the installed code to the functions, and change nothing else.
 
         Raises:
-            AwsError: there is no pipeline, or it failed; the message tells the reason.
+            AwsError: there is no pipeline, or it failed; the message gives the reason.
         """
         stack = self._recover(self._stack.wait_until_settled(report), report)
         if stack is None or stack.must_be_deleted:

@@ -52,7 +52,7 @@ class ForeignResource(NamedTuple):
 
 
 class DeletableData(NamedTuple):
-    """What teardown may delete, and what it must leave."""
+    """What teardown may delete, and what it must not delete."""
 
     tables: Sequence[str]
     foreign: Sequence[ForeignResource]

@@ -141,8 +141,8 @@ class Subscribers:
         Args:
             protocol: ``email``, ``sms``, ``sqs`` or ``https``.
             endpoint: an email address, a phone number (E.164), the ARN of a queue, or a URL.
-            symbols: such as ``AAPL``; empty means all.
-            kinds: of ``market.alert.KINDS``; empty means all.
+            symbols: the symbols, for example ``AAPL``; empty means all.
+            kinds: the kinds, from ``market.alert.KINDS``; empty means all.
 
         Raises:
             UsageError: the endpoint, a symbol or a kind is not valid, or the filter is too large.
