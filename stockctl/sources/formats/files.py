@@ -133,7 +133,7 @@ def _read_when_ready(descriptor: int, stop: Event) -> bytes:
 
 
 def detect_format(source: Input) -> Format:
-    """Detect the format of a file by its first bytes, whatever its name.
+    """Detect the format of a file by its first bytes; its name does not matter.
 
     Raises:
         SourceError: it is empty, cannot be read, or has an unsupported format.

@@ -43,7 +43,7 @@ class Loader:
     Args:
         folder: the folder; the caller removes it.
         validator: validates rows.
-        on_progress: called now and then with a short text.
+        on_progress: called from time to time with a short text.
         stop: ends the loading.
     """
 
@@ -108,7 +108,7 @@ TICK_ITEMS = 500
 
 
 class ReplaySource:
-    """Replays the rows of files in order of time, whatever their order in and across the files.
+    """Replays the rows of all files in order of time; the files need not be sorted.
 
     The files are CSV, NDJSON (both may be gzip-compressed) or Parquet, detected by their content. A file
     has the columns ``timestamp``, ``date`` or ``datetime``; ``symbol`` or ``ticker``; ``price`` or
@@ -130,7 +130,7 @@ class ReplaySource:
         symbols: the symbols to send; None means all.
         timezone: the time zone of naive times; a date without a time means 16:00 there.
         speed: the factor by which it is faster than real time; 0 is as fast as possible.
-        on_progress: called now and then with a short text about what ``prepare`` does.
+        on_progress: called from time to time with a short text about what ``prepare`` does.
         clock: seconds that only go forward, for the speed.
 
     Raises:

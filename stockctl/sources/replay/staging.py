@@ -160,7 +160,7 @@ class Staging:
         sorter: gets the valid rows.
         rejections: gets the invalid rows.
         validator: validates rows.
-        on_progress: called now and then with a short text.
+        on_progress: called from time to time with a short text.
     """
 
     def __init__(

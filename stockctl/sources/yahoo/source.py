@@ -98,11 +98,11 @@ class YahooSource:
     Args:
         symbols: the symbols to ask for, in as few requests as their URLs allow.
         interval: seconds from the start of a poll to the start of the next.
-        once: poll once, with two more tries when that fails, and end.
+        once: whether to poll only once, with up to two retries.
         parallel: the maximum number of requests at the same time.
         breaker: decides whether requests may be sent; share it with all other clients of Yahoo.
         limiter: limits the rate of requests; share it, too. None means no limit.
-        plausibility: checks the quotes; share it with the source that this one replaces for a while.
+        plausibility: checks the quotes; share it with the source that this one replaces temporarily.
         max_unknown_interval: the longest time in seconds between two requests for an unknown symbol.
         clock: returns the current time, for ``observed_at``.
         rng: the source of the jitter in waits after errors.
@@ -163,7 +163,7 @@ class YahooSource:
         return self._schedule.unknown
 
     def change_symbols(self, symbols: Sequence[str]) -> None:
-        """Ask for these symbols only, from the next poll on; call it from any thread.
+        """Request only these symbols, from the next poll on; any thread may call.
 
         Raises:
             UsageError: there is no symbol.
@@ -172,7 +172,7 @@ class YahooSource:
         self._new_symbols = canonical_symbols(symbols)
 
     def ticks(self, stop: Event) -> Iterator[Tick]:
-        """Yield what is new at each poll.
+        """Yield the new quotes and rejections of each poll.
 
         Raises:
             SourceError: no symbol could be read with ``once``, or yfinance cannot be used.

@@ -108,9 +108,9 @@ class QuoteTracker:
         return newer
 
     def _new_rejections(self, parsed_results: Sequence[ParsedResult]) -> list[Rejection]:
-        """Return the rejections that were not in the poll before.
+        """Return the rejections that were not in the previous poll.
 
-        Other fields of a result (bid, ask) change all the time, and are no reason to reject it again.
+        Other fields of a result (bid, ask) change all the time, and do not count as a change here.
         """
         rejected: dict[tuple[object, str], ParsedResult] = {}
         for parsed in parsed_results:

@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 
 
 class RequestPool(Generic[Answer]):
-    """A few threads that make all calls, so that a session keeps its connection from call to call.
+    """A few threads that make all calls, so that each session reuses its connection.
 
     A request may take longer than a user who pressed Ctrl-C wants to wait. The threads are daemons, so an
     abandoned request ends with the program.

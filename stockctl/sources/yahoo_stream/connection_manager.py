@@ -79,7 +79,7 @@ class ConnectionManager:
         reader: processes the messages.
         fallback: polls while the connection is down.
         context: the objects that the parts of the source share; its breaker delays a new connection, too.
-        timeouts: times of the connection.
+        timeouts: the timeouts of the connection.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ class _PollJob(NamedTuple):
 class FallbackPoller:
     """Runs the polling source in ``run``, which needs a thread of its own.
 
-    A new job ends the one before.
+    A new job ends the previous one.
 
     Args:
         deliver: takes the ticks.

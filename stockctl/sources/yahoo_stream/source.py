@@ -30,7 +30,7 @@ class QueueClosed(Exception):
 class BoundedQueue(Generic[ItemT]):
     """A bounded queue from which all items are taken at once.
 
-    A writer waits while ``limit`` items or more are in the queue, which slows the connection down in turn.
+    A writer waits while ``limit`` items or more are in the queue, which slows the connection down.
     """
 
     def __init__(self, limit: int) -> None:
@@ -101,11 +101,11 @@ class YahooStreamSource:
     Args:
         symbols: the symbols to subscribe to.
         interval: seconds between polls while the connection is down.
-        hours: whether silence is an error, and which quotes are of a regular session.
+        hours: the market hours: whether silence is an error, and which quotes are of a regular session.
         breaker: decides whether requests may be sent; share it with all other clients of Yahoo.
         limiter: limits the rate of polls; share it, too. None means no limit.
         plausibility: checks the quotes.
-        timeouts: times of the connection.
+        timeouts: the timeouts of the connection.
         clock: returns the current time.
         rng: the source of the jitter in waits.
 
@@ -156,7 +156,7 @@ class YahooStreamSource:
         )
 
     def change_symbols(self, symbols: Sequence[str]) -> None:
-        """Subscribe to these symbols only; call it from any thread or a signal handler.
+        """Subscribe to these symbols only; any thread or signal handler may call.
 
         The connection notices it at its next message, or at the next heartbeat.
 

@@ -74,7 +74,7 @@ class Connection:
 
 @contextmanager
 def open_connection(url: str, seconds: float) -> Iterator[Connection]:
-    """Open a connection within so many seconds, and close it at the end of the block.
+    """Open a connection within a time limit, and close it at the end of the block.
 
     Raises:
         OSError: the server cannot be reached, or does not answer in time.
