@@ -2,8 +2,8 @@
 
     python docs/make_picture.py
 
-The commands run on a pseudo-terminal of a fixed width, in a temporary home, on the quotes that come with
-stockctl.
+The commands run on a pseudo-terminal of a fixed width, with a temporary home folder, on the quotes that come
+with stockctl.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""The installed command, and ``python -m stockctl``: handles signals before anything takes time."""
+"""The command ``stockctl`` and ``python -m stockctl``: handles signals before the slow imports."""
 
 import atexit
 import gc
@@ -10,13 +10,13 @@ from types import FrameType
 
 
 def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
-    # Nothing has begun: nothing is to be cleaned up, and no import is to be unwound.
+    # No command has started yet: exit without clean-up, and without unwinding a running import.
     os._exit(130 if number == signal.SIGINT else 0)
 
 
 def main() -> None:
-    """Run the command line; a signal that comes while it loads ends it at once."""
-    gc.disable()  # what is loaded at the start stays until the end
+    """Run the command line. A signal that arrives while modules are loaded ends it at once."""
+    gc.disable()  # objects created by imports live until the process ends
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
@@ -30,10 +30,10 @@ def main() -> None:
 
 
 def _exit_at_once(code: object) -> None:
-    """End the process without the interpreter's clean-up of every module, which takes long.
+    """End the process without the interpreter's clean-up of every module: that is slow.
 
-    Returns when the interpreter has to end it: other threads run, the code is a text to print, or output
-    cannot be flushed.
+    Returns if only the interpreter can end the process correctly: other threads are running, the code is a
+    text to print, or output cannot be flushed.
     """
     if threading.active_count() > 1 or not isinstance(code, int | None):
         return

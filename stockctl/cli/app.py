@@ -21,7 +21,7 @@ _NAME = "stockctl"
 
 
 class _Entry(NamedTuple):
-    """A command as the first help page lists it, and how to load the module that has it."""
+    """A command as the main help page lists it, and how to load its module."""
 
     name: str
     load: Callable[[], ModuleType]
@@ -36,7 +36,8 @@ ENTRIES = (
         "demo",
         lambda: import_module("stockctl.cli.commands.demo"),
         _RUN,
-        "Run the whole pipeline on real quotes of autumn 2008; needs no account and no network.",
+        "Run the whole pipeline on real closing prices (July 2008 to March 2009); "
+        "needs no account or network.",
     ),
     _Entry(
         "stream",
@@ -84,7 +85,7 @@ ENTRIES = (
         "provision",
         lambda: import_module("stockctl.cli.commands.lifecycle"),
         _SET_UP,
-        "Create what the pipeline needs; run again, it changes nothing.",
+        "Create or update the resources of the pipeline; safe to run again.",
     ),
     _Entry(
         "teardown",
@@ -126,7 +127,7 @@ class _LazyGroup(Group):
 
 app = new_app(
     _NAME,
-    "Stream stock quotes, archive them, detect signals and anomalies, send alerts, and query it all.",
+    "Stream stock quotes, archive them, detect signals and anomalies, send alerts, and query all of it.",
     "stockctl demo",
     "stockctl stream --symbols AAPL,MSFT",
     cls=_LazyGroup,

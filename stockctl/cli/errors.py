@@ -24,7 +24,7 @@ INTERRUPTED = 130
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived: end cleanly."""
+    """SIGTERM arrived; the command cleans up and ends."""
 
 
 def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -41,7 +41,7 @@ def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
             _start_garbage_collection()
             command(*args, **kwargs)
         except StockctlError as error:
-            with suppress(OSError):  # the end of the program flushes again, and reports it
+            with suppress(OSError):  # the end of the program flushes again, and reports the error
                 sys.stdout.flush()
             print_exception(error)
             raise typer.Exit(error.exit_code) from None
@@ -54,7 +54,7 @@ def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(0) from None
         except (typer.Exit, typer.Abort, OutputFailed):
             raise  # handled at the end of the program
-        except Exception as error:  # noqa: BLE001 - the one boundary: a bug is reported, not shown raw
+        except Exception as error:  # noqa: BLE001 - the only place that reports bugs
             _report_bug(error)
             raise typer.Exit(FAILED) from None
 
@@ -62,7 +62,7 @@ def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def print_exception(error: StockctlError) -> None:
-    """Print on stderr what happened, why, and what to do next; a hint that several share is printed once."""
+    """Print on stderr what happened, why, and what to do next; print a hint of several errors once."""
     errors = [error, *error.others]
     for each, following in zip(errors, [*errors[1:], None], strict=True):
         print_error(f"error: {each.message}")
@@ -78,7 +78,10 @@ def _set_signal_handlers() -> None:
 
 
 def _start_garbage_collection() -> None:
-    """Collect garbage from now on, but not among what was loaded before: nearly all of it stays."""
+    """Enable garbage collection, but exclude the objects that exist now.
+
+    Nearly all of them live until the end.
+    """
     gc.freeze()
     gc.enable()
 

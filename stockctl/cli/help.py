@@ -11,9 +11,9 @@ from stockctl.cli.output.messages import has_style, wrap
 
 WIDTH = 100
 _LONGEST_NAME = 30
-"""Names that are longer have their description below them."""
+"""Longer names have their description on the next line."""
 _NARROW = 60
-"""Below this width every description is below its name."""
+"""On narrower terminals every description is on the line after its name."""
 
 AnyCommand = TyperCommand | TyperGroup
 Parameter = TyperArgument | TyperOption
@@ -37,7 +37,7 @@ def help_page(command: AnyCommand, ctx: typer.Context) -> str:
 
 
 def display_name(parameter: Parameter) -> str:
-    """Return what a person calls a parameter: ``--limit`` or ``SYMBOL``."""
+    """Return the name of a parameter for users: ``--limit`` or ``SYMBOL``."""
     if isinstance(parameter, TyperArgument):
         return parameter.metavar or parameter.name.upper()
     return max(parameter.opts, key=len)
@@ -71,7 +71,7 @@ def _sections(command: AnyCommand, ctx: typer.Context) -> dict[str, _Rows]:
 
 
 def _rank(parameter: Parameter) -> int:
-    """Return the place of a parameter on the page: arguments, then groups of options, then the others."""
+    """Return the sort key of a parameter: arguments first, then grouped options, then the other options."""
     return 0 if isinstance(parameter, TyperArgument) else 1 if parameter.rich_help_panel else 2
 
 
@@ -109,5 +109,5 @@ def _row(name: str, text: str, column: int, width: int) -> str:
 
 
 def _example(line: str, width: int) -> str:
-    """Return a command as it would be typed, continued on a second line where it is too long."""
+    """Return a command line, continued on the next line if it is too long."""
     return "  " + wrap(line, width - 4, "    ").replace("\n", " \\\n  ")

@@ -1,4 +1,4 @@
-"""The program: its streams, its exit code, and errors as text. Loads Typer only when it is needed."""
+"""Runs the program: standard streams and exit code. Loads Typer only when it is needed."""
 
 import sys
 

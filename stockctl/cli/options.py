@@ -1,4 +1,4 @@
-"""Options that several commands take, and loading the configuration that a command works with."""
+"""Options that several commands have, and loading the configuration of a command."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ Since = Annotated[
     typer.Option(
         "--since",
         metavar="TIME",
-        help="Only what is newer: a duration such as 10m, 2h or 3d, or a time (UTC without a zone).",
+        help="Only newer entries: a duration such as 10m, 2h or 3d, or a time (in UTC if it has no zone).",
     ),
 ]
 Symbols = Annotated[
@@ -65,11 +65,11 @@ class GlobalOptions(NamedTuple):
 
 
 def load_configuration(ctx: typer.Context, file: Path | None = None) -> "Configuration":
-    """Return the configuration that a command works with.
+    """Return the configuration of a command.
 
     Args:
         ctx: the command's context.
-        file: read this file, whatever the global options say.
+        file: read this file instead of the one that the global options name.
 
     Raises:
         ConfigError: it is not valid.
@@ -82,7 +82,7 @@ def load_configuration(ctx: typer.Context, file: Path | None = None) -> "Configu
 
 
 def settings_and_backend(ctx: typer.Context) -> "tuple[Settings, Backend]":
-    """Return the settings that a command works with, and the backend for them."""
+    """Return the settings of a command, and the backend for them."""
     from stockctl.backends.factory import open_backend
 
     settings = load_configuration(ctx).settings
@@ -90,7 +90,7 @@ def settings_and_backend(ctx: typer.Context) -> "tuple[Settings, Backend]":
 
 
 def aws_backend(ctx: typer.Context, instead: str = "") -> "tuple[Settings, AwsBackend]":
-    """Return the settings that a command works with, and the AWS backend.
+    """Return the settings of a command, and the AWS backend.
 
     Args:
         ctx: the command's context.

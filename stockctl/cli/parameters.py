@@ -1,4 +1,4 @@
-"""Options and arguments: the text of the command line as values, and why it cannot be used."""
+"""Converts the text of options and arguments to values, or explains why it cannot be used."""
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -13,26 +13,26 @@ from stockctl.errors import UsageError
 
 
 class Option(TyperOption):
-    """An option that reads its value as ``_read`` does."""
+    """An option that converts its value with ``_read``."""
 
     def process_value(self, ctx: typer.Context, value: object) -> object:  # type: ignore[override]
-        """Return the value, as the command's function takes it."""
+        """Return the value as the command's function expects it."""
         return _read(self, ctx, value)
 
 
 class Argument(TyperArgument):
-    """An argument that reads its value as ``_read`` does."""
+    """An argument that converts its value with ``_read``."""
 
     def process_value(self, ctx: typer.Context, value: object) -> object:  # type: ignore[override]
-        """Return the value, as the command's function takes it."""
+        """Return the value as the command's function expects it."""
         return _read(self, ctx, value)
 
 
 def _read(parameter: Parameter, ctx: typer.Context, value: object) -> object:
-    """Return the value of a parameter for text, or for its default.
+    """Return the value of a parameter, converted from text or from its default.
 
-    Typer does it with pydantic, which takes longer to import than most commands take to run, and whose
-    messages are not written for the person who types the command.
+    Typer would use pydantic: importing that takes longer than most commands, and its messages are not written
+    for users of a command line.
 
     Raises:
         UsageError: the text cannot be used, or is missing.
@@ -99,7 +99,7 @@ def help_hint(ctx: typer.Context) -> str:
 
 
 def convert_values(parameters: Iterable[object]) -> None:
-    """Change how the parameters that Typer made read their values."""
+    """Make the parameters that Typer created convert their values with ``_read``."""
     for parameter in parameters:
         # Typer has no setting for the classes of parameters.
         if isinstance(parameter, TyperOption):

@@ -17,18 +17,18 @@ class Question(NamedTuple):
     flag: str
     text: str
     parse: Callable[[str], object]
-    """Returns the value of the key, or raises a ``ValueError`` with the reason why there is none."""
+    """Returns the value of the key, or raises a ``ValueError`` that says why the text cannot be used."""
     suggest: Callable[[], str] = str
-    """Returns the suggested answer; empty to suggest the default of the key."""
+    """Returns the suggested answer; an empty one stands for the default of the key."""
     default: str = ""
-    """That default in words."""
+    """The text that is shown in brackets if there is no suggestion."""
 
 
 def parse_flags(texts: Mapping[str, str | None]) -> dict[str, object]:
-    """Return the keys that flags set.
+    """Return the keys that options set.
 
     Args:
-        texts: the value of each flag, None where it was not given.
+        texts: the value of each option; None if it was not given.
 
     Raises:
         UsageError: a value cannot be used.
@@ -47,7 +47,7 @@ def ask_missing(known: Mapping[str, object]) -> dict[str, object]:
     """Ask for the keys that are not ``known``, and return those that were answered.
 
     Raises:
-        AwsError: boto3 cannot say which region it uses.
+        AwsError: boto3 cannot determine its region.
         UsageError: standard input ended.
     """
     print_message("Press Enter to accept the value in brackets.")
@@ -72,10 +72,8 @@ def _ask(question: Question) -> object | None:
 
 
 def _read_answer(prompt: str) -> str | None:
-    """Return a line of standard input; None when it is closed.
-
-    Typer's own prompts write their last character to standard output, and have another look for errors.
-    """
+    """Return a line of standard input; None if it is closed."""
+    # Not Typer's prompts: they write part of the prompt to standard output, and format errors differently.
     print(prompt, end="", file=sys.stderr, flush=True)  # noqa: T201 - a question
     line = sys.stdin.readline()
     if not line:
@@ -129,9 +127,11 @@ def _email(text: str) -> list[dict[str, str]]:
 
 QUESTIONS = (
     Question("aws.region", "--region", "AWS region", _region, suggest=_suggest_region),
-    Question("project.name", "--project", "Prefix of every name on AWS", _project, default="none"),
+    Question(
+        "project.name", "--project", "Prefix of the names of all AWS resources", _project, default="none"
+    ),
     Question("symbols", "--symbols", "Symbols to stream", parse_symbols, suggest=_suggest_symbols),
-    Question("alerts.subscriptions", "--email", "E-mail address for alerts", _email, default="nobody"),
+    Question("alerts.subscriptions", "--email", "E-mail address for alerts", _email, default="none"),
 )
 
 

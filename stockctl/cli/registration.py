@@ -1,4 +1,4 @@
-"""Commands and groups of commands: how they are added, loaded, and shown in help."""
+"""Commands and groups of commands: how they are added, and how they parse arguments and show help."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ _UNEXPECTED = re.compile(r"Got unexpected extra argument\(s\) \((.*)\)$", re.DOT
 
 
 class Command(TyperCommand):
-    """A command with our help page and our way to read values."""
+    """A command with our help page and our conversion of values."""
 
     def get_params(self, ctx: typer.Context) -> list[Any]:  # type: ignore[override]
         """Return the parameters."""
@@ -31,7 +31,7 @@ class Command(TyperCommand):
         return help_page(self, ctx)
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Read the arguments.
+        """Parse the arguments.
 
         Raises:
             UsageError: they cannot be used.
@@ -41,7 +41,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A command with subcommands, our help page and our way to read values."""
+    """A command with subcommands, our help page and our conversion of values."""
 
     def get_params(self, ctx: typer.Context) -> list[Any]:  # type: ignore[override]
         """Return the parameters."""
@@ -54,7 +54,7 @@ class Group(TyperGroup):
         return help_page(self, ctx)
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Read the arguments; without any, print the help page and end as for wrong usage.
+        """Parse the arguments; if there are none, print the help page and exit with the code for wrong usage.
 
         Raises:
             UsageError: they cannot be used.
@@ -68,7 +68,7 @@ class Group(TyperGroup):
     def resolve_command(  # type: ignore[override]
         self, ctx: typer.Context, args: list[str]
     ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
-        """Return the name and the command that the arguments name, and the rest of them.
+        """Return the name of the command, the command, and the other arguments.
 
         Raises:
             UsageError: there is no such command.
@@ -91,7 +91,7 @@ class Group(TyperGroup):
 
 @contextmanager
 def _usage_errors(ctx: typer.Context) -> Iterator[None]:
-    """Raise what Typer says about the command line as a ``UsageError``."""
+    """Turn Typer's errors about the command line into a ``UsageError``."""
     try:
         yield
     except typer.TyperException as error:
@@ -130,10 +130,10 @@ def add_command(
 
     Args:
         app: the group.
-        name: what is typed.
+        name: the name that users type.
         function: runs the command; the first line of its docstring is the help text.
-        examples: commands for the help page, as they would be typed.
-        panel: the heading below which the group's help page lists it.
+        examples: command lines for the help page.
+        panel: the heading under which the group's help page lists the command.
     """
     run = handle_errors(function)
     app.command(name, cls=Command, epilog="\n".join(examples), rich_help_panel=panel)(run)

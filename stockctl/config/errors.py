@@ -1,4 +1,4 @@
-"""Faults in the configuration as sentences that name the place, the key and the value."""
+"""Describes errors in the configuration: the place, the key and the value."""
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
@@ -12,8 +12,8 @@ from stockctl.config.types import BOOLEAN, NUMBER, TEXT, WHOLE_NUMBER
 from stockctl.errors import ConfigError
 
 EVERY_KEY = "'stockctl -c example.toml init' writes a file with every key."
-"""A hint that helps whatever is wrong with the configuration."""
-_VALUES = "'stockctl -c example.toml init' writes a file that explains what each key takes."
+"""A hint that fits any error in the configuration."""
+_VALUES = "'stockctl -c example.toml init' writes a file that explains the values of each key."
 _LIST = "a list, in brackets"
 _TABLE = "a table: name = value, in braces or below its own [heading]"
 _WANTED = {
@@ -46,12 +46,12 @@ _WANTED = {
 
 
 class Places:
-    """Tells where the value of a key comes from.
+    """Finds where the value of a key comes from.
 
     Args:
         origins: the file, variable or option that sets each key.
         file: the configuration file.
-        text: what is in it.
+        text: the content of that file.
     """
 
     def __init__(self, origins: Mapping[str, str], file: Path | None, text: str) -> None:
@@ -60,7 +60,7 @@ class Places:
         self._lines = key_lines(text)
 
     def find(self, name: str) -> tuple[int, str]:
-        """Return the line of a key, for sorting, and the place in words."""
+        """Return the line number of a key, for sorting, and its place as text."""
         origin = self._origin(name)
         line = line_of(name, self._lines) if origin == self._file else None
         return (0, origin) if line is None else (line, f"{origin}, line {line}")
@@ -76,7 +76,7 @@ class Places:
 
 
 def explain(errors: Sequence[ErrorDetails], places: Places, keys: Collection[str]) -> list[ConfigError]:
-    """Return what pydantic found as errors for the user, by line."""
+    """Return the errors that pydantic found as errors for the user, sorted by line."""
     named = [(".".join(map(str, error["loc"])), error) for error in errors]
     found = [(*places.find(name), name, error) for name, error in named]
     return [
@@ -95,13 +95,13 @@ def _explain(name: str, error: ErrorDetails, place: str, keys: Collection[str]) 
 
 
 def combine(faults: Sequence[ConfigError]) -> ConfigError:
-    """Return one error that reports all faults, of which there is at least one."""
+    """Return one error that reports all ``faults``; there must be at least one."""
     first, *others = faults
     return ConfigError(first.message, first.hint, others)
 
 
 def nearest(name: str, names: Collection[str]) -> str | None:
-    """Return the one of ``names`` that was probably meant; None when none is near."""
+    """Return the one of ``names`` that is most similar to ``name``; None if none is similar."""
     return next(iter(get_close_matches(name, sorted(names), 1)), None)
 
 

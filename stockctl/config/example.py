@@ -8,8 +8,8 @@ from pathlib import Path
 from stockctl.config.schema import Section, Settings
 
 _HEADER = """\
-# Every key of stockctl with its default, or an example where it has none. All are optional:
-# to set one, remove the # before it.
+# Every key of stockctl with its default, or with an example if it has no default. All keys are
+# optional. To set a key, remove the # before it.
 # STOCKCTL_<SECTION>__<KEY> in the environment overrides a key: STOCKCTL_LOCAL__PATH=/data/stocks
 """
 

@@ -1,4 +1,4 @@
-"""The line of each key in a TOML file, which ``tomllib`` does not tell."""
+"""Finds the line number of each key in a TOML file; ``tomllib`` does not report it."""
 
 import re
 import tomllib
@@ -10,40 +10,44 @@ _TABLE = re.compile(rf"\s*\[\s*{_NAME}\s*\]")
 _ARRAY = re.compile(rf"\s*\[\[\s*{_NAME}\s*\]\]")
 _KEY = re.compile(rf"\s*{_NAME}\s*=")
 
-_Path = tuple[str, ...]
+_KeyPath = tuple[str, ...]
 
 
 def key_lines(text: str) -> dict[str, int]:
-    """Return the line, from 1, of each table and key; an element of an array of tables is ``name.0``.
+    """Return the line number, from 1, of each table and key; an element of an array of tables is ``name.0``.
 
     Args:
         text: a file that ``tomllib`` can read.
     """
     lines = text.splitlines()
-    found: dict[_Path, int] = {}
-    lengths: dict[_Path, int] = {}
-    table: _Path = ()
+    found: dict[_KeyPath, int] = {}
+    lengths: dict[_KeyPath, int] = {}
+    table: _KeyPath = ()
     number = 0
     while number < len(lines):
         line, size = lines[number], 1
         if header := _ARRAY.match(line):
-            array = _resolve(_parts(header[1]), lengths)
+            array = _insert_indexes(_parts(header[1]), lengths)
             lengths[array] = lengths.get(array, 0) + 1
             table = (*array, str(lengths[array] - 1))
             found.setdefault(array, number + 1)
             found.setdefault(table, number + 1)
         elif header := _TABLE.match(line):
-            table = _resolve(_parts(header[1]), lengths)
+            table = _insert_indexes(_parts(header[1]), lengths)
             found.setdefault(table, number + 1)
         elif key := _KEY.match(line):
             found.setdefault((*table, *_parts(key[1])), number + 1)
-            size = _size_of_value([line[key.end() :], *lines[number + 1 :]])
+            size = _count_value_lines([line[key.end() :], *lines[number + 1 :]])
         number += size
     return {".".join(path): line_number for path, line_number in found.items()}
 
 
 def line_of(name: str, lines: Mapping[str, int]) -> int | None:
-    """Return the line of a dotted key: its own, that of what it is in, or the first of what is in it."""
+    """Return the line number of a dotted key.
+
+    If the key itself has no line, return that of the nearest table that contains it, or else the first line
+    of a key inside it.
+    """
     known = name
     while known:
         if known in lines:
@@ -52,7 +56,7 @@ def line_of(name: str, lines: Mapping[str, int]) -> int | None:
     return min((line for key, line in lines.items() if key.startswith(f"{name}.")), default=None)
 
 
-def _parts(name: str) -> _Path:
+def _parts(name: str) -> _KeyPath:
     """Return the parts of a dotted name, without quotes."""
     parts: list[str] = []
     node: object = tomllib.loads(f"{name} = 0")
@@ -62,9 +66,12 @@ def _parts(name: str) -> _Path:
     return tuple(parts)
 
 
-def _resolve(path: _Path, lengths: Mapping[_Path, int]) -> _Path:
-    """Return a path whose arrays of tables, but for the last part, are followed by their last index."""
-    resolved: _Path = ()
+def _insert_indexes(path: _KeyPath, lengths: Mapping[_KeyPath, int]) -> _KeyPath:
+    """Return ``path`` with the index of the latest element inserted after each array of tables.
+
+    The last part gets no index.
+    """
+    resolved: _KeyPath = ()
     for part in path[:-1]:
         resolved = (*resolved, part)
         if resolved in lengths:
@@ -72,8 +79,8 @@ def _resolve(path: _Path, lengths: Mapping[_Path, int]) -> _Path:
     return (*resolved, path[-1])
 
 
-def _size_of_value(rest: Sequence[str]) -> int:
-    """Return how many lines a value has that begins with the first of ``rest``."""
+def _count_value_lines(rest: Sequence[str]) -> int:
+    """Return the number of lines of the value that starts in the first line of ``rest``."""
     for size in range(1, len(rest)):
         try:
             tomllib.loads("value =" + "\n".join(rest[:size]))

@@ -11,13 +11,13 @@ from pydantic_core import ErrorDetails
 
 from stockctl.config.errors import EVERY_KEY, Places, combine, explain, nearest
 from stockctl.config.schema import SECTIONS, Section, Settings, dotted_keys
-from stockctl.config.types import Text
+from stockctl.config.types import EnvironmentValue
 from stockctl.errors import ConfigError
 
 PREFIX = "STOCKCTL_"
 FILE_VARIABLE = f"{PREFIX}CONFIG"
 _NOT_KEYS = {FILE_VARIABLE, f"{PREFIX}SHARED", f"{PREFIX}EXAMPLES"}
-"""Variables that set no key: the name of the file, and those of this project's tests."""
+"""Variables that set no key: the path of the file, and variables of this project's tests."""
 _STRUCTURED = ("symbols", "alerts.subscriptions", "aws.tags", "source.options")
 
 
@@ -28,7 +28,7 @@ class _EnvironmentKey(NamedTuple):
 
 
 def _read_environment(environment: Mapping[str, str]) -> tuple[list[_EnvironmentKey], list[ConfigError]]:
-    """Return the keys that variables set, and the faults of variables that set none or cannot be read."""
+    """Return the keys that variables set, and the errors of variables that are unknown or cannot be read."""
     keys = {_variable(key): key for key in dotted_keys()}
     rows: list[_EnvironmentKey] = []
     faults: list[ConfigError] = []
@@ -38,7 +38,7 @@ def _read_environment(environment: Mapping[str, str]) -> tuple[list[_Environment
             continue
         try:
             key = _key_of(variable, keys)
-            value = _structured(text, variable) if key in _STRUCTURED else Text(text)
+            value = _structured(text, variable) if key in _STRUCTURED else EnvironmentValue(text)
             rows.append(_EnvironmentKey(key, value, variable))
         except ConfigError as fault:
             faults.append(fault)
@@ -53,7 +53,7 @@ def _key_of(variable: str, keys: Mapping[str, str]) -> str:
     if variable in keys:
         return keys[variable]
     name = variable.removeprefix(PREFIX)
-    # Without the prefix, which would make any two look alike.
+    # Compare without the prefix: with it, any two names would be similar.
     near = nearest(name.upper(), [known.removeprefix(PREFIX) for known in (FILE_VARIABLE, *keys)])
     raise ConfigError(
         f"${variable}: unknown key {name.lower().replace('__', '.', 1)!r}.",
@@ -68,7 +68,8 @@ def _structured(text: str, variable: str) -> object:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
-            f"${variable} = {text!r} is not TOML: {error}.", "Write it as in the file, or separate by commas."
+            f"${variable} = {text!r} is not TOML: {error}.",
+            "Write it as in the file, or as values separated by commas.",
         ) from None
 
 
@@ -77,7 +78,7 @@ _PATHS = ("local.path", "stream.outbox")
 
 
 class Configuration(NamedTuple):
-    """Settings, and for each key that is not a default where its value comes from."""
+    """Settings, and where the value of each key comes from that is not a default."""
 
     settings: Settings
     file: Path | None
@@ -87,17 +88,17 @@ class Configuration(NamedTuple):
 def load(
     path: Path | None, environment: Mapping[str, str], overrides: Mapping[str, object] | None = None
 ) -> Configuration:
-    """Return the configuration from a file, the environment and flags, the later ones winning.
+    """Return the configuration from a file, the environment and options; later ones override earlier ones.
 
     Args:
-        path: the file that a flag names; without it ``$STOCKCTL_CONFIG``, else ``./stockctl.toml`` if
+        path: the file that an option names; without it ``$STOCKCTL_CONFIG``, else ``./stockctl.toml`` if
             there is one.
         environment: the environment variables.
-        overrides: dotted keys and values that flags set.
+        overrides: dotted keys and values that options set.
 
     Raises:
-        ConfigError: the file cannot be read, or keys are unknown or have values that cannot be used. It
-            reports all of them.
+        ConfigError: the file cannot be read, or keys are unknown or have values that cannot be used. The
+            error reports all of them.
     """
     file = _chosen_file(path, environment)
     text = "" if file is None else _read(file)
@@ -120,7 +121,7 @@ def load(
 
 
 def _validate(values: Mapping[str, Any]) -> tuple[Settings, list[ErrorDetails]]:
-    """Return the settings, with defaults for sections that have faults, and all faults."""
+    """Return the settings, with defaults for sections that have errors, and all errors."""
     errors: list[ErrorDetails] = []
     sections: dict[str, Section] = {}
     for name in values.keys() & SECTIONS.keys():
@@ -141,7 +142,7 @@ def _with_location(error: ValidationError, prefix: tuple[str, ...]) -> Iterator[
 
 
 def flatten(settings: Settings) -> list[tuple[str, object]]:
-    """Return every dotted key with its value, in the order of the contract."""
+    """Return every dotted key with its value, in the order of the fields."""
     rows: list[tuple[str, object]] = []
     for name in Settings.model_fields:
         value = getattr(settings, name)
@@ -189,7 +190,7 @@ def _flat(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _resolve_paths(key: str, value: object, folder: Path) -> object:
-    """Return a path in a file as relative to that file, so that a command works from anywhere."""
+    """Make a path in the file relative to the file's folder, so that a command works from any folder."""
     if key in _PATHS and isinstance(value, str) and value.strip() and not value.startswith("~"):
         return str(folder / value)
     return value
@@ -198,6 +199,6 @@ def _resolve_paths(key: str, value: object, folder: Path) -> object:
 def _set_key(values: dict[str, Any], origins: dict[str, str], key: str, value: object, origin: str) -> None:
     section, _, name = key.rpartition(".")
     inner = values.setdefault(section, {}) if section else values
-    if isinstance(inner, dict):  # else it is a fault already
+    if isinstance(inner, dict):  # otherwise another error reports it
         inner[name] = value
         origins[key] = origin

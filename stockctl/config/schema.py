@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from stockctl.config.subscriptions import check_endpoint, filter_policy
-from stockctl.config.types import OPAQUE, check_sql_name, check_type, match_pattern, parse_path
+from stockctl.config.types import NO_VALIDATOR, check_sql_name, check_type, parse_path, pattern_validator
 from stockctl.errors import UsageError
 from stockctl.formatting import parse_duration
 from stockctl.market.alert import Kind
@@ -60,7 +60,7 @@ Symbol = Annotated[str, AfterValidator(parse_symbol)]
 
 
 class Section(BaseModel):
-    """A table of the file. Other keys than its own are errors.
+    """A table of the file. Keys that it does not have are errors.
 
     Pydantic builds a section's validator when it is first used: most commands use few sections, and building
     all of them takes longer than most commands.
@@ -77,11 +77,11 @@ class Section(BaseModel):
 
 
 class Project(Section):
-    """The name of this pipeline, which prefixes everything it creates on AWS."""
+    """The name of this pipeline: the prefix of the names of all its AWS resources."""
 
-    name: Annotated[str, AfterValidator(match_pattern(r"([a-z][a-z0-9-]{0,9})?", PROJECT_NAME))] = Field(
+    name: Annotated[str, AfterValidator(pattern_validator(r"([a-z][a-z0-9-]{0,9})?", PROJECT_NAME))] = Field(
         "",
-        description="prefix of every name on AWS; empty: no prefix",
+        description="prefix of the names of all AWS resources; empty: no prefix",
     )
 
     @property
@@ -103,7 +103,7 @@ class Local(Section):
 class SourceSettings(Section):
     """The default source of quotes; the interval is in seconds."""
 
-    name: Annotated[str, AfterValidator(match_pattern(r"[a-z][a-z0-9_-]{0,31}", _SOURCE_NAME))] = Field(
+    name: Annotated[str, AfterValidator(pattern_validator(r"[a-z][a-z0-9_-]{0,31}", _SOURCE_NAME))] = Field(
         "yahoo",
         description="yahoo, yahoo-live, replay, simulate, ndjson, or a source of another package",
     )
@@ -113,7 +113,7 @@ class SourceSettings(Section):
         60.0,
         ge=1,
         le=6000,
-        description="most requests to Yahoo per minute, including those for cookies",
+        description="maximum requests to Yahoo per minute, including those for cookies",
     )
     when_closed: MarketClosedPolicy = Field(
         MarketClosedPolicy.WAIT,
@@ -136,14 +136,14 @@ class Indicators(Section):
 
 
 class Anomaly(Section):
-    """The size of a move that is an anomaly, in percent of the previous close."""
+    """How large a price change must be to count as an anomaly, in percent of the previous close."""
 
     threshold_percent: Decimal = Field(
         Decimal(5),
         gt=0,
         le=1000,
         decimal_places=6,
-        description="a move of more than this percentage of the previous close is an anomaly",
+        description="a price change of more than this percentage of the previous close is an anomaly",
     )
 
 
@@ -175,7 +175,7 @@ class Alerts(Section):
 
     max_age: Annotated[str, BeforeValidator(_zero_as_text), AfterValidator(_check_duration)] = Field(
         "1h",
-        description="an alert of an older quote is logged but not published; 0: no limit",
+        description="alerts of quotes older than this are logged but not published; 0: no limit",
     )
     topic: str = Field("stock-market-alerts", description="SNS topic of alerts")
     subscriptions: list[Subscription] = Field(
@@ -183,16 +183,20 @@ class Alerts(Section):
     )
 
     @property
-    def oldest(self) -> timedelta | None:
+    def max_age_limit(self) -> timedelta | None:
         """The age above which an alert is only logged; None means no limit."""
         return None if self.max_age == "0" else parse_duration(self.max_age) or None
 
 
 class Aws(Section):
-    """Account, region and endpoint; by default those of boto3's configuration."""
+    """Account, region and endpoint; the defaults come from boto3's configuration."""
 
-    region: str | None = Field(None, description="AWS region; default: that of boto3", examples=["eu-west-1"])
-    profile: str | None = Field(None, description="AWS profile; default: that of boto3", examples=["trading"])
+    region: str | None = Field(
+        None, description="AWS region; default: the one boto3 uses", examples=["eu-west-1"]
+    )
+    profile: str | None = Field(
+        None, description="AWS profile; default: the one boto3 uses", examples=["trading"]
+    )
     endpoint_url: str | None = Field(
         None, description="URL of an AWS-compatible emulator", examples=["http://127.0.0.1:4566"]
     )
@@ -205,7 +209,7 @@ class StreamSettings(Section):
     name: str = Field("stock-market-stream", description="Kinesis stream")
     mode: Literal["provisioned", "on-demand"] = Field("provisioned", description="provisioned or on-demand")
     shards: int = Field(1, ge=1, le=500, description="shards of a provisioned stream")
-    retention_hours: int = Field(24, ge=24, le=8760, description="hours that the stream keeps records")
+    retention_hours: int = Field(24, ge=24, le=8760, description="how many hours the stream keeps records")
     aggregate: bool = Field(
         False, description="pack quotes into fewer, larger records in the aggregated format of the KPL"
     )
@@ -215,7 +219,9 @@ class StreamSettings(Section):
         "(on AWS) in the user state folder",
         examples=["~/stocks-outbox.db"],
     )
-    outbox_mb: int = Field(256, ge=1, le=1_000_000, description="maximum size of the outbox in MB")
+    outbox_mb: int = Field(
+        256, ge=1, le=1_000_000, description="maximum size of the outbox in MiB (2**20 bytes)"
+    )
     outbox_full: Literal["block", "drop-oldest"] = Field(
         "block",
         description="when the outbox is full: block makes the source wait, drop-oldest loses quotes",
@@ -225,7 +231,7 @@ class StreamSettings(Section):
 class Functions(Section):
     """The Lambda functions and their triggers; the window is in seconds."""
 
-    batch_size: int = Field(100, ge=1, le=10_000, description="most records per call")
+    batch_size: int = Field(100, ge=1, le=10_000, description="maximum records per call")
     batch_window: int = Field(5, ge=0, le=300, description="seconds to wait for a full batch")
     parallelization: int = Field(1, ge=1, le=10, description="concurrent batches per shard")
     retries: int = Field(
@@ -235,8 +241,8 @@ class Functions(Section):
         None,
         ge=1,
         le=168,
-        description="hours until a failing record is moved to the S3 bucket; default: 23, the most in "
-        "the trend stage",
+        description="hours until a failing record is moved to the S3 bucket; default: 23, the maximum "
+        "in the trend stage",
         examples=[12],
     )
     bisect: bool = Field(
@@ -274,13 +280,15 @@ class Analytics(Section):
     database: SqlName = Field("stock_data_db", description="database of the table for SQL")
     table: SqlName = Field("stock_data_table", description="table for SQL")
     workgroup: str = Field("stockctl", description="Athena workgroup")
-    scan_limit_mb: int = Field(1024, ge=10, description="most data that one Athena query may scan, in MB")
+    scan_limit_mb: int = Field(
+        1024, ge=10, description="maximum data that one Athena query may scan, in MiB (2**20 bytes)"
+    )
 
 
 class Logs(Section):
     """The logs of the functions."""
 
-    retention_days: int = Field(14, ge=1, description="days that the logs of the functions are kept")
+    retention_days: int = Field(14, ge=1, description="how many days the logs of the functions are kept")
 
 
 class Settings(Section):
@@ -293,21 +301,21 @@ class Settings(Section):
     symbols: Annotated[list[Symbol], AfterValidator(_without_duplicates)] = Field(
         ["AAPL", "MSFT", "GOOGL", "AMZN", "NVDA"],
         min_length=1,
-        description="symbols to stream without --symbols (a replay streams all that are in its files)",
+        description="symbols to stream without --symbols (a replay streams all symbols in its files)",
     )
-    project: Annotated[Project, OPAQUE] = Field(default_factory=Project.model_construct)
-    local: Annotated[Local, OPAQUE] = Field(default_factory=Local.model_construct)
-    source: Annotated[SourceSettings, OPAQUE] = Field(default_factory=SourceSettings.model_construct)
-    indicators: Annotated[Indicators, OPAQUE] = Field(default_factory=Indicators.model_construct)
-    anomaly: Annotated[Anomaly, OPAQUE] = Field(default_factory=Anomaly.model_construct)
-    alerts: Annotated[Alerts, OPAQUE] = Field(default_factory=Alerts.model_construct)
-    aws: Annotated[Aws, OPAQUE] = Field(default_factory=Aws.model_construct)
-    stream: Annotated[StreamSettings, OPAQUE] = Field(default_factory=StreamSettings.model_construct)
-    functions: Annotated[Functions, OPAQUE] = Field(default_factory=Functions.model_construct)
-    table: Annotated[Table, OPAQUE] = Field(default_factory=Table.model_construct)
-    archive: Annotated[ArchiveSettings, OPAQUE] = Field(default_factory=ArchiveSettings.model_construct)
-    analytics: Annotated[Analytics, OPAQUE] = Field(default_factory=Analytics.model_construct)
-    logs: Annotated[Logs, OPAQUE] = Field(default_factory=Logs.model_construct)
+    project: Annotated[Project, NO_VALIDATOR] = Field(default_factory=Project.model_construct)
+    local: Annotated[Local, NO_VALIDATOR] = Field(default_factory=Local.model_construct)
+    source: Annotated[SourceSettings, NO_VALIDATOR] = Field(default_factory=SourceSettings.model_construct)
+    indicators: Annotated[Indicators, NO_VALIDATOR] = Field(default_factory=Indicators.model_construct)
+    anomaly: Annotated[Anomaly, NO_VALIDATOR] = Field(default_factory=Anomaly.model_construct)
+    alerts: Annotated[Alerts, NO_VALIDATOR] = Field(default_factory=Alerts.model_construct)
+    aws: Annotated[Aws, NO_VALIDATOR] = Field(default_factory=Aws.model_construct)
+    stream: Annotated[StreamSettings, NO_VALIDATOR] = Field(default_factory=StreamSettings.model_construct)
+    functions: Annotated[Functions, NO_VALIDATOR] = Field(default_factory=Functions.model_construct)
+    table: Annotated[Table, NO_VALIDATOR] = Field(default_factory=Table.model_construct)
+    archive: Annotated[ArchiveSettings, NO_VALIDATOR] = Field(default_factory=ArchiveSettings.model_construct)
+    analytics: Annotated[Analytics, NO_VALIDATOR] = Field(default_factory=Analytics.model_construct)
+    logs: Annotated[Logs, NO_VALIDATOR] = Field(default_factory=Logs.model_construct)
 
     @model_validator(mode="before")
     @classmethod
@@ -332,7 +340,7 @@ SECTIONS: Mapping[str, type[Section]] = {
 
 
 def dotted_keys() -> list[str]:
-    """Return every key, dotted, in the order of the contract."""
+    """Return every key, dotted, in the order of the fields."""
     keys: list[str] = []
     for name in Settings.model_fields:
         section = SECTIONS.get(name)

@@ -14,10 +14,10 @@ _MAX_COMBINATIONS = 150
 
 
 def check_endpoint(protocol: str, endpoint: str) -> None:
-    """Check that ``endpoint`` suits ``protocol``: ``email``, ``sms``, ``sqs`` or ``https``.
+    """Check that ``endpoint`` is valid for ``protocol``: ``email``, ``sms``, ``sqs`` or ``https``.
 
     Raises:
-        UsageError: it does not, or there is no such protocol.
+        UsageError: it is not, or there is no such protocol.
     """
     if protocol not in _CHECKS:
         raise UsageError(
@@ -32,7 +32,7 @@ def filter_policy(symbols: Sequence[str], kinds: Sequence[str]) -> dict[str, lis
     """Return the SNS filter policy for alerts of these symbols and kinds; empty sequences mean all.
 
     Raises:
-        UsageError: SNS does not accept that many combinations.
+        UsageError: SNS does not accept so many combinations.
     """
     wanted = {"symbol": list(dict.fromkeys(symbols)), "kind": list(dict.fromkeys(kinds))}
     if max(1, len(wanted["symbol"])) * max(1, len(wanted["kind"])) > _MAX_COMBINATIONS:

@@ -1,4 +1,4 @@
-"""Types of configuration values: strict numbers and texts, paths, SQL identifiers."""
+"""Types of configuration values: strict numbers and strings, paths, SQL identifiers."""
 
 import re
 from collections.abc import Callable
@@ -12,30 +12,30 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import any_schema
 
 
-class Text(str):
-    """A value of an environment variable, which is always text but may mean a number."""
+class EnvironmentValue(str):
+    """The value of an environment variable: always a string, even if it is meant as a number."""
 
     __slots__ = ()
 
 
 WHOLE_NUMBER, NUMBER, BOOLEAN, TEXT = "a whole number", "a number", "true or false", "text, in quotes"
-_STRICT: dict[object, tuple[tuple[type, ...], str]] = {
+_ACCEPTED_TYPES: dict[object, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), BOOLEAN),
     int: ((int,), WHOLE_NUMBER),
     float: ((int, float, Decimal), NUMBER),
     Decimal: ((int, float, Decimal), NUMBER),
 }
-"""The types of value that each of these takes; pydantic alone would convert nearly anything."""
+"""The value types that each field type accepts. Pydantic alone would convert nearly anything."""
 
 
 def check_type(annotation: object, value: object) -> None:
-    """Check that a value of the file has the type of its key, and need not be converted.
+    """Check that a value from the file already has the type that its key needs.
 
     Raises:
         ValueError: it has another type.
     """
-    expected, name = _STRICT.get(_without_none(annotation), ((), ""))
-    if not expected or value is None or isinstance(value, Text):
+    expected, name = _ACCEPTED_TYPES.get(_without_none(annotation), ((), ""))
+    if not expected or value is None or isinstance(value, EnvironmentValue):
         return
     if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
         raise ValueError(f"it must be {name}")
@@ -47,8 +47,8 @@ def _without_none(annotation: object) -> object:
     return next(part for part in get_args(annotation) if part is not type(None))
 
 
-class _Opaque:
-    """Marks a field that its model builds itself, so that pydantic builds no validator for its type."""
+class _NoValidator:
+    """Marks a field whose value the model builds itself: pydantic builds no validator for its type."""
 
     def __get_pydantic_core_schema__(
         self,
@@ -59,13 +59,13 @@ class _Opaque:
         return any_schema()
 
 
-OPAQUE = _Opaque()
+NO_VALIDATOR = _NoValidator()
 
 
-def match_pattern(pattern: str, description: str) -> Callable[[str], str]:
-    """Return a validator of texts that match ``pattern`` as a whole.
+def pattern_validator(pattern: str, description: str) -> Callable[[str], str]:
+    """Return a validator for strings that match ``pattern`` completely.
 
-    It raises a ``ValueError`` with ``description`` for others.
+    For any other string the validator raises a ``ValueError`` with ``description``.
     """
 
     def check(text: str) -> str:
@@ -91,7 +91,7 @@ def parse_path(value: object) -> object:
     try:
         return Path(value).expanduser()
     except RuntimeError:
-        raise ValueError("that user has no known home folder; write the path in full") from None
+        raise ValueError("the home folder of that user is not known; write the full path") from None
 
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -109,13 +109,15 @@ _RESERVED = """
 
 
 def check_sql_name(name: str) -> str:
-    """Return ``name`` if it can stand in a query without quotes.
+    """Return ``name`` if a query can use it without quotes.
 
     Raises:
         ValueError: it needs quotes.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError("it must be 1 to 63 lowercase letters, digits and underscores, no digit first")
+        raise ValueError(
+            "it must be 1 to 63 lowercase letters, digits and underscores, not starting with a digit"
+        )
     if name in _RESERVED.split():
         raise ValueError("it is a reserved word of SQL; use another name")
     return name

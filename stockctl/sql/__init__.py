@@ -1,1 +1,1 @@
-"""SQL over the raw archive in Athena's dialect: parsing, checking, translation, and canned queries."""
+"""SQL over the raw archive in Athena's dialect: parsing, checking, translation, and predefined queries."""

@@ -13,7 +13,7 @@ from stockctl.sql.parser import too_deep
 
 
 class Statement(NamedTuple):
-    """SQL for Athena. Its first ``?`` takes the parameter with index ``order[0]``, and so on."""
+    """SQL for Athena. Its first ``?`` gets the parameter with index ``order[0]``, and so on."""
 
     text: str
     order: Sequence[int]
@@ -25,7 +25,7 @@ def to_athena(expression: exp.Query) -> Statement:
     Raises:
         QueryError: the statement cannot be written in Athena's SQL.
     """
-    # The generated text may have the placeholders in another order, so each gets a name with its position.
+    # The generated text may have the placeholders in another order: a name with its position identifies each.
     marker = f"parameter_{secrets.token_hex(8)}_"
     try:
         tree = expression.copy()
@@ -34,7 +34,7 @@ def to_athena(expression: exp.Query) -> Statement:
         text = tree.sql("trino", comments=False, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:
         reason = str(error).splitlines()[0]
-        raise QueryError(f"Athena cannot run this: {reason}", "Write it in another way.") from error
+        raise QueryError(f"Athena cannot run this: {reason}", "Write the query in another way.") from error
     except RecursionError as error:
         raise too_deep() from error
     names = re.compile(f":{marker}([0-9]+)")

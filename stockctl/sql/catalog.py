@@ -1,6 +1,6 @@
-"""The canned queries, one ``.sql`` file each beside this module, in Athena's SQL.
+"""The predefined queries, in Athena's SQL: one ``.sql`` file each, in the folder of this module.
 
-A file begins with comments: ``-- <name>: <one sentence>``, then ``-- <parameter>: <allowed values>`` for each
+A file starts with comments: ``-- <name>: <one sentence>``, then ``-- <parameter>: <allowed values>`` for each
 ``?`` of the statement, in order. Each ``?`` is in a WHERE clause: Athena accepts it nowhere else.
 """
 
@@ -16,48 +16,48 @@ _HEADER = re.compile(r"-- ([a-z][a-z_-]*): (.+)")
 
 
 class Parameter(NamedTuple):
-    """A value that a canned query takes."""
+    """A value that a predefined query takes."""
 
     name: str
     description: str
 
 
-class CannedQuery(NamedTuple):
-    """A canned query; ``sql`` is in Athena's dialect, with a ``?`` for each parameter in order."""
+class PredefinedQuery(NamedTuple):
+    """A predefined query; ``sql`` is in Athena's dialect, with a ``?`` for each parameter in order."""
 
     name: str
     description: str
     parameters: tuple[Parameter, ...]
     sql: str
 
-    def over(self, table: str) -> str:
-        """Return the statement with another table than the default one; ``table`` needs no quotes."""
+    def with_table(self, table: str) -> str:
+        """Return the statement with ``table``, which must need no quotes, instead of the default table."""
         return re.sub(rf"\b{TABLE}\b", table, self.sql)
 
 
-def catalog() -> list[CannedQuery]:
-    """Return the canned queries, sorted by name."""
+def predefined_queries() -> list[PredefinedQuery]:
+    """Return the predefined queries, sorted by name."""
     sources = (file for file in files(__package__).iterdir() if file.name.endswith(".sql"))
     return sorted(map(_load, sources))
 
 
-def canned_query(name: str) -> CannedQuery:
-    """Return the canned query called ``name``.
+def predefined_query(name: str) -> PredefinedQuery:
+    """Return the predefined query called ``name``.
 
     Raises:
         QueryError: there is no such query.
     """
-    queries = {query.name: query for query in catalog()}
+    queries = {query.name: query for query in predefined_queries()}
     if name not in queries:
-        raise QueryError(f"There is no canned query {name!r}.", f"There are: {', '.join(queries)}.")
+        raise QueryError(f"There is no predefined query {name!r}.", f"There are: {', '.join(queries)}.")
     return queries[name]
 
 
-def _load(file: Traversable) -> CannedQuery:
+def _load(file: Traversable) -> PredefinedQuery:
     text = file.read_text(encoding="utf-8")
     header = [found.groups() for line in _comments(text) if (found := _HEADER.fullmatch(line))]
     (name, description), *parameters = header
-    return CannedQuery(name, description, tuple(Parameter(*entry) for entry in parameters), text)
+    return PredefinedQuery(name, description, tuple(Parameter(*entry) for entry in parameters), text)
 
 
 def _comments(text: str) -> list[str]:

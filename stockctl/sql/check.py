@@ -1,4 +1,4 @@
-"""Checks a statement against lists of the allowed syntax, functions and types."""
+"""Checks a statement: only listed syntax, functions and types are allowed."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ SYNTAX = _word_set("""
     EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ Is Not Between In Like Escape All Any AtTimeZone
     JSONPath JSONPathRoot JSONPathKey JSONPathSubscript
 """)
-"""Parser classes that are allowed and are not functions."""
+"""Allowed parser classes that are not functions."""
 
 FUNCTIONS = _word_set("""
     And Or Case If Cast TryCast Try Coalesce Nullif Greatest Least Exists Typeof Grouping
@@ -47,7 +47,7 @@ FUNCTIONS = _word_set("""
     Corr CovarPop CovarSamp RegrSlope RegrIntercept
     Lag Lead RowNumber Rank DenseRank PercentRank CumeDist Ntile FirstValue LastValue NthValue
 """)
-"""Parser classes that are allowed and are functions, or operators that the parser treats as functions."""
+"""Allowed parser classes of functions, and of operators that the parser treats as functions."""
 
 FUNCTION_NAMES = _word_set("""
     all all_match any_match array_distinct array_except array_max array_min array_position array_union
@@ -55,7 +55,7 @@ FUNCTION_NAMES = _word_set("""
     infinity is_finite is_infinite json_array_length map_agg map_concat map_entries map_values millisecond
     nan none_match to_iso8601 truncate with_timezone yow
 """)
-"""Names of allowed functions that the parser has no class for."""
+"""Names of allowed functions for which the parser has no class."""
 
 TYPES = _word_set("""
     ARRAY BIGINT BOOLEAN CHAR DATE DAY DECIMAL DOUBLE FLOAT INT INTERVAL JSON MAP REAL SMALLINT STRUCT TEXT
@@ -68,7 +68,7 @@ WORDS = _word_set("""
     day_of_month day_of_week dow day_of_year doy year_of_week yow
     all bernoulli system
 """)
-"""Words that are generated without quotes: units and parts of time, LIMIT ALL, sampling methods."""
+"""Words that the generator may write without quotes: units and parts of time, LIMIT ALL, sampling methods."""
 
 
 _CATALOG = "awsdatacatalog"
@@ -77,7 +77,7 @@ _TABLE_PARTS = frozenset({"this", "db", "catalog", "alias", "joins", "sample"})
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?")
 _PATH_KEY = re.compile(r"[^'\"\\]*")
-_WRITTEN = {
+_SYNTAX_NAMES = {
     "Into": "SELECT ... INTO",
     "Lock": "FOR UPDATE",
     "Parameter": "A variable",
@@ -88,7 +88,7 @@ _Names = frozenset[str]
 
 
 def check_query(sql: str, *, database: str = DATABASE, table: str = TABLE) -> exp.Query:
-    """Return the tree of a statement that is one query and reads only ``database.table``.
+    """Return the tree of a statement that is exactly one query and reads only ``database.table``.
 
     In the tree each reference to the table is qualified and quoted, and each ``?`` has its position
     (``meta["position"]``, from 1), because a translation may change their order.
@@ -111,7 +111,7 @@ def parameter_count(tree: exp.Query) -> int:
 
 
 class _Checker:
-    """Checks every node of a tree, with the names that ``WITH`` defines in its scope."""
+    """Checks every node of a tree, and knows the names that ``WITH`` defines in the node's scope."""
 
     def __init__(self, sql: str, database: str, table: str) -> None:
         self._sql = sql
@@ -119,7 +119,7 @@ class _Checker:
         self._table = table
 
     def check(self, tree: exp.Expr) -> None:
-        """Raise for anything that is not allowed, and qualify the references to the table."""
+        """Raise an error for anything that is not allowed, and qualify the references to the table."""
         waiting: list[tuple[exp.Expr, _Names]] = [(tree, frozenset())]
         while waiting:
             node, names = waiting.pop()
@@ -141,12 +141,12 @@ class _Checker:
             name = self._name(node)
             if not (isinstance(node, exp.Anonymous) and name in FUNCTION_NAMES):
                 refuse(
-                    f"The function {name}{_where(node)} is refused: it is not among the functions of "
-                    "Athena that stockctl answers alike on every target."
+                    f"The function {name}{_where(node)} is not supported: stockctl allows only Athena "
+                    "functions that give the same result on every target."
                 )
         else:
-            what = _WRITTEN.get(kind) or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).upper()
-            refuse(f"{what}{_where(node)} is refused: a query here cannot use it.")
+            what = _SYNTAX_NAMES.get(kind) or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).upper()
+            refuse(f"{what}{_where(node)} is not allowed in a query.")
 
     def _name(self, node: exp.Func) -> str:
         start, end = node.meta.get("start"), node.meta.get("end")
@@ -157,7 +157,7 @@ class _Checker:
 
     def _check_relation(self, node: exp.Expr) -> None:
         if isinstance(node, (exp.From, exp.Join)) and not isinstance(node.this, _RELATIONS):
-            refuse(f"{quote_text(_sql(node.this))} in FROM is refused.", self._allowed())
+            refuse(f"{quote_text(_sql(node.this))} is not allowed in FROM.", self._allowed())
         if isinstance(node, exp.Lateral) and not isinstance(node.this, (exp.Subquery, exp.Unnest)):
             self._refuse_table_function(node.this)
 
@@ -166,7 +166,7 @@ class _Checker:
             self._refuse_table_function(node.this)
         for part, value in node.args.items():
             if value and part not in _TABLE_PARTS:
-                refuse(f"{part.replace('_', ' ').upper()} on a table is refused.", self._allowed())
+                refuse(f"{part.replace('_', ' ').upper()} is not allowed on a table.", self._allowed())
         if not node.db and not node.catalog and node.name.lower() in names:
             return
         if not self._is_the_table(node):
@@ -187,12 +187,14 @@ class _Checker:
     def _refuse_table_function(self, node: exp.Expr) -> NoReturn:
         name = self._name(node) if isinstance(node, exp.Func) else quote_text(_sql(node))
         refuse(
-            f"{name}{_where(node)} in FROM is refused: no table function but unnest is allowed.",
+            f"{name}{_where(node)} is not allowed in FROM: the only allowed table function is unnest.",
             self._allowed(),
         )
 
     def _allowed(self) -> str:
-        return f"FROM takes {self._table}, names that WITH defines before, subqueries, VALUES and UNNEST."
+        return (
+            f"Allowed in FROM: {self._table}, names that WITH defines before, subqueries, VALUES and UNNEST."
+        )
 
 
 def _children(node: exp.Expr, names: _Names) -> Iterator[tuple[exp.Expr, _Names]]:
@@ -212,29 +214,29 @@ def _children(node: exp.Expr, names: _Names) -> Iterator[tuple[exp.Expr, _Names]
 
 
 def _check_raw_text(node: exp.Expr) -> None:
-    """Refuse text that the generator would write without quotes, unless it is harmless."""
+    """Refuse text that the generator would write without quotes, unless it is known to be harmless."""
     this = node.args.get("this")
     if isinstance(node, exp.Var):
-        fine = isinstance(this, str) and this.lower() in WORDS
+        harmless = isinstance(this, str) and this.lower() in WORDS
     elif isinstance(node, exp.Literal):
-        fine = node.is_string or bool(_NUMBER.fullmatch(node.name))
+        harmless = node.is_string or bool(_NUMBER.fullmatch(node.name))
     elif isinstance(node, exp.JSONPathKey):
-        fine = isinstance(this, str) and bool(_PATH_KEY.fullmatch(this))
+        harmless = isinstance(this, str) and bool(_PATH_KEY.fullmatch(this))
     elif isinstance(node, exp.DataType):
         this = getattr(this, "name", this)
-        fine = this in TYPES and not node.args.get("kind")
+        harmless = this in TYPES and not node.args.get("kind")
     elif isinstance(node, exp.Placeholder):
-        this, fine = f":{this}", this is None
+        this, harmless = f":{this}", this is None
     else:
         return
-    if not fine:
-        refuse(f"{quote_text(str(this))} is refused where it stands in the statement.")
+    if not harmless:
+        refuse(f"{quote_text(str(this))} is not allowed at this position of the statement.")
 
 
 def _check_path(node: exp.Expr) -> None:
     path = node.args.get("expression")
     if isinstance(node, (exp.JSONExtract, exp.JSONExtractScalar)) and isinstance(path, exp.Literal):
-        refuse(f"The JSON path {quote_text(path.name)} cannot be read.", "A path looks like $.a[0].")
+        refuse(f"The JSON path {quote_text(path.name)} cannot be parsed.", "Example of a path: $.a[0].")
 
 
 def _sql(node: exp.Expr | None) -> str:

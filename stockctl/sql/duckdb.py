@@ -1,4 +1,4 @@
-"""Translates Athena's SQL to DuckDB's; ``macros`` has the functions that DuckDB lacks."""
+"""Translates Athena's SQL to DuckDB's; ``macros`` defines the functions that DuckDB does not have."""
 
 import re
 from collections.abc import Callable
@@ -31,6 +31,7 @@ _PARTS = {
     "yow": "isoyear",
 }
 _DATES = frozenset({"CurrentDate", "Date", "FromISO8601Date", "LastDay"})
+_WRITE_OUT = "Write it as a literal."
 _DIRECTIVE = re.compile(r"%[-#+ 0,(]*[0-9]*(?:\.[0-9]+)?([A-Za-z%])")
 _REFERENCE = re.compile(r"\\(.)|\$([0-9])|\\")
 
@@ -38,8 +39,8 @@ _REFERENCE = re.compile(r"\\(.)|\$([0-9])|\\")
 def to_duckdb(expression: exp.Query) -> str:
     """Return DuckDB's SQL for a statement that ``check_query`` returned; ``?`` becomes ``$1``, ``$2``, ...
 
-    The database must define ``macros.MACROS``. A column of the result without a name is called ``_col0``,
-    ``_col1``, ... by its position, as in Athena.
+    The database must define ``macros.MACROS``. A result column without a name is called ``_col0``, ``_col1``,
+    ... by its position, as in Athena.
 
     Raises:
         QueryError: the statement uses something that DuckDB has no equivalent for.
@@ -53,12 +54,12 @@ def to_duckdb(expression: exp.Query) -> str:
         return tree.sql("duckdb", identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:
         raise QueryError(
-            f"The embedded backend cannot answer this statement: {str(error).splitlines()[0]}",
-            "Write it in another way.",
+            f"The embedded backend cannot run this statement: {str(error).splitlines()[0]}",
+            "Write the query in another way.",
         ) from error
     except SqlglotError as error:
         raise QueryError(
-            "The statement cannot be translated: a function in it lacks an argument, or has a wrong one.",
+            "The statement cannot be translated: a function has too few arguments or an invalid one.",
             "See Athena's reference of functions.",
         ) from error
     except RecursionError as error:
@@ -98,7 +99,8 @@ def _placeholder(node: exp.Expr) -> exp.Expr:
 
 
 def _divide(node: exp.Expr) -> exp.Expr:
-    # NULL where Athena has an error (whole numbers) or infinity (doubles); DuckDB's releases differ here.
+    # Return NULL where Athena gives an error (whole numbers) or infinity (doubles): DuckDB's releases differ
+    # here.
     divisor = node.expression
     if not _is_number_but_zero(divisor):
         node.set("expression", exp.Nullif(this=divisor.copy(), expression=exp.Literal.number(0)))
@@ -129,7 +131,7 @@ def _plus_interval(moment: exp.Expr, interval: exp.Expr) -> exp.Expr:
 
 
 def _is_date(node: exp.Expr) -> bool:
-    """Tell whether the value is known to be a date; DuckDB makes timestamps of some dates."""
+    """Return whether the value is known to be a date; DuckDB turns some dates into timestamps."""
     inner = node.unnest()
     if isinstance(inner, exp.Anonymous):
         return inner.name.lower() == "from_iso8601_date"
@@ -139,7 +141,7 @@ def _is_date(node: exp.Expr) -> bool:
 
 
 def _date_diff(node: exp.Expr) -> exp.Expr:
-    # Athena counts whole units that have passed; DuckDB's date_diff counts the boundaries between.
+    # Athena counts complete units; DuckDB's date_diff counts unit boundaries, such as midnights.
     return _call("DATE_SUB", exp.Literal.string(_unit(node)), node.expression, node.this)
 
 
@@ -149,24 +151,22 @@ def _date_trunc(node: exp.Expr) -> exp.Expr:
 
 def _unit(node: exp.Expr) -> str:
     unit = _argument(node, "unit")
-    # It reaches the generated SQL without quotes.
+    # Check it: the generated SQL contains it without quotes.
     if not isinstance(unit, (exp.Var, exp.Literal)) or unit.name.lower() not in _UNITS:
-        raise QueryError(f"The unit of {node.key} is none of {', '.join(sorted(_UNITS))}.", "Write it out.")
+        raise QueryError(f"The unit of {node.key} must be one of {', '.join(sorted(_UNITS))}.", _WRITE_OUT)
     return unit.name.lower()
 
 
 def _extract(node: exp.Expr) -> exp.Expr:
     part = _PARTS.get(node.name.lower())
     if part is None:
-        raise QueryError(
-            f"The part that extract takes is none of {', '.join(sorted(_PARTS))}.", "Write it out."
-        )
+        raise QueryError(f"The field of extract must be one of {', '.join(sorted(_PARTS))}.", _WRITE_OUT)
     node.set("this", exp.var(part))
     return node
 
 
 def _at_time_zone(node: exp.Expr) -> exp.Expr:
-    # A plain timestamp is one in the session's zone, UTC.
+    # A timestamp without a zone is in the session's zone, UTC.
     node.set("this", exp.cast(node.this, exp.DataType.Type.TIMESTAMPTZ))
     return node
 
@@ -194,7 +194,7 @@ def _parse_datetime(node: exp.Expr) -> exp.Expr:
 def _java_pattern(pattern: exp.Expr) -> exp.Expr:
     formatted = Dialect.get_or_raise("hive").format_time(pattern) if pattern.is_string else None
     if formatted is None:
-        raise QueryError("The pattern of a date has to be a text such as 'yyyy-MM-dd'.", "Write it out.")
+        raise QueryError("The pattern of a date must be a string such as 'yyyy-MM-dd'.", _WRITE_OUT)
     return formatted
 
 
@@ -209,7 +209,7 @@ def _format(node: exp.Expr) -> exp.Expr:
 
 
 def _regexp_extract(node: exp.Expr) -> exp.Expr:
-    # DuckDB gives an empty text where nothing matches.
+    # DuckDB returns an empty string, not NULL, if nothing matches.
     matches = exp.RegexpLike(this=node.this.copy(), expression=node.expression.copy())
     return exp.Case().when(matches, node.copy())
 
@@ -217,7 +217,7 @@ def _regexp_extract(node: exp.Expr) -> exp.Expr:
 def _regexp_replace(node: exp.Expr) -> exp.Expr:
     replacement = _argument(node, "replacement")
     if not replacement.is_string:
-        raise QueryError("The replacement in regexp_replace has to be a text.", "Write it out.")
+        raise QueryError("The replacement of regexp_replace must be a string.", _WRITE_OUT)
     node.set("replacement", exp.Literal.string(_REFERENCE.sub(_reference, replacement.name)))
     return node
 
@@ -275,9 +275,9 @@ def _pad(node: exp.Expr) -> exp.Expr:
 
 
 def _quantile(node: exp.Expr) -> exp.Expr:
-    # The exact figure lies within any accuracy asked for, and is the same each time.
+    # Compute the exact value: it satisfies any requested accuracy, and it is deterministic.
     if node.args.get("weight") is not None:
-        raise QueryError("approx_percentile with a weight cannot be answered here.", "Leave the weight out.")
+        raise QueryError("approx_percentile with a weight is not supported here.", "Omit the weight.")
     return _call("QUANTILE_DISC", node.this, _argument(node, "quantile"))
 
 
@@ -295,14 +295,14 @@ def _argument(node: exp.Expr, name: str) -> exp.Expr:
     value = node.args.get(name)
     if not isinstance(value, exp.Expr):
         raise QueryError(
-            f"The function {node.key} lacks its argument '{name}'.", "See Athena's reference of functions."
+            f"The function {node.key} needs the argument '{name}'.", "See Athena's reference of functions."
         )
     return value
 
 
 def _two(node: exp.Expr) -> tuple[exp.Expr, exp.Expr]:
     if len(node.expressions) != 2:
-        raise QueryError(f"{node.name.lower()} takes two arguments.", "See Athena's reference of functions.")
+        raise QueryError(f"{node.name.lower()} needs two arguments.", "See Athena's reference of functions.")
     first, second = node.expressions
     return first, second
 

@@ -15,11 +15,11 @@ from stockctl.sql.schema import COLUMNS, TABLE
 
 MAX_BYTES = 262_144
 """Athena's limit on the length of a statement."""
-# Whatever the parser only warns about is refused by the check, or by the engine.
+# Hide the parser's warnings: the check or the engine refuses what they are about.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 _MAX_DEPTH = 100
-_MAX_ARRAY_DEPTH = 8  # the parser's time grows nearly threefold with each array inside an array
+_MAX_ARRAY_DEPTH = 8  # each further level makes the parser nearly three times slower
 _SHOWN = 60
 
 _BEGINS = (TokenType.SELECT, TokenType.WITH, TokenType.VALUES, TokenType.TABLE, TokenType.L_PAREN)
@@ -49,7 +49,7 @@ def parse_query(sql: str) -> exp.Query:
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         # The parser does not check that some arguments of functions, and parts of JSON paths, exist.
         raise QueryError(
-            "The SQL cannot be read: a function in it has too few arguments, or one that makes no sense.",
+            "The SQL cannot be parsed: a function has too few arguments or an invalid one.",
             "The dialect is Athena's (Trino).",
         ) from error
     tree = trees[0] if len(trees) == 1 else None
@@ -62,18 +62,18 @@ def parse_query(sql: str) -> exp.Query:
 
 
 def refuse(message: str, hint: str | None = None) -> NoReturn:
-    """Raise a ``QueryError``; the default hint says what is allowed."""
+    """Raise a ``QueryError``. Without ``hint``, its hint says what is allowed."""
     columns = ", ".join(name for name, _ in COLUMNS)
-    raise QueryError(message, hint or f"Allowed is one SELECT over {TABLE} (columns: {columns}).")
+    raise QueryError(message, hint or f"Only one SELECT from {TABLE} is allowed (columns: {columns}).")
 
 
 def too_deep(place: str = "") -> QueryError:
     """Return the error for a statement that is nested too deeply."""
-    return QueryError(f"The statement is nested too deeply{place}.", "Write it in steps, with WITH.")
+    return QueryError(f"The statement is nested too deeply{place}.", "Split it into steps with WITH.")
 
 
 def quote_text(text: str) -> str:
-    """Return text of a statement for use in a message: quoted, escaped, on one line, shortened."""
+    """Return text from a statement for a message: quoted, escaped, on one line, and shortened."""
     quoted = repr(text)
     return quoted if len(quoted) <= _SHOWN else quoted[: _SHOWN - 4] + "...'"
 
@@ -85,7 +85,7 @@ def _check_text(sql: str) -> None:
     if found := _CONTROL.search(sql):
         line = sql.count("\n", 0, found.start()) + 1
         column = found.start() - sql.rfind("\n", 0, found.start())
-        refuse(f"The control character {found.group()!r} at line {line}, column {column} is refused.")
+        refuse(f"The control character {found.group()!r} at line {line}, column {column} is not allowed.")
 
 
 def _tokens(sql: str) -> list[Token]:
@@ -94,7 +94,8 @@ def _tokens(sql: str) -> list[Token]:
     except TokenError as error:
         cause = f": {error.__cause__}" if isinstance(error.__cause__, TokenError) else ""
         raise QueryError(
-            f"The SQL ends inside a text, a name or a comment{cause}.", "Close each ' and \" and each /* too."
+            f"The SQL ends inside a text, a name or a comment{cause}.",
+            "Check that each ', \" and /* is closed.",
         ) from error
     tokens = _one_statement(tokens)
     _check_begin(tokens[0])
@@ -107,7 +108,10 @@ def _one_statement(tokens: list[Token]) -> list[Token]:
     first = tokens[: ends[0]] if ends else tokens
     more = [token for token in tokens[len(first) :] if token.token_type is not TokenType.SEMICOLON]
     if more and first:
-        refuse(f"There is more than one statement: the second begins at {_at(more[0])}.", "Run them singly.")
+        refuse(
+            f"There is more than one statement: the second starts at {_at(more[0])}.",
+            "Run them one at a time.",
+        )
     if not first and not more:
         refuse("There is no SQL statement in the text.")
     return first or more
@@ -117,7 +121,7 @@ def _check_begin(token: Token) -> None:
     if token.token_type not in _BEGINS:
         plain = token.token_type is not TokenType.STRING and _WORDS.fullmatch(token.text)
         word = token.text.upper() if plain else quote_text(token.text)
-        refuse(f"{word} is refused: only a query can be run here, and nothing can be changed.")
+        refuse(f"{word} is not allowed: only queries can be run here, and they cannot change anything.")
 
 
 def _check_nesting(tokens: list[Token]) -> None:
@@ -133,7 +137,7 @@ def _check_nesting(tokens: list[Token]) -> None:
 
 
 class _Parser(TrinoParser):
-    """Records the position of each ``?`` in the text, which the tree does not have."""
+    """Records the position of each ``?`` in the text; the tree does not contain it."""
 
     PLACEHOLDER_PARSERS: ClassVar = {
         **TrinoParser.PLACEHOLDER_PARSERS,
@@ -154,7 +158,7 @@ def _number_placeholders(tree: exp.Query, tokens: list[Token]) -> None:
     for node in found:
         node.meta["position"] = places[node.meta["start"]]
     if len({node.meta["start"] for node in found}) != len(starts):
-        refuse("A ? stands where no value can stand.")
+        refuse("A ? is not allowed at this position.")
 
 
 def _at(token: Token) -> str:
@@ -169,13 +173,13 @@ def _syntax_error(sql: str, error: ParseError) -> QueryError:
     word = str(fault.get("highlight") or "")
     line, last = fault.get("line"), fault.get("col")
     if not line or not last:
-        return QueryError(f"The SQL cannot be read: {what}.", "The dialect is Athena's (Trino).")
+        return QueryError(f"The SQL cannot be parsed: {what}.", "The dialect is Athena's (Trino).")
     column = max(1, last - len(word) + 1)
     text = [*sql.split("\n"), ""][min(line - 1, sql.count("\n"))]
     excerpt = text[max(0, column - _SHOWN // 2) :][:_SHOWN].strip()
     return QueryError(
-        f"The SQL cannot be read at line {line}, column {column}, at {quote_text(word)}: {what}. "
-        f"There it says: {ascii(excerpt)[1:-1] if not excerpt.isprintable() else excerpt}",
+        f"The SQL cannot be parsed at line {line}, column {column}, at {quote_text(word)}: {what}. "
+        f"Text at this position: {ascii(excerpt)[1:-1] if not excerpt.isprintable() else excerpt}",
         "The dialect is Athena's (Trino).",
     )
 

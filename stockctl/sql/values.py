@@ -1,4 +1,4 @@
-"""Converts values of a SQL result to JSON, alike for every engine."""
+"""Converts values of a SQL result to JSON, in the same way for every engine."""
 
 import json
 import math
@@ -12,9 +12,9 @@ from stockctl.market.timestamp import format_timestamp
 def json_value(value: object) -> object:
     """Return a string, int, float, bool or None for a value that a database driver returned.
 
-    NaN and infinity become None; a decimal becomes an int if it has no fraction, else a float; a timestamp
-    with a time zone is converted to UTC, with a ``Z``; binary becomes hexadecimal; an array, row or map
-    becomes JSON text.
+    NaN and infinity become None; a decimal becomes an int if it has no decimal places, else a float; a
+    timestamp with a time zone is converted to UTC, with a ``Z``; binary becomes hexadecimal; an array, row or
+    map becomes JSON text.
     """
     plain = _plain(value)
     return json.dumps(plain, ensure_ascii=False) if isinstance(plain, (list, dict)) else plain

@@ -119,7 +119,7 @@ def test_the_first_page_says_of_each_command_what_its_own_page_says() -> None:
 def test_options_of_a_long_page_are_grouped() -> None:
     """A reader of stream's page finds what concerns a replay, and what concerns live quotes."""
     panels = {parameter.rich_help_panel for parameter in COMMANDS[("stream",)].params}
-    assert panels - {None} == {"What", "Replay and simulation", "Live", "Operation"}
+    assert panels - {None} == {"Input", "Replay and simulation", "Live sources", "Operation"}
 
 
 def test_headings_stand_out_on_a_terminal_only(stockctl: Command) -> None:

@@ -311,20 +311,20 @@ WINDOWS: list[tuple[str, Sequence[object]]] = [
 _ROWS = "WITH rows (k, x) AS (VALUES ('a', 1), ('a', 2), ('b', 3), ('b', CAST(NULL AS integer))) "
 
 NOT_ANSWERED = [
-    ("regexp_replace('a', 'a', k)", "The replacement in regexp_replace has to be a text"),
+    ("regexp_replace('a', 'a', k)", "The replacement of regexp_replace must be a string"),
     ("approx_percentile(x, 2, 0.5)", "approx_percentile with a weight"),
-    ("format_datetime(current_timestamp, k)", "The pattern of a date has to be a text"),
-    ("at_timezone(current_timestamp)", "at_timezone takes two arguments"),
+    ("format_datetime(current_timestamp, k)", "The pattern of a date must be a string"),
+    ("at_timezone(current_timestamp)", "at_timezone needs two arguments"),
 ]
 FAILING = [
-    ("sequence(1, 10001)", "sequence and repeat give at most 10000 entries"),
-    ("sequence(1, 100000000000)", "sequence and repeat give at most 10000 entries"),
-    ("repeat('a', 100000000000)", "sequence and repeat give at most 10000 entries"),
-    ("length(rpad('x', 2000000000, 'y'))", "lpad and rpad give at most 10000 characters"),
-    ("length(lpad('x', 10001, 'y'))", "lpad and rpad give at most 10000 characters"),
-    ("format('%300000000d', 1)", "format takes widths of at most 9999"),
-    ("format('a %.100000f', 1.5)", "format takes widths of at most 9999"),
-    ("format('%' || '*d', 300000000, 1)", "format takes widths of at most 9999"),
+    ("sequence(1, 10001)", "sequence and repeat return at most 10000 entries"),
+    ("sequence(1, 100000000000)", "sequence and repeat return at most 10000 entries"),
+    ("repeat('a', 100000000000)", "sequence and repeat return at most 10000 entries"),
+    ("length(rpad('x', 2000000000, 'y'))", "lpad and rpad return at most 10000 characters"),
+    ("length(lpad('x', 10001, 'y'))", "lpad and rpad return at most 10000 characters"),
+    ("format('%300000000d', 1)", "format allows widths of at most 9999"),
+    ("format('a %.100000f', 1.5)", "format allows widths of at most 9999"),
+    ("format('%' || '*d', 300000000, 1)", "format allows widths of at most 9999"),
     ("CAST('x' AS integer)", "Could not convert string 'x'"),
 ]
 

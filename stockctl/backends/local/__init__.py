@@ -1,1 +1,1 @@
-"""The embedded backend: SQLite, files and DuckDB in one home folder."""
+"""The embedded backend: SQLite, files and DuckDB in one data folder."""

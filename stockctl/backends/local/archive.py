@@ -16,8 +16,8 @@ def write_once(path: str, body: bytes) -> None:
     """Write ``body`` to the file ``path`` unless it exists. Its folder must exist.
 
     A process that dies while it writes leaves the beginning of the body, usually nothing of it. The next
-    write of the same body adds the rest. Writers must take turns: write only in a transaction of the home's
-    database.
+    write of the same body adds the rest. Writers must take turns: write only in a transaction of the data
+    folder's database.
 
     Raises:
         OSError: the disk is full, or permission is denied; then no new file is left.

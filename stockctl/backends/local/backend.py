@@ -25,7 +25,7 @@ _BLOCK = 512
 
 
 class LocalBackend:
-    """The pipeline in one home folder."""
+    """The pipeline in one data folder."""
 
     costs_money = False
 
@@ -36,7 +36,7 @@ class LocalBackend:
         self.location = str(self._home.root)
 
     def check(self) -> Sequence[Finding]:
-        """Return whether the home exists and can be used, or can be created."""
+        """Return whether the data folder exists and can be used, or can be created."""
         place = Finding("place", self.location)
         try:
             setup.check(self._home)
@@ -53,14 +53,14 @@ class LocalBackend:
         return Plan(setup.plan(self._home), _COST)
 
     def provision(self, confirm: Confirm, report: Report) -> Outcome:
-        """Create the home if it is missing."""
+        """Create the data folder if it is missing."""
         plan = self.plan(report)
         if plan.steps and not confirm(plan):
             return Outcome((), {})
         return Outcome(setup.provision(self._home), {})
 
     def prepare(self) -> bool:
-        """Create the home if it is missing: it costs nothing."""
+        """Create the data folder if it is missing: it costs nothing."""
         return bool(setup.provision(self._home))
 
     def plan_teardown(self, *, keep_data: bool) -> Sequence[Step]:
@@ -68,11 +68,11 @@ class LocalBackend:
         return setup.plan_teardown(self._home, keep_data=keep_data)
 
     def teardown(self, *, keep_data: bool, report: Report) -> Sequence[str]:
-        """Remove the home."""
+        """Remove the data folder."""
         return setup.teardown(self._home, keep_data=keep_data, report=report)
 
     def status(self) -> Status:
-        """Return what the home holds."""
+        """Return what the data folder holds."""
         with self._open() as database:
             reader, alerts = SqliteQuoteReader(database), SqliteAlertReader(database)
             size, on_disk = _size(self._home.root)
@@ -92,7 +92,9 @@ class LocalBackend:
         with self._open() as database:
             setup.check_folders(self._home)
             settings = self._settings
-            yield LocalStream(self._home, database, settings.rules, settings.alerts.oldest, self._clock)
+            yield LocalStream(
+                self._home, database, settings.rules, settings.alerts.max_age_limit, self._clock
+            )
 
     @contextmanager
     def quotes(self) -> Iterator[SqliteQuoteReader]:
@@ -136,7 +138,7 @@ def _no_home(home: Home) -> Finding:
     reason = "is not writable" if above.is_dir() else "is not a folder"
     return Finding(
         "provisioned",
-        f"no, and the home cannot be created: {above} {reason}",
+        f"no, and the data folder cannot be created: {above} {reason}",
         ok=False,
         hint="Set local.path (or STOCKCTL_LOCAL__PATH) to a folder that can be written.",
     )

@@ -1,4 +1,4 @@
-"""The SQLite database of the home: schema, connections, errors, and the check that stockctl created it."""
+"""The SQLite database of the data folder: schema, connections, errors, and ownership check."""
 
 import os
 import sqlite3
@@ -62,7 +62,7 @@ CREATE TABLE alerts (
 
 
 class TornDownError(HomeError):
-    """The home was torn down, at least in part."""
+    """The data folder was torn down, at least in part."""
 
 
 class DamagedError(HomeError):
@@ -93,7 +93,7 @@ _ERRORS: dict[Problem, Explanation] = {
 
 
 class Database:
-    """One connection to the database of a home.
+    """One connection to the database of a data folder.
 
     Decimals are text, so that they stay exact. The database is in WAL mode: readers never wait, writers
     take turns.
@@ -152,7 +152,7 @@ class Database:
             yield self._connection
 
     def mark_torn_down(self) -> None:
-        """Make all other processes that use the home stop with an error."""
+        """Make all other processes that use the data folder stop with an error."""
         with self.transaction() as connection:
             connection.execute(f"PRAGMA user_version = {_TORN_DOWN}")
 
@@ -162,14 +162,14 @@ class Database:
             return
         if application_id == APPLICATION_ID and version == _TORN_DOWN:
             raise TornDownError(
-                f"The home {self._path.parent} was torn down, perhaps while this command ran.",
+                f"The data folder {self._path.parent} was torn down, perhaps while this command ran.",
                 "Run 'stockctl teardown' if it was interrupted, then 'stockctl provision'.",
             )
         if application_id == APPLICATION_ID and version > SCHEMA_VERSION:
             raise HomeError(
                 f"{self._path} was written by a newer stockctl: "
                 f"its format is {version}, this one knows {SCHEMA_VERSION}.",
-                "Upgrade stockctl, or set local.path to another home. Nothing was changed.",
+                "Upgrade stockctl, or set local.path to another folder. Nothing was changed.",
             )
         raise HomeError(
             f"{self._path} is a SQLite database without the tables of stockctl.",
@@ -189,11 +189,11 @@ def _absent(path: Path) -> HomeError:
         )
     if check_replaceable(path.parent) == "a file":
         return HomeError(
-            f"The home {path.parent} is a file, not a folder.",
+            f"The data folder {path.parent} is a file, not a folder.",
             "Set local.path (or STOCKCTL_LOCAL__PATH) to a folder. Nothing was changed.",
         )
     return HomeError(
-        f"There is no stockctl home in {path.parent}.",
+        f"There is no stockctl data folder in {path.parent}.",
         "Create it with 'stockctl provision', or set local.path to another.",
     )
 

@@ -1,4 +1,4 @@
-"""The home folder of the embedded pipeline: its paths, and which files in it belong to stockctl."""
+"""The data folder of the embedded pipeline: its paths, and which files in it belong to stockctl."""
 
 import os
 import re
@@ -16,7 +16,7 @@ _PARTIAL = re.compile(r"\.[0-9]+\.partial(-wal|-shm|-journal)?")
 
 
 class Home:
-    """Paths in the home folder.
+    """Paths in the data folder.
 
     ::
 
@@ -93,8 +93,8 @@ def check_folder(path: Path) -> None:
     if not is_folder(path) and (found := check_replaceable(path)):
         raise HomeError(
             f"{path} is {found}, where stockctl keeps a folder.",
-            "Move it away, or set local.path to another home, and run the command again. "
-            "To keep the quotes on another disk, put the whole home there.",
+            "Move it away, or set local.path to another folder, and run the command again. "
+            "To keep the quotes on another disk, put the whole data folder there.",
         )
 
 

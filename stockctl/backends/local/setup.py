@@ -1,4 +1,4 @@
-"""Creates and removes the home of the embedded pipeline."""
+"""Creates and removes the data folder of the embedded pipeline."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ def provision(home: Home) -> Sequence[Step]:
     """Create what is missing. Existing files and folders are not changed; they must be usable.
 
     Raises:
-        HomeError: something that exists cannot be used, and nothing was changed; or the home cannot be
+        HomeError: something that exists cannot be used, and nothing was changed; or the folder cannot be
             created.
     """
     check(home)
@@ -36,7 +36,7 @@ def provision(home: Home) -> Sequence[Step]:
         Database.create(home.database)
     except OSError as error:
         raise HomeError(
-            f"The home {home.root} cannot be created: {error.strerror or error}.",
+            f"The data folder {home.root} cannot be created: {error.strerror or error}.",
             "Set local.path (or STOCKCTL_LOCAL__PATH) to a folder that can be written.",
         ) from error
     Database(home.database).close()
@@ -114,7 +114,7 @@ def teardown(home: Home, *, keep_data: bool, report: Report) -> Sequence[str]:
             path.unlink(missing_ok=True)
     except OSError as error:
         raise HomeError(
-            f"The home {home.root} cannot be removed: {error.strerror or error} ({error.filename}).",
+            f"The data folder {home.root} cannot be removed: {error.strerror or error} ({error.filename}).",
             "Check the permissions and run 'stockctl teardown' again.",
         ) from error
     _remove_empty_folder(home.root)

@@ -28,7 +28,7 @@ _RETRYABLE_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_F
 
 
 class LocalDeliveryError(DeliveryError, HomeError):
-    """Nothing of a batch was stored: the home is busy, full, torn down, damaged or not writable."""
+    """Nothing of a batch was stored: the data folder is busy, full, torn down, damaged or not writable."""
 
 
 class NullNotifier:
@@ -63,7 +63,7 @@ class LocalStream:
         """Process one batch as a whole, or nothing of it.
 
         Raises:
-            LocalDeliveryError: the home cannot be written; it is safe to send the same batch again.
+            LocalDeliveryError: the data folder cannot be written; it is safe to send the same batch again.
         """
         with (
             _delivery_error(records),
@@ -81,7 +81,7 @@ class LocalStream:
         """Quarantine records that a source could not read.
 
         Raises:
-            LocalDeliveryError: the home cannot be written.
+            LocalDeliveryError: the data folder cannot be written.
         """
         with _delivery_error(()), _translate_file_errors(self._home), self._database.transaction():
             self._quarantine.put(rejections)
@@ -119,6 +119,6 @@ def _translate_file_errors(home: Home) -> Iterator[None]:
     except OSError as error:
         path = error.filename or home.root
         raise HomeError(
-            f"The home {home.root} cannot be written: {error.strerror or error} ({path}).",
+            f"The data folder {home.root} cannot be written: {error.strerror or error} ({path}).",
             "Check free space and permissions, then run the command again; what was sent before is stored.",
         ) from error

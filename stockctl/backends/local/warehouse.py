@@ -191,7 +191,7 @@ class DuckdbWarehouse:
 
         Raises:
             QueryError: the statement is refused or fails, or its result has more than ``MAX_ROWS`` rows.
-            HomeError: the home is missing or cannot be read.
+            HomeError: the data folder is missing or cannot be read.
         """
         tree = check_query(sql, database=self._database, table=self._table)
         if (wanted := parameter_count(tree)) != len(parameters):

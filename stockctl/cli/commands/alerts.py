@@ -29,7 +29,7 @@ class Protocol(StrEnum):
     HTTPS = "https"
 
 
-# The kinds of alerts as the type of an option; its members are known only at run time.
+# The type of the option --kind; its members are known only at run time.
 Kind = StrEnum("Kind", [(kind.upper(), kind) for kind in KINDS])  # type: ignore[misc]
 
 
@@ -69,7 +69,7 @@ def register(app: typer.Typer) -> None:
 
 
 def tail(ctx: typer.Context, *, since: Since = None, output: Output = Format.TABLE) -> None:
-    """Follow the alert log until Ctrl-C: new alerts, and with --since earlier ones first."""
+    """Follow the alert log until Ctrl-C: print new alerts; with --since, print earlier ones first."""
     _, backend = settings_and_backend(ctx)
     with backend.alerts() as reader:
         log = reader.follow(since_timestamp(since))
@@ -95,7 +95,7 @@ def list_alerts(
 
 
 def test(ctx: typer.Context) -> None:
-    """Send an alert that is marked as a test, the same way as real ones."""
+    """Send an alert that is marked as a test, in the same way as real alerts."""
     _, backend = settings_and_backend(ctx)
     alert_id = backend.send_test_alert()
     print_message(f"Sent {alert_id}. To see it, run 'stockctl alerts tail --since 1m'.")
@@ -117,10 +117,12 @@ def subscribe(
     symbols: Symbols = None,
     kinds: Annotated[
         list[Kind] | None,
-        typer.Option("--kind", metavar="KIND", help=f"Only this kind, repeatable: {', '.join(KINDS)}."),
+        typer.Option(
+            "--kind", metavar="KIND", help=f"Only this kind of alert ({', '.join(KINDS)}); can be repeated."
+        ),
     ] = None,
 ) -> None:
-    """Subscribe someone to alerts, optionally by symbol or kind."""
+    """Subscribe an address to alerts, optionally only of some symbols or kinds."""
     _, backend = aws_backend(ctx, _INSTEAD)
     done = backend.subscribers().subscribe(
         protocol.value, endpoint, parse_symbols(symbols) or (), [kind.value for kind in kinds or ()]
@@ -169,4 +171,4 @@ def unsubscribe(
     """End a subscription to alerts."""
     _, backend = aws_backend(ctx, _INSTEAD)
     ended = backend.subscribers().unsubscribe(endpoint)
-    print_message(f"{ended.endpoint} gets no more alerts.")
+    print_message(f"{ended.endpoint} will receive no more alerts.")

@@ -54,7 +54,8 @@ def template(
     ctx: typer.Context,
     *,
     operator_policy: Annotated[
-        bool, typer.Option("--operator-policy", help="Print the IAM policy that running the commands needs.")
+        bool,
+        typer.Option("--operator-policy", help="Print the IAM policy that a user of the commands needs."),
     ] = False,
     part: Annotated[
         int | None,
@@ -62,7 +63,7 @@ def template(
             "--part",
             metavar="N",
             min=1,
-            help="Print this part of the policy, short enough for a managed one.",
+            help="Print only part N of the policy; each part fits into one IAM managed policy.",
         ),
     ] = None,
 ) -> None:
@@ -89,13 +90,13 @@ def _write_policy(ctx: typer.Context, part: int | None) -> None:
     print_message(f"The policy is valid for {policy.scope}.")
     if part is None and len(parts) > 1:
         print_message(
-            "It fits inline into a role or a permission set, but is too long for one managed policy: "
-            f"--part 1 to --part {len(parts)} print managed policies that together equal it."
+            "It fits as an inline policy of a role or permission set, but it is too long for one managed "
+            f"policy. To print it as several managed policies, use --part 1 to --part {len(parts)}."
         )
 
 
-class StageName(StrEnum):
-    """The stage that a function runs."""
+class FunctionName(StrEnum):
+    """A Lambda function, named after the stage that it runs."""
 
     INGEST = "ingest"
     TREND = "trend"
@@ -103,9 +104,11 @@ class StageName(StrEnum):
 
 def logs(
     ctx: typer.Context,
-    stage: Annotated[StageName, typer.Argument(metavar="FUNCTION", help="The function: ingest or trend.")],
+    stage: Annotated[FunctionName, typer.Argument(metavar="FUNCTION", help="The function: ingest or trend.")],
     *,
-    follow: Annotated[bool, typer.Option("--follow", help="Keep printing new lines until Ctrl-C.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Continue to print new lines until Ctrl-C.")
+    ] = False,
     since: Since = "10m",
     output: Output = Format.TABLE,
 ) -> None:

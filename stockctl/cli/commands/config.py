@@ -43,7 +43,9 @@ def init(
     target: Annotated[
         Target | None,
         typer.Option(
-            "--target", metavar="local|aws", help="Where the pipeline runs; aws asks questions on a terminal."
+            "--target",
+            metavar="local|aws",
+            help="Where the pipeline runs. With aws, init asks for missing values if stdin is a terminal.",
         ),
     ] = None,
     symbols: Annotated[
@@ -54,10 +56,12 @@ def init(
         str | None, typer.Option("--region", metavar="REGION", help="AWS region, such as eu-west-1.")
     ] = None,
     project: Annotated[
-        str | None, typer.Option("--project", metavar="NAME", help="Prefix of every name on AWS.")
+        str | None,
+        typer.Option("--project", metavar="NAME", help="Prefix of the names of all AWS resources."),
     ] = None,
     email: Annotated[
-        str | None, typer.Option("--email", metavar="ADDRESS", help="E-mail address that gets the alerts.")
+        str | None,
+        typer.Option("--email", metavar="ADDRESS", help="E-mail address that receives the alerts."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask no questions; use the defaults.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
@@ -110,7 +114,7 @@ def _refuse_existing(path: Path) -> ConfigError:
 
 
 def show(ctx: typer.Context, output: Output = Format.TABLE) -> None:
-    """Show every key, the value in use and where it comes from."""
+    """Show every key, its value in use, and where the value comes from."""
     columns = [
         text_column("KEY", "key", style="bold"),
         text_column("VALUE", "value"),

@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the data folder.")] = False,
 ) -> None:
-    """Run the whole pipeline on real quotes of autumn 2008; needs no account and no network."""
+    """Run the whole pipeline on real closing prices (July 2008 to March 2009); needs no account or network."""  # noqa: E501 - one sentence of the help page
     home = Path(tempfile.mkdtemp(prefix="stockctl-demo-"))
     try:
         _run(home)
@@ -54,7 +54,7 @@ def _run(home: Path) -> None:
     backend = open_backend(Settings.model_validate({"local": {"path": home}}))
     print_message(f"1. Create a data folder in {home}")
     backend.prepare()
-    print_message("2. Replay the daily closes of AAPL, GOOG, IBM and MSFT, July 2008 to March 2009")
+    print_message("2. Replay the daily closing prices of AAPL, GOOG, IBM and MSFT, July 2008 to March 2009")
     _replay(backend)
     print_message("3. Results")
     _report(backend)
@@ -74,18 +74,19 @@ def _replay(backend: "Backend") -> None:
 
 
 def _report(backend: "Backend") -> None:
-    from stockctl.sql.catalog import canned_query
+    from stockctl.sql.catalog import predefined_query
 
-    movers = backend.warehouse().query(canned_query("top-movers").sql, ("percent", "both", 0))
-    write("\nTop movers: last day against the previous close")
+    movers = backend.warehouse().query(predefined_query("top-movers").sql, ("percent", "both", 0))
+    write("\nTop movers: last close against the previous close")
     write_table([dict(zip(movers.columns, row, strict=True)) for row in movers.rows], mover_columns())
     with backend.alerts() as reader:
         anomalies = sorted(reader.recent(kinds=["anomaly"]), key=_absolute_change, reverse=True)
-        signals = reader.recent(kinds=CROSSINGS, limit=_SHOWN_ROWS)
-    write(f"\nLargest of {len(anomalies)} anomalies")
-    write_table(alert_rows(anomalies[:_SHOWN_ROWS]), alert_columns())
-    write("\nLast signals")
-    write_table(alert_rows(signals), alert_columns())
+        crossings = reader.recent(kinds=CROSSINGS, limit=_SHOWN_ROWS)
+    largest = anomalies[:_SHOWN_ROWS]
+    write(f"\nThe {len(largest)} largest of {len(anomalies)} anomalies")
+    write_table(alert_rows(largest), alert_columns())
+    write("\nLatest crossings")
+    write_table(alert_rows(crossings), alert_columns())
 
 
 def _absolute_change(alert: Alert) -> Decimal:
@@ -96,7 +97,7 @@ def _print_next_steps(home: Path, *, keep: bool) -> None:
     write("")
     if keep:
         setting = f"STOCKCTL_TARGET=local STOCKCTL_LOCAL__PATH={shlex.quote(str(home))}"
-        print_message(f"The data folder stays in {home}. Explore it:")
+        print_message(f"The data folder was kept: {home}. Commands to explore it:")
         for command in ("status", "query history MSFT", "query anomalies", "alerts list", "teardown"):
             print_message(f"  {setting} stockctl {command}")
         return

@@ -22,48 +22,49 @@ if TYPE_CHECKING:
 
 
 class OutboxRemoval(NamedTuple):
-    """Outboxes that no producer uses: those to delete, and those to keep for the quotes in them."""
+    """Outboxes that no producer uses: those to delete, and those to keep because they contain quotes."""
 
     deleted: "Sequence[UnusedOutbox]"
     kept: "Sequence[UnusedOutbox]"
 
     def steps(self) -> "list[Step]":
-        """Return what happens to each file."""
+        """Return a step for each file."""
         from stockctl.backends.base import Step
 
         return [
-            Step(action, str(file), "outbox", _waiting_text(box) if file == box.path else what)
-            for action, boxes in (("delete", self.deleted), ("keep", self.kept))
-            for box in boxes
-            for file, what in box.files
+            Step(action, str(file), "outbox", _waiting_text(outbox) if file == outbox.path else what)
+            for action, outboxes in (("delete", self.deleted), ("keep", self.kept))
+            for outbox in outboxes
+            for file, what in outbox.files
         ]
 
 
-def _waiting_text(box: "UnusedOutbox") -> str:
-    return f"{pluralize(box.waiting, 'quote')} waiting for delivery" if box.waiting else "empty"
+def _waiting_text(outbox: "UnusedOutbox") -> str:
+    return f"{pluralize(outbox.waiting, 'quote')} waiting for delivery" if outbox.waiting else "empty"
 
 
 @contextmanager
 def find_unused_outboxes(settings: "Settings", *, keep_data: bool) -> Iterator[OutboxRemoval]:
-    """Yield the outboxes that teardown concerns, locked against producers for the time of the block.
+    """Yield the outboxes that teardown deletes or keeps.
 
-    Undelivered quotes are stored nowhere else, so ``keep_data`` keeps an outbox that has some. The outbox of
-    a stream on AWS is always kept.
+    They are locked until the block ends, so that no producer can use them. Undelivered quotes are stored
+    nowhere else, so ``keep_data`` keeps an outbox that contains some. The outbox of a stream on AWS is always
+    kept.
 
     Raises:
-        OutboxError: a producer uses one; or it is damaged, not ours, or newer.
+        OutboxError: a producer uses one; or one is damaged, of another program, or of a newer stockctl.
     """
     from stockctl.producer.outbox.inspect import unused_outbox
 
     paths = []
     if settings.target == "local":
-        # The home may have one from before an outbox was configured.
+        # The data folder may still contain the default outbox, from before stream.outbox was set.
         paths = [outbox_path(settings), settings.local.path.expanduser().absolute() / NAME]
     with ExitStack() as locks:
         found = [locks.enter_context(unused_outbox(path)) for path in dict.fromkeys(paths)]
-        boxes = [box for box in found if box is not None]
-        kept = [box for box in boxes if keep_data and box.waiting]
-        yield OutboxRemoval([box for box in boxes if box not in kept], kept)
+        outboxes = [outbox for outbox in found if outbox is not None]
+        kept = [outbox for outbox in outboxes if keep_data and outbox.waiting]
+        yield OutboxRemoval([outbox for outbox in outboxes if outbox not in kept], kept)
 
 
 KeepData = Annotated[
@@ -93,7 +94,7 @@ def plan(ctx: typer.Context, output: Output = Format.TABLE) -> None:
 
 
 def provision(ctx: typer.Context, *, yes: Yes = False, output: Output = Format.TABLE) -> None:
-    """Create what the pipeline needs; run again, it changes nothing."""
+    """Create or update the resources of the pipeline; safe to run again."""
     _, backend = settings_and_backend(ctx)
     shown = False
 
@@ -116,7 +117,9 @@ def provision(ctx: typer.Context, *, yes: Yes = False, output: Output = Format.T
         for name, value in outcome.outputs.items():
             print_message(f"{name}: {value}")
         if "OperationsTopicArn" in outcome.outputs:
-            print_message("Nobody gets the alarms yet: subscribe someone to OperationsTopicArn.")
+            print_message(
+                "The alarms have no subscriber yet. Subscribe an address to the SNS topic OperationsTopicArn."
+            )
         print_message(f"The pipeline is ready in {backend.location}.")
         print_message("Next: stockctl stream --symbols AAPL,MSFT   (or: stockctl demo)")
 
@@ -135,27 +138,33 @@ def teardown(
         if not yes and not confirm_by_name(
             settings.project.label, f"This deletes the resources above in {backend.location}."
         ):
-            print_message("Nothing was deleted: that is not the project's name.")
+            print_message("Nothing was deleted: the typed text is not the name of the project.")
             raise typer.Exit(1)
         _tear_down(backend, outboxes, keep_data=keep_data)
 
 
 def _tear_down(backend: "Backend", outboxes: OutboxRemoval, *, keep_data: bool) -> None:
-    for outbox in outboxes.deleted:  # before the home, which may contain it and is deleted once it is empty
+    for outbox in (
+        outboxes.deleted
+    ):  # before the data folder: it may contain the outbox, and is deleted when it is empty
         outbox.remove()
     left = backend.teardown(keep_data=keep_data, report=print_message)
-    print_message("Done." if not keep_data else f"Done. The raw archive stays in {backend.location}.")
+    print_message(
+        "Done." if not keep_data else "Done. The data was kept (the steps above with the action keep)."
+    )
     for outbox in outboxes.kept:
         print_message(
             f"{pluralize(outbox.waiting, 'quote')} in {outbox.path}: the next stream delivers them."
         )
     ours = {str(file) for outbox in outboxes.kept for file, _ in outbox.files}
     if left := [name for name in left if os.path.join(backend.location, name) not in ours]:
-        print_message(f"Left in {backend.location}, because stockctl did not make it: {', '.join(left)}")
+        print_message(
+            f"Not deleted in {backend.location}, because stockctl did not create it: {', '.join(left)}"
+        )
 
 
 def show_steps(steps: "Sequence[Step]", output: Format) -> None:
-    """Write the steps that were taken, or would be."""
+    """Write the steps that were done or are planned."""
     from stockctl.backends.base import Step
 
     rows: list[Row] = [step._asdict() for step in steps]

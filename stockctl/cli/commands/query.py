@@ -39,7 +39,7 @@ class By(StrEnum):
 
 
 class Direction(StrEnum):
-    """The moves that are ranked."""
+    """Which price changes are ranked."""
 
     UP = "up"
     DOWN = "down"
@@ -93,10 +93,12 @@ def register(app: typer.Typer) -> None:
 
 
 def list_queries(output: Output = Format.TABLE) -> None:
-    """List the canned SQL queries."""
-    from stockctl.sql.catalog import catalog
+    """List the predefined SQL queries."""
+    from stockctl.sql.catalog import predefined_queries
 
-    rows: list[Row] = [{"name": query.name, "description": query.description} for query in catalog()]
+    rows: list[Row] = [
+        {"name": query.name, "description": query.description} for query in predefined_queries()
+    ]
     columns = [
         text_column("NAME", "name", style="bold"),
         text_column("DESCRIPTION", "description"),
@@ -108,7 +110,7 @@ def top_movers(
     ctx: typer.Context,
     *,
     by: Annotated[
-        By, typer.Option(metavar="percent|change", help="Rank by percent or by absolute change.")
+        By, typer.Option(metavar="percent|change", help="Rank by change in percent or in currency.")
     ] = By.PERCENT,
     direction: Annotated[
         Direction, typer.Option(metavar="up|down|both", help="Rank rises, falls or both.")
@@ -116,11 +118,11 @@ def top_movers(
     limit: Limit = 20,
     output: Output = Format.TABLE,
 ) -> None:
-    """Rank symbols by the move of their latest quote against the previous close."""
-    from stockctl.sql.catalog import canned_query
+    """Rank symbols by the change of their latest price from the previous close."""
+    from stockctl.sql.catalog import predefined_query
 
     settings, backend = settings_and_backend(ctx)
-    statement = canned_query("top-movers").over(settings.analytics.table)
+    statement = predefined_query("top-movers").with_table(settings.analytics.table)
     result = _run_query(backend, statement, (by.value, direction.value, limit))
     _emit_result(result, output, [*mover_columns(), age_column()])
 
@@ -148,7 +150,7 @@ def history(
     limit: Limit = 20,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show the stored quotes of one symbol, oldest first; --limit keeps the newest."""
+    """Show the newest stored quotes of one symbol (see --limit), oldest first."""
     wanted = parse_one_symbol(symbol)
     settings, backend = settings_and_backend(ctx)
     with backend.quotes() as reader:
@@ -159,14 +161,14 @@ def history(
 def anomalies(
     ctx: typer.Context, *, since: Since = None, limit: Limit = 20, output: Output = Format.TABLE
 ) -> None:
-    """Show alerts of moves beyond the threshold, newest first."""
+    """Show anomaly alerts: price changes above the threshold, newest first."""
     _emit_alerts(ctx, ("anomaly",), since, limit, output)
 
 
 def signals(
     ctx: typer.Context, *, since: Since = None, limit: Limit = 20, output: Output = Format.TABLE
 ) -> None:
-    """Show alerts of crossing moving averages, newest first."""
+    """Show crossing alerts (buy and sell signals), newest first."""
     _emit_alerts(ctx, CROSSINGS, since, limit, output)
 
 
@@ -191,7 +193,7 @@ def sql(
 
 
 def _run_query(backend: "Backend", statement: str, parameters: "Sequence[object]" = ()) -> "SqlResult":
-    """Run a statement with a progress message, and print what the scan cost if it is known."""
+    """Run a statement with a progress message, and print the cost of the scan if it is known."""
     with ExitStack() as cleanup, activity() as report:
         report("querying")
         warehouse = backend.warehouse(report)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_TITLES = {"home": "data folder"}
+"""What a table calls a fact whose name in JSON is another one."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command of this module."""
@@ -37,7 +40,7 @@ def status(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     settings, backend = settings_and_backend(ctx)
     outbox = outbox_path(settings)
     failures: list[StockctlError] = []
-    # When one part cannot be read, the others are shown: status is for the time when something is wrong.
+    # If one part cannot be read, show the others: people run status when something is wrong.
     waiting = _attempt(lambda: outbox_facts(outbox), failures) or []
     producer = _attempt(lambda: read_producer_status(outbox), failures)
     report = _attempt(backend.status, failures)
@@ -57,7 +60,7 @@ def _attempt(read: Callable[[], T], failures: list[StockctlError]) -> T | None:
 
 
 def _raise_all(failures: list[StockctlError]) -> NoReturn:
-    """Print all failures but the last, which concerns the backend, and raise that one."""
+    """Print all errors except the last, and raise the last one."""
     for error in failures[:-1]:
         print_exception(error)
     raise failures[-1]
@@ -77,7 +80,9 @@ def _emit(report: "Status", producer: "ProducerStatus | None", settings: "Settin
 def _show(report: "Status", producer: "ProducerStatus | None", settings: "Settings") -> None:
     from stockctl.cli.output.status import producer_rows
 
-    shown = [(name.replace("_", " "), Cell(_fact(name, value))) for name, value in report.facts]
+    shown = [
+        (_TITLES.get(name, name.replace("_", " ")), Cell(_fact(name, value))) for name, value in report.facts
+    ]
     write_facts(shown if producer is None else [*shown, *producer_rows(producer)])
     if report.latest:
         write("")

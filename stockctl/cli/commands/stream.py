@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from stockctl.producer.producer import BufferedProducer, DirectProducer
     from stockctl.sources.price_store import SqlitePriceStore
 
-_WHAT, _REPLAY, _LIVE, _OPERATION = "What", "Replay and simulation", "Live", "Operation"
+_INPUT, _REPLAY, _LIVE, _OPERATION = "Input", "Replay and simulation", "Live sources", "Operation"
 _FORCED_STOP = "Stopped at once by a second signal"
 
 
@@ -55,8 +55,8 @@ def stream(
             "-s",
             metavar="SYMBOLS",
             help="Symbols, such as AAPL,MSFT.",
-            show_default="as configured; for replay all in the files",
-            rich_help_panel=_WHAT,
+            show_default="as configured; for replay, all in the files",
+            rich_help_panel=_INPUT,
         ),
     ] = None,
     source: Annotated[
@@ -65,7 +65,7 @@ def stream(
             metavar="NAME",
             help="yahoo, yahoo-live, replay, simulate, ndjson, or a source of another package.",
             show_default="replay with --file, else as configured",
-            rich_help_panel=_WHAT,
+            rich_help_panel=_INPUT,
         ),
     ] = None,
     file: Annotated[
@@ -74,27 +74,30 @@ def stream(
             "--file",
             "-f",
             metavar="FILE",
-            help="(replay) CSV, NDJSON or Parquet, also gzipped; repeatable. (ndjson) One feed. - is stdin.",
-            rich_help_panel=_WHAT,
+            help="(replay) CSV, NDJSON (both optionally gzipped) or Parquet file; can be repeated. "
+            "(ndjson) One NDJSON file. Use - for stdin.",
+            rich_help_panel=_INPUT,
         ),
     ] = None,
     limit: Annotated[
         int,
         typer.Option(
-            metavar="N", min=0, help="Stop after this many quotes; 0 means no limit.", rich_help_panel=_WHAT
+            metavar="N", min=0, help="Stop after this many quotes; 0 means no limit.", rich_help_panel=_INPUT
         ),
     ] = 0,
     follow: Annotated[
         bool,
         typer.Option(
-            "--follow", help="(ndjson) Wait for more at the end of the file.", rich_help_panel=_LIVE
+            "--follow",
+            help="(ndjson) At the end of the file, wait for new lines (like tail -f).",
+            rich_help_panel=_LIVE,
         ),
     ] = False,
     timezone: Annotated[
         str | None,
         typer.Option(
             metavar="ZONE",
-            help="(replay, ndjson) Time zone of timestamps that name none.",
+            help="(replay, ndjson) Time zone of timestamps without a time zone.",
             show_default="America/New_York",
             rich_help_panel=_REPLAY,
         ),
@@ -145,7 +148,7 @@ def stream(
         typer.Option(
             metavar="SECONDS",
             min=0,
-            help="Time to deliver what is queued after the first Ctrl-C or SIGTERM.",
+            help="How long to continue delivering queued quotes after the first Ctrl-C or SIGTERM.",
             rich_help_panel=_OPERATION,
         ),
     ] = 10.0,
@@ -163,7 +166,7 @@ def stream(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File to rewrite every 10 s while the stream is healthy, for a supervisor.",
+            help="Health file for a supervisor: updated every 10 s while the stream is healthy.",
             rich_help_panel=_OPERATION,
         ),
     ] = None,
@@ -214,7 +217,7 @@ def stream(
 
 
 class _RunOptions(NamedTuple):
-    """The backend and the limits of a run, and what SIGHUP does."""
+    """The backend and the limits of a run, and the action for SIGHUP."""
 
     settings: "Settings"
     backend: "Backend"
@@ -255,11 +258,11 @@ def _run(options: _RunOptions, monitor: "RunMonitor") -> int:
 
 
 def _stop_at_once(producer: "DirectProducer | BufferedProducer", monitor: "RunMonitor", number: int) -> None:
-    """End the process, whatever it is doing; the outbox survives that."""
+    """Exit at once, even in the middle of a call; quotes in the outbox are not lost."""
     try:
         sent, waiting = pluralize(producer.totals.sent, "quote"), pluralize(producer.backlog.quotes, "quote")
         summary = (
-            f"{sent} sent, {waiting} in the outbox {producer.backlog.path}, which the next run delivers first"
+            f"{sent} sent, {waiting} in the outbox {producer.backlog.path}; the next run delivers them first"
         )
         monitor.prepare_forced_stop(
             f"{_FORCED_STOP}; undelivered quotes are in the outbox", f"{_FORCED_STOP}: {summary}."

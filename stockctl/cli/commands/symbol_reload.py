@@ -21,23 +21,23 @@ _log = logging.getLogger(__name__)
 def symbol_reload(
     ctx: typer.Context, source: "Source", retain: Callable[[Sequence[str]], None], *, given: bool
 ) -> Callable[[], None]:
-    """Return a function that reloads the configured symbols, or logs why they cannot change.
+    """Return a function that reloads the configured symbols, or logs why they cannot be changed.
 
     Args:
         ctx: the command's context.
         source: gets the new symbols.
-        retain: is called with the new symbols, to stop showing the others.
-        given: whether the command line named the symbols, so that they cannot change.
+        retain: called with the new symbols, so that the others are no longer shown.
+        given: whether --symbols set the symbols; then they cannot be changed.
     """
     from stockctl.sources.market_hours import find_symbol_changer
 
     changeable = find_symbol_changer(source)
     if changeable is None:
         return lambda: _log.info(
-            "SIGHUP changes nothing: the source %s has no symbols to change.", source.name
+            "Ignored SIGHUP: the symbols of the source %s cannot be changed.", source.name
         )
     if given:
-        return lambda: _log.info("The symbols were given with --symbols, and stay as they are.")
+        return lambda: _log.info("Ignored SIGHUP: the symbols were set with --symbols.")
     return _Reload(ctx, changeable, retain)
 
 
@@ -54,17 +54,17 @@ class _Reload:
         try:
             read = self._read()
         except StockctlError as error:
-            _log.warning("The symbols stay as they are: %s", error.message)
+            _log.warning("The symbols were not changed: %s", error.message)
             return
         if "symbols" in self._known.origins and "symbols" not in read.origins:
             # A file that is being rewritten may be empty.
-            _log.warning("The symbols stay as they are: %s names none any more.", read.file)
+            _log.warning("The symbols were not changed: %s does not set them any more.", read.file)
             return
         self._known = read
         symbols = read.settings.symbols
         self._source.change_symbols(symbols)
         self._retain(symbols)
-        _log.info("Read the configuration again: %s.", pluralize(len(symbols), "symbol"))
+        _log.info("Reloaded the configuration: %s.", pluralize(len(symbols), "symbol"))
 
     def _read(self) -> "Configuration":
         """Return the configuration from the same file as before, even if that was deleted."""

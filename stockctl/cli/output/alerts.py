@@ -45,7 +45,7 @@ def alert_columns() -> list[Column]:
 
 
 class AlertLines:
-    """Writes alerts one by one, as they happen."""
+    """Writes alerts one at a time, as they occur."""
 
     def __init__(self, output: Format) -> None:
         self._output = output

@@ -1,4 +1,4 @@
-"""Columns of tables: what a row shows in each, and how."""
+"""Columns of tables: which cell a row has in each column, and its style."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ Row = Mapping[str, object]
 
 
 class Cell(NamedTuple):
-    """The text of one place in a table, and its style."""
+    """The text and the style of one cell of a table."""
 
     text: str
     style: str = ""
@@ -30,7 +30,7 @@ class Column(NamedTuple):
     optional: bool = False
     """Whether it may be dropped on a narrow terminal."""
     whole: bool = False
-    """Whether its cells are never wrapped; those aligned to the right never are."""
+    """Whether its cells are never wrapped. Cells aligned to the right are never wrapped either."""
 
 
 EMPTY_CELL = Cell("–", "dim")
@@ -122,7 +122,7 @@ def quote_columns(short: int, long: int) -> list[Column]:
 
 
 def mover_columns() -> list[Column]:
-    """Return the columns of symbols ranked by their move."""
+    """Return the columns of symbols ranked by their price change."""
     return [
         symbol_column(),
         price_column("PRICE", "price"),

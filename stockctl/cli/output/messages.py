@@ -18,7 +18,7 @@ _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def escape_control(text: str) -> str:
-    """Return ``text`` with all characters escaped that could move the cursor, or hide or reorder text."""
+    """Return ``text`` with those characters escaped that could move the cursor, or hide or reorder text."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -46,7 +46,7 @@ def pluralize(number: int, noun: str) -> str:
 
 def print_message(message: object) -> None:
     """Print a message on stderr; an error while writing it is ignored."""
-    # One write, so that lines of two threads never run into each other.
+    # A single write, so that lines of two threads are never mixed.
     _write(escape_control(str(message)) + "\n")
 
 
@@ -57,7 +57,7 @@ def _write(text: str) -> None:
 
 
 def drop_lost_stderr() -> None:
-    """Point a stderr that cannot be written to /dev/null, so that the last flush does not fail."""
+    """If stderr cannot be written, redirect it to /dev/null, so that the last flush does not fail."""
     try:
         sys.stderr.flush()
     except OSError:
@@ -65,14 +65,14 @@ def drop_lost_stderr() -> None:
 
 
 def redirect_to_devnull(descriptor: int) -> None:
-    """Point a descriptor to /dev/null."""
+    """Redirect a descriptor to /dev/null."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, descriptor)
     os.close(devnull)
 
 
 def print_error(text: str) -> None:
-    """Print a line of an error on stderr; on a terminal it is wrapped and has a colour."""
+    """Print a line of an error message on stderr; on a terminal it is wrapped and coloured."""
     text = escape_control(text)
     if sys.stderr.isatty():
         indent = len(text) - len(text.lstrip()) + 2
@@ -83,12 +83,12 @@ def print_error(text: str) -> None:
 
 
 def has_style(stream: TextIO) -> bool:
-    """Tell whether a stream is a terminal that shows colours, and that the user has not asked for none."""
+    """Return whether a stream is a terminal that shows colours, and the user has not turned them off."""
     return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def wrap(text: str, width: int, indent: str = "") -> str:
-    """Return ``text`` in lines of at most ``width``; ``indent`` begins each line but the first."""
+    """Return ``text`` in lines of at most ``width``; ``indent`` is put before each line except the first."""
     return textwrap.fill(
         text,
         max(width, len(indent) + 20),
@@ -99,7 +99,7 @@ def wrap(text: str, width: int, indent: str = "") -> str:
 
 
 class StderrHandler(logging.Handler):
-    """Writes log messages as lines on the stderr of that moment."""
+    """Writes log messages as lines to the current ``sys.stderr``."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one message."""
@@ -108,7 +108,7 @@ class StderrHandler(logging.Handler):
 
 
 def set_up_logging(*, verbose: bool) -> None:
-    """Print what this package logs on stderr: from INFO on, or everything; other packages stay silent."""
+    """Print the log of this package on stderr: from level INFO, or all of it; not that of other packages."""
     logger = logging.getLogger("stockctl")
     logger.handlers = [StderrHandler()]
     logger.propagate = False
@@ -127,7 +127,7 @@ def use_log_handler(handler: logging.Handler) -> Iterator[None]:
 
 
 def utc_text(timestamp: str) -> str:
-    """Return a canonical timestamp for display: a blank for ``T``, milliseconds only if there are any."""
+    """Return a timestamp for display: a space instead of ``T``; seconds and milliseconds only if not 0."""
     text = timestamp.replace("T", " ").removesuffix("Z").removesuffix(".000")
     return text.removesuffix(":00") if text.endswith(":00") else text
 
@@ -135,7 +135,7 @@ def utc_text(timestamp: str) -> str:
 def local_text(timestamp: str) -> str:
     """Return a canonical timestamp in the time zone of this machine, with the zone's name.
 
-    Within a day of the first and last date there may be no local time; then it is UTC.
+    Near the first and the last possible date there may be no local time; then it is in UTC.
     """
     moment = to_datetime(timestamp)
     with suppress(OverflowError):
@@ -145,6 +145,6 @@ def local_text(timestamp: str) -> str:
 
 @lru_cache(maxsize=1)
 def local_is_utc() -> bool:
-    """Tell whether the time zone of this machine is UTC all year, so that local times add nothing."""
+    """Return whether the time zone of this machine is UTC all year, so that local times are not needed."""
     moments = (datetime(2026, month, 1, tzinfo=UTC) for month in (1, 7))
     return all(not moment.astimezone().utcoffset() for moment in moments)

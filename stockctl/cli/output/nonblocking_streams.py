@@ -1,4 +1,4 @@
-"""Writes to standard output and error from threads, so that a blocked reader stops nothing."""
+"""Writes to standard output and error from threads, so that a blocked reader does not block the program."""
 
 import io
 import logging
@@ -16,7 +16,8 @@ from stockctl.cli.output.messages import pluralize, redirect_to_devnull
 from stockctl.errors import StockctlError
 
 MAX_QUEUED_BYTES = 1 << 20
-"""Size of the queue. When it is full, alerts are dropped (the alert log has them); at twice that, all is."""
+"""Size of the queue. When it is full, alerts are dropped (the alert log has them); at twice this size,
+everything is dropped."""
 CLOSING_SECONDS = 0.5
 """How long closing waits until the queue is written."""
 
@@ -24,7 +25,7 @@ CLOSING_SECONDS = 0.5
 class _Chunk(NamedTuple):
     data: bytes
     is_output: bool
-    """Whether it goes to standard output."""
+    """Whether it is for standard output (otherwise for standard error)."""
 
 
 class NonBlockingWriter:
@@ -61,7 +62,7 @@ class NonBlockingWriter:
 
     @property
     def full(self) -> bool:
-        """Whether the queue is full, so that only what is not stored elsewhere should be added."""
+        """Whether the queue is full; then add only output that is not stored elsewhere."""
         return self._queued_bytes >= self._max_queued_bytes
 
     def take_dropped(self) -> int:
@@ -73,7 +74,7 @@ class NonBlockingWriter:
             return dropped
 
     def put(self, data: bytes, *, is_output: bool) -> None:
-        """Queue a piece, whole or not at all; after an error it is discarded."""
+        """Queue a piece completely or not at all. After an error it is discarded."""
         with self._changed:
             failure = self._failure
             if failure is None and self._queued_bytes < 2 * self._max_queued_bytes:
@@ -185,7 +186,7 @@ class NonBlockingStreams:
         self._stop = stop
         self._terminal = sys.stdout.isatty()
         self.failure: OSError | None = None
-        """Why standard output cannot be written any more, unless it was a terminal that was closed."""
+        """The error of standard output; None if there was none, or if a terminal was closed."""
         output, error = sys.stdout.fileno(), sys.stderr.fileno()
         self._is_shared = os.path.samestat(os.fstat(output), os.fstat(error))
         self.output = NonBlockingWriter([output, error] if self._is_shared else [output], self._fail_output)
@@ -207,7 +208,7 @@ class NonBlockingStreams:
         output, error = self._texts
         output.flush()
         if not self.output.close() and not self._is_shared:
-            error.write("Nobody reads standard output: the last output was dropped.\n")
+            error.write("The last output was dropped, because the reader of standard output is blocked.\n")
         error.flush()
         if not self._is_shared:
             self.error.close()
@@ -274,9 +275,12 @@ class AlertWriter:
             self._lines.write(alerts)
 
     def report_dropped(self) -> None:
-        """Log what was dropped, once there is room again."""
+        """Log what was dropped, when the queue has room again."""
         if dropped := self._streams.error.take_dropped():
-            _log.warning("%s of this log not written: nobody read it.", pluralize(dropped, "line"))
+            _log.warning(
+                "%s of this log were dropped, because the reader of standard error is too slow.",
+                pluralize(dropped, "line"),
+            )
         if not self._streams.output.full:
             self.report_dropped_alerts()
 
@@ -286,5 +290,7 @@ class AlertWriter:
         self._reported += new
         if new:
             _log.warning(
-                "%s not shown: nobody read them; see 'stockctl alerts list'.", pluralize(new, "alert")
+                "%s not shown, because the reader of standard output is too slow; "
+                "see 'stockctl alerts list'.",
+                pluralize(new, "alert"),
             )

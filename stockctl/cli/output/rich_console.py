@@ -1,10 +1,10 @@
-"""The rich console, in a module of its own: rich takes long to import, and few commands draw with it."""
+"""The rich console. It has its own module because rich is slow to import and few commands need it."""
 
 from rich.console import Console as RichConsole
 
 
 class Console(RichConsole):
-    """A console that tells its caller when a pipe is closed; rich's own would end the program."""
+    """A console that raises an error when a pipe is closed; rich's own console would exit the program."""
 
     def on_broken_pipe(self) -> None:
         """Re-raise the ``BrokenPipeError`` that is being handled."""

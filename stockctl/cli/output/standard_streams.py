@@ -1,4 +1,4 @@
-"""Standard streams that are closed or broken, and waiting that a closed pipe ends."""
+"""Handles standard streams that are closed or broken, and waits until a pipe is closed."""
 
 import errno
 import io
@@ -14,18 +14,18 @@ from stockctl.cli.output.messages import print_error, redirect_to_devnull
 
 _FAILED = 1
 _ERRORS = "replace"
-"""A character that the terminal's encoding lacks becomes a question mark instead of an error."""
+"""A character that the terminal's encoding does not have becomes a question mark, not an error."""
 
 
 class OutputFailed(OSError):
-    """Standard output cannot be written for another reason than a closed pipe."""
+    """Standard output cannot be written, and the reason is not a closed pipe."""
 
 
 class _Output(io.TextIOWrapper):
-    """Standard output whose errors can be told from those of other files.
+    """Standard output whose errors can be distinguished from errors of other files.
 
-    It wraps Python's own buffer: in an own one, a signal between the write and the note that it was done
-    would cause a second write.
+    It uses Python's own buffer. With a separate buffer, a signal right after the write, before the buffer is
+    marked as written, would cause a second write.
     """
 
     def write(self, text: str, /) -> int:
@@ -50,10 +50,10 @@ def _convert_errors() -> Iterator[None]:
 def prepare() -> None:
     """Make sure that all standard streams exist and accept any character.
 
-    One that was closed before the start is replaced: standard input is empty, messages are lost, and writing
-    data fails.
+    A stream that was closed before the start is replaced: standard input is empty, messages to standard error
+    are lost, and writing to standard output fails.
     """
-    # In this order each gets its own descriptor: open returns the lowest that is free.
+    # In this order each stream gets its own descriptor: open returns the lowest free one.
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - it stays open
     sys.stdout = _output()
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it stays open
@@ -89,7 +89,7 @@ def flush_output() -> Iterator[None]:
         try:
             yield
         except SystemExit as end:
-            # Typer ends the program like this when printing a help page fails.
+            # Typer raises SystemExit when printing a help page fails.
             if isinstance(end.__context__, BrokenPipeError):
                 raise end.__context__ from None
             code = end.code
@@ -104,7 +104,7 @@ def flush_output() -> Iterator[None]:
 
 
 def discard_stdout() -> None:
-    """Point stdout to /dev/null, so that the interpreter's last flush does not fail as well."""
+    """Redirect stdout to /dev/null, so that the interpreter's last flush does not fail too."""
     redirect_to_devnull(sys.stdout.fileno())
 
 
@@ -116,7 +116,7 @@ def _reason(error: OSError) -> str:
 
 
 def pause(seconds: float) -> None:
-    """Wait, but end at once when the reader of our pipe closes it.
+    """Wait, but stop at once when the reader of standard output closes the pipe.
 
     Raises:
         BrokenPipeError: the pipe is closed.

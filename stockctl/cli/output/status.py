@@ -23,7 +23,7 @@ _REASONS = {DELIVERY: "reason", HEALTH: "hung"}
 
 
 def producer_rows(status: ProducerStatus, now: datetime | None = None) -> list[tuple[str, Cell]]:
-    """Return named rows; the rows after the first are indented."""
+    """Return the rows as pairs of name and cell; all rows except the first are indented."""
     head = Cell(_head(status), "" if status.state in (RUNNING, STARTING) else "red")
     details = _details(status, datetime.now(UTC) if now is None else now)
     return [("producer", head), *((f"  {name}", cell) for name, cell in details)]
@@ -34,9 +34,9 @@ def _head(status: ProducerStatus) -> str:
     age = "" if status.age is None else format_age(status.age)
     heads = {
         RUNNING: f"running, {process}",
-        SILENT: f"silent: {process} runs, but has written no metrics for {age}; these are the last ones",
+        SILENT: f"silent: {process} is running, but has not written metrics for {age}; the last ones follow",
         STARTING: f"starting, {process}",
-        DIED: f"died: {process} is gone without a clean end; last seen {age} ago",
+        DIED: f"died: {process} ended without cleaning up; last seen {age} ago",
         FAILED: f"failed {age} ago: {status.metrics.get('failure')}",
     }
     running = "" if status.pid is None else f"; {process} runs"

@@ -1,4 +1,4 @@
-"""What a run says at its end: what was sent, dropped, and not delivered."""
+"""The summary at the end of a run: what was sent, dropped, and not delivered."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def print_backlog(producer: "DirectProducer | BufferedProducer") -> int:
-    """Print what was not delivered, and return how many quotes and unreadable records that is."""
+    """Print how many quotes and unreadable records were not delivered, and return the sum."""
     backlog = producer.backlog
     what = _quotes_and_rejections(backlog.quotes, backlog.rejections)
     if what and backlog.path is not None:
@@ -35,9 +35,9 @@ def _quotes_and_rejections(quotes: int, rejections: int) -> str:
 
 
 def summarize(totals: "Totals", left_out: int | None = None) -> None:
-    """Print a summary of a run; ``left_out`` is how many quotes the source itself left out."""
+    """Print a summary of a run; ``left_out`` is the number of quotes that the source itself left out."""
     parts = [f"{pluralize(totals.sent, 'quote')} sent"]
-    # Only after a delivery is it known whether the backend stores quotes itself or passes them on.
+    # Whether the backend stores quotes itself or passes them on is known only after a delivery.
     stored_here = totals.is_final and totals.sent > 0
     passed_on = not totals.is_final and totals.sent > 0
     if stored_here:

@@ -69,8 +69,8 @@ def _csv_cell(value: object) -> object:
 def write_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
     """Write rows as a table that fits the terminal.
 
-    When it is too wide, optional columns are dropped, the last one first; then texts are wrapped, and at last
-    the gaps between the columns shrink.
+    If it is too wide, optional columns are dropped, the last one first. If it is still too wide, cells are
+    wrapped, and then the gaps between the columns are removed.
     """
     if not _is_drawn():
         _write_plain([column.header for column in columns], rows, columns)
@@ -103,11 +103,11 @@ def write_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
     console.print(table)
     if len(shown) < len(columns):
         hidden = ", ".join(column.header for column in columns if column not in shown)
-        print_message(f"(narrow terminal: {hidden} not shown; -o json has all)")
+        print_message(f"(narrow terminal: {hidden} not shown; use -o json to get all)")
 
 
 def write_facts(facts: Sequence[tuple[str, Cell]]) -> None:
-    """Write named facts, one below the other; on a terminal a long one is wrapped in its column."""
+    """Write one line per fact: its name and its value. On a terminal, long values are wrapped."""
     if not _is_drawn():
         width = max((display_width(name) for name, _ in facts), default=0) + 1
         for name, cell in facts:
@@ -125,7 +125,7 @@ def write_facts(facts: Sequence[tuple[str, Cell]]) -> None:
 
 
 def _is_drawn() -> bool:
-    """Tell whether tables are drawn for a terminal; else they are plain text, which needs no rich."""
+    """Return whether tables are drawn for a terminal; otherwise they are plain text, without rich."""
     return sys.stdout.isatty() or any(os.environ.get(name) for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))
 
 
@@ -163,7 +163,7 @@ _GAP = 3
 def _width(
     columns: Sequence[Column], cells: Mapping[Column, Sequence[Cell]], *, wrapped: bool = False
 ) -> int:
-    """Return the width that the table needs without wrapping, or with as much wrapping as possible."""
+    """Return the width that the table needs without wrapping, or when as much as possible is wrapped."""
     return sum(
         max((len(part) for part in _unbroken_parts(column, cells[column], wrapped=wrapped)), default=0) + _GAP
         for column in columns
@@ -178,7 +178,7 @@ def _unbroken_parts(column: Column, cells: Sequence[Cell], *, wrapped: bool) -> 
 
 
 def _is_unbroken(column: Column) -> bool:
-    """Tell whether the cells of a column stay on one line."""
+    """Return whether the cells of a column are never wrapped."""
     return column.right or column.whole
 
 

@@ -1,1 +1,1 @@
-"""What runs beside a stream: signals, monitor, live view, progress bar."""
+"""What runs while quotes are streamed: signal handlers, monitor, live view, progress bar."""

@@ -16,15 +16,15 @@ from stockctl.cli.output.rich_console import Console
 PERIOD = 0.5
 """Seconds between two checks for a changed text."""
 LARGEST_SHARE = 0.05
-"""The share of the time for rendering; what takes longer happens less often."""
+"""The largest share of the time for rendering; if rendering is slow, it happens less often."""
 
 
 class SharedConsole(Console):
-    """A console on which several threads may print while a live text is at its bottom.
+    """A console on which several threads may print while a live text is at the bottom of the terminal.
 
-    Rich computes the cursor's way to the live text in one step and writes in another, and another thread may
-    write in between. Here one lock covers both. Do not use it with rich's own refresh thread, which takes
-    rich's locks in another order.
+    Rich computes in one step how to move the cursor to the live text, and writes in another; another thread
+    may write between the two. Here one lock covers both steps. Do not use it with rich's own refresh thread,
+    which acquires rich's locks in another order.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
@@ -59,10 +59,10 @@ class LiveDisplay:
     """Shows a live text on a console, from ``start`` to ``stop``.
 
     Args:
-        console: a terminal; what threads print on it meanwhile scrolls by above the text.
+        console: a terminal; what threads print on it scrolls by above the text.
         render: returns the text for a width and a height.
         take_stdout: whether what is written to stdout also appears above the text.
-        ready: tells whether a new text would appear at once; otherwise it is not rendered.
+        ready: returns whether a new text would appear at once; otherwise it is not rendered.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class LiveDisplay:
         self.refresh()
 
     def refresh(self) -> None:
-        """Render again, if the output is ready and rendering has not taken too much time lately."""
+        """Render again, if the output is ready and rendering does not take too large a share of the time."""
         began = time.monotonic()
         if began >= self._next_refresh and self._ready():
             self._redraw()
@@ -117,7 +117,7 @@ class LiveDisplay:
             self._live.stop()
 
     def _clear_wrapped_lines(self, width: int) -> None:
-        """Clear the extra lines that the text takes since the terminal became narrower and wrapped it."""
+        """Clear the extra lines of the text if the terminal became narrower and wrapped it."""
         if self._shown is None or width >= self._width:
             return
         lines = self._shown.split("\n")

@@ -22,7 +22,7 @@ _GAP, _BLOCK_GAP = 2, 5
 _NARROWEST_BLOCK = 24
 _ALERT_LINES = 4
 _TALL_TERMINAL_LINES = 16
-"""From this height on some lines are left for alerts."""
+"""Terminals of at least this height leave some lines free for alerts."""
 _REASON_LINES = 2
 AGE_UPDATE_SECONDS = 5.0
 _STYLES = {Severity.NORMAL: "", Severity.WARNING: "yellow", Severity.ERROR: "red"}
@@ -40,9 +40,10 @@ class View(NamedTuple):
 
 
 class LiveRenderer:
-    """Renders views, and returns the same text again while only the time is different.
+    """Renders views; while only the time differs, returns the same text again.
 
-    Ages alone are updated every ``AGE_UPDATE_SECONDS``, so that a quiet stream costs almost nothing.
+    If nothing else changes, ages are updated every ``AGE_UPDATE_SECONDS``, so that a quiet stream needs
+    almost no CPU time.
     """
 
     def __init__(self) -> None:
@@ -119,7 +120,7 @@ def _cells(quote: QuoteRow, now: datetime) -> list[Cell]:
 
 
 def _widths(rows: Sequence[Sequence[Cell]], width: int) -> list[int]:
-    """Return the widths of the columns that fit; a narrow terminal loses the last ones."""
+    """Return the widths of the columns that fit; on a narrow terminal the last columns are dropped."""
     widths = [max(len(cell.text) for cell in column) for column in zip(_header(), *rows, strict=True)]
     while len(widths) > 2 and _block_width(widths) > width:
         widths.pop()
@@ -143,7 +144,7 @@ def _row(blocks: Sequence[Sequence[Cell]], widths: Sequence[int], style: str = "
 
 
 def _states(view: View) -> "list[Text]":
-    """Return the state of the delivery, and other states that are out of the ordinary."""
+    """Return the state of the delivery, and other states that are not normal."""
     from rich.text import Text
 
     lines = []
@@ -157,7 +158,7 @@ def _states(view: View) -> "list[Text]":
 
 
 def _state_text(state: TrackedState, now: datetime) -> str:
-    """Return a description of the state; empty for the ordinary ones."""
+    """Return a description of the state; empty for a normal state."""
     lasted = format_age((now - state.since).total_seconds())
     left = "" if state.until is None else format_age((state.until - now).total_seconds())
     texts = {
@@ -207,5 +208,5 @@ def _lag(seconds: object) -> str:
 
 
 def current_time() -> datetime:
-    """Return the time of day."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)

@@ -36,7 +36,7 @@ LOG_PERIOD = 60.0
 _log = logging.getLogger(__name__)
 
 ReadMetrics = Callable[[], RunMetrics]
-"""Returns the metrics of the moment."""
+"""Returns the current metrics."""
 
 
 class MonitorOptions(NamedTuple):
@@ -45,7 +45,7 @@ class MonitorOptions(NamedTuple):
     metrics_port: int | None = None
     health_file: Path | None = None
     outbox: Path | None = None
-    """Where ``stockctl status`` looks for the status file beside it; None: no status file."""
+    """The status file for ``stockctl status`` is written next to this path; None: no status file."""
 
 
 class RunMonitor:
@@ -76,18 +76,18 @@ class RunMonitor:
         self._before_forced_stop: list[Callable[[str], None]] = []
 
     def observe(self, result: "SendResult") -> None:
-        """Take the result of each batch from the producer."""
+        """Process the result of a batch; the producer calls this."""
         self._observe(result)
 
     @contextmanager
     def nonblocking_output(self, stop: Callable[[], None]) -> Iterator[None]:
         """Write to stdout and stderr without blocking while the block runs, if the source is live.
 
-        A source that can wait does so instead, so that no alert is skipped. ``stop`` is called when standard
-        output cannot be written to any more.
+        Other sources can wait, so they write normally, and no alert is skipped. ``stop`` is called when
+        standard output cannot be written to any more.
 
         Raises:
-            BrokenPipeError: the reader of standard output is gone.
+            BrokenPipeError: the reader of standard output closed the pipe.
             StockctlError: standard output cannot be written to for another reason.
         """
         if self.instrumentation.source.repeatable:
@@ -120,7 +120,7 @@ class RunMonitor:
         with self._status_file(read) as jobs, ExitStack() as stack:
             jobs += [*self._jobs, *self._display(read, producer, stack)]
             self._serve_metrics(read, stack)
-            jobs += [*self._report_health(read, health, stack), *self._report_unshown_alerts(stack)]
+            jobs += [*self._report_health(read, health, stack), *self._report_dropped_alerts(stack)]
             runner = PeriodicRunner(jobs)
             stack.callback(runner.close)
             runner.start()
@@ -154,8 +154,8 @@ class RunMonitor:
         elif self._lines is not None:
             self._lines.write(result.alerts)
 
-    def _report_unshown_alerts(self, stack: ExitStack) -> list[PeriodicJob]:
-        """Return the job that reports alerts that were not shown because nobody read."""
+    def _report_dropped_alerts(self, stack: ExitStack) -> list[PeriodicJob]:
+        """Return the job that reports alerts that were dropped because the output's reader is too slow."""
         if self._alerts is None:
             return []
         stack.callback(self._alerts.report_dropped_alerts)
@@ -243,7 +243,7 @@ class RunMonitor:
         return [PeriodicJob(PERIOD, display.refresh)]
 
     def _is_idle(self, console: "SharedConsole") -> Callable[[], bool]:
-        """Return a function that tells whether new output would appear at once."""
+        """Return a function that returns whether new output would appear at once."""
         streams = self._streams
         if streams is None:
             return lambda: True
@@ -270,4 +270,4 @@ def _terminal(lines: "AlertLines | None") -> "SharedConsole | None":
 def _summarize(run: RunMetrics) -> str:
     delivery = run.delivery
     state = f"waiting ({delivery.fault})" if delivery.fault else "delivering"
-    return f"{state}; {delivery.sent:,} sent, {delivery.waiting:,} wait"
+    return f"{state}; {delivery.sent:,} sent, {delivery.waiting:,} waiting"

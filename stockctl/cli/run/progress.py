@@ -19,7 +19,7 @@ Observe = Callable[["SendResult"], None]
 
 @contextmanager
 def activity() -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows a text about the current work, on a terminal only."""
+    """Yield a function that shows what is being done, on a terminal only."""
     if not sys.stderr.isatty():
         yield lambda text: None  # noqa: ARG005 - not a terminal
         return

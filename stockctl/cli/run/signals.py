@@ -1,6 +1,6 @@
 """Handles signals: stop, forced stop, and reload of the configuration.
 
-A handler interrupts the main thread anywhere, even while that holds a lock. So handlers only queue a task,
+A handler can interrupt the main thread anywhere, even while it holds a lock. So handlers only queue a task,
 and a thread runs it.
 """
 
@@ -63,7 +63,7 @@ class SignalWorker:
     """A thread that runs the tasks of signal handlers one after the other."""
 
     def __init__(self, name: str) -> None:
-        # Unlike Python's locks and events, it may be used in a handler that interrupts its own put.
+        # Unlike Python's locks and events, its put may be called in a handler that interrupts another put.
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -73,7 +73,7 @@ class SignalWorker:
         self._tasks.put(task)
 
     def close(self) -> None:
-        """End the thread; wait a moment for the task that is running."""
+        """End the thread; wait a short time for a running task."""
         self._tasks.put(None)
         self._thread.join(_TASK_SECONDS)
 

@@ -33,7 +33,7 @@ def beside(outbox: Path, suffix: str) -> Path:
 def outbox_path(settings: "Settings") -> Path:
     """Return the path of the outbox for ``settings``.
 
-    With the embedded pipeline it is in the home folder. On AWS it is in the user's state folder. There
+    With the embedded pipeline it is in the data folder. On AWS it is in the user's state folder. There
     is one outbox for each project, stream, region, profile and endpoint, so that quotes for one account are
     never delivered to another. Links are resolved, so that every name of the outbox leads to the same files
     beside it.

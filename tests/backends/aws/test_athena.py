@@ -11,7 +11,7 @@ from stockctl.backends.aws.connection import Connection
 from stockctl.errors import AwsError, QueryError, StockctlError
 from stockctl.pipeline.ports import SqlResult
 from stockctl.sql.athena import to_athena
-from stockctl.sql.catalog import canned_query
+from stockctl.sql.catalog import predefined_query
 from stockctl.sql.check import check_query
 from support.aws.athena_server import QUERY_ID, StandIn, athena, connect, fault
 from support.aws.loopback_server import nobody
@@ -76,11 +76,11 @@ def test_values_stay_beside_the_statement() -> None:
     assert request["ExecutionParameters"] == ["'A'' OR ''1''=''1'", "5", "NULL"]
 
 
-def test_the_canned_query_takes_its_parameters() -> None:
+def test_the_predefined_query_takes_its_parameters() -> None:
     """top-movers holds three places in a WHERE, and the values go there in order."""
     stand_in = StandIn()
 
-    ask(stand_in, canned_query("top-movers").sql, ("percent", "both", 20))
+    ask(stand_in, predefined_query("top-movers").sql, ("percent", "both", 20))
 
     [request] = stand_in.asked("StartQueryExecution")
     assert request["QueryString"].count("?") == 3

@@ -10,7 +10,7 @@ from stockctl.backends.aws.connection import Connection
 from stockctl.errors import AwsError, QueryError
 from stockctl.market.numbers import to_json
 from stockctl.market.timestamp import format_timestamp, object_name
-from stockctl.sql.catalog import canned_query
+from stockctl.sql.catalog import predefined_query
 from stockctl.sql.schema import COLUMNS
 from support.aws.athena_server import connect_to_ministack, write_parameters_into_statements
 from support.aws.ministack_server import REGION
@@ -77,10 +77,10 @@ def connection(aws_account: str) -> Connection:
 
 
 def test_top_movers_ranks_the_newest_quotes(connection: Connection) -> None:
-    """The canned query with its parameters gives the moves that a head can compute."""
+    """The predefined query with its parameters gives the moves that a head can compute."""
     warehouse = AthenaWarehouse(connection, workgroup="stockctl", poll_seconds=0.05)
 
-    result = warehouse.query(canned_query("top-movers").sql, ("percent", "both", 2))
+    result = warehouse.query(predefined_query("top-movers").sql, ("percent", "both", 2))
 
     assert list(result.columns)[:2] == ["symbol", "timestamp"]
     assert [(row[0], row[2], row[4], row[5]) for row in result.rows] == [

@@ -150,7 +150,7 @@ def test_an_absent_home_is_named(tmp_path: Path):
     """Where no database is, the message says how to make one, and nothing is made."""
     with pytest.raises(HomeError) as refused:
         Database(tmp_path / "home" / "stockctl.db")
-    assert refused.value.message == f"There is no stockctl home in {tmp_path / 'home'}."
+    assert refused.value.message == f"There is no stockctl data folder in {tmp_path / 'home'}."
     assert "stockctl provision" in str(refused.value.hint)
     assert list(tmp_path.iterdir()) == []
 
@@ -167,7 +167,7 @@ def test_a_folder_a_link_or_a_file_in_the_way_is_no_home(tmp_path: Path, home: H
         ("folder", r"stockctl\.db is a folder, where stockctl keeps its database"),
         ("link", r"stockctl\.db is a link, which is never followed, where"),
         ("dangling", r"stockctl\.db is a link, which is never followed, where"),
-        ("file", r"The home .*/file is a file, not a folder"),
+        ("file", r"The data folder .*/file is a file, not a folder"),
     ):
         with pytest.raises(HomeError, match=told) as refused:
             Database(tmp_path / name / "stockctl.db")

@@ -145,7 +145,7 @@ def test_a_disk_that_takes_half_a_file_fails_with_a_reason(tmp_path: Path):
         stream.send(records(batch[:1]))
         with files_cut_at(20), pytest.raises(HomeError) as refused:
             stream.send(records(batch))
-        assert refused.value.message == f"The home {root} cannot be written: File too large ({root})."
+        assert refused.value.message == f"The data folder {root} cannot be written: File too large ({root})."
         assert len(stored_rows(root)) == len(raw_files(root)) == 1
         assert partial_files(root) == []
         assert stream.send(records(batch)).stored == 1

@@ -187,7 +187,7 @@ def test_an_empty_archive_is_an_empty_table(home: Home) -> None:
 
 def test_a_home_that_is_not_there_is_named(tmp_path: Path) -> None:
     """With the command that makes one."""
-    with pytest.raises(HomeError, match="There is no stockctl home in") as caught:
+    with pytest.raises(HomeError, match="There is no stockctl data folder in") as caught:
         ask(Home(tmp_path / "nowhere"), "SELECT 1")
     assert "stockctl provision" in str(caught.value.hint)
 
@@ -494,5 +494,5 @@ def test_ctrl_c_while_the_query_is_being_started_ends_it_too(
 
 def test_a_refused_statement_costs_no_look_at_the_home(tmp_path: Path) -> None:
     """The wall stands before everything."""
-    with pytest.raises(QueryError, match="DROP is refused"):
+    with pytest.raises(QueryError, match="DROP is not allowed"):
         ask(Home(tmp_path / "nowhere"), "DROP TABLE stock_data_table")

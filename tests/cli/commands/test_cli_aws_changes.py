@@ -250,7 +250,7 @@ def test_a_teardown_can_keep_bucket_and_tables(keeping: Keeping) -> None:
     data = [keeping.before.resources[name] for name in ("AlertsTable", "QuotesTable", "DataBucket")]
     kept = [line for line in keeping.done.stdout.splitlines() if line.startswith("keep")]
     assert sorted(line.split()[1] for line in kept) == sorted(data)
-    assert "The raw archive stays" in keeping.done.stderr
+    assert "Done. The data was kept (the steps above with the action keep)." in keeping.done.stderr
     held = {service: names for service, names in keeping.left.items() if names}
     assert held == {"dynamodb": data[:2], "s3": data[2:]}
 
@@ -327,7 +327,7 @@ def test_a_teardown_leaves_an_empty_account(end: End) -> None:
     assert end.done.returncode == 0, end.done.stderr
     assert [service for service, names in end.left.items() if names] == []
     assert {service for service, names in end.before.held.items() if not names} == {"sqs", "change sets"}
-    assert "Left in" not in end.done.stderr
+    assert "Not deleted in" not in end.done.stderr
 
 
 def test_a_second_teardown_finds_nothing(end: End) -> None:

@@ -56,9 +56,9 @@ def test_a_home_that_cannot_be_made_is_a_fault(stockctl: Command) -> None:
     found, said = checked(stockctl, 1, extra)
 
     file = stockctl.folder / "file"
-    assert found["provisioned"] == f"no, and the home cannot be created: {file} is not a folder"
+    assert found["provisioned"] == f"no, and the data folder cannot be created: {file} is not a folder"
     assert "local.path" in said
-    assert "✗ no, and the home" in stockctl.run("config", "check", extra=extra).stdout
+    assert "✗ no, and the data folder" in stockctl.run("config", "check", extra=extra).stdout
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")

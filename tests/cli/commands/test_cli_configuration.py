@@ -76,18 +76,18 @@ REFUSED = [
     ('[local]\npath = ""', "local.path = '' cannot be used: it must not be empty."),
     (
         '[local]\npath = "~nosuchuser/x"',
-        "local.path = '~nosuchuser/x' cannot be used: that user has no",
+        "local.path = '~nosuchuser/x' cannot be used: the home folder of that user",
     ),
     ('[local]\npath = "a\\u0000b"', "a\\x00b' cannot be used: a path cannot contain a null character."),
     (
         '[stream]\noutbox = "~nosuchuser/x"',
-        "stream.outbox = '~nosuchuser/x' cannot be used: that user has no",
+        "stream.outbox = '~nosuchuser/x' cannot be used: the home folder of that user",
     ),
     ('[project]\nname = "Desk One"', "it must be 1 to 10 lowercase letters"),
     ('[source]\nname = "No"', "source.name = 'No' cannot be used: it must be 1 to 32 lowercase"),
     (
         '[analytics]\ntable = "9to5"',
-        "it must be 1 to 63 lowercase letters, digits and underscores, no digit first",
+        "it must be 1 to 63 lowercase letters, digits and underscores, not starting with a digit",
     ),
     (
         '[analytics]\ntable = "select"',
@@ -163,7 +163,7 @@ def test_a_variable_that_sets_nothing_is_refused_by_name(
         (
             "STOCKCTL_LOCAL__PATH",
             "~nosuchuser/x",
-            "'~nosuchuser/x' cannot be used: that user has no",
+            "'~nosuchuser/x' cannot be used: the home folder of that user",
         ),
         ("STOCKCTL_LOCAL__PATH", " ", "local.path = ' ' cannot be used: it must not be empty."),
         ("STOCKCTL_AWS__TAGS", "a", "aws.tags = ['a'] cannot be used: it must be a table"),

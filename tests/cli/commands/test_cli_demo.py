@@ -20,7 +20,7 @@ def test_the_demo_runs_the_whole_pipeline_and_leaves_nothing(stockctl: Command) 
         "MSFT 23.23, down 6.7 % on the day: SMA-5 25.44 crossed below SMA-20 25.93 (sell signal)"
         in done.stdout
     )
-    for heading in ("Top movers", "Largest of", "Last signals"):
+    for heading in ("Top movers", "The 5 largest of", "Latest crossings"):
         assert heading in done.stdout
     assert "stockctl stream --symbols AAPL,MSFT" in done.stderr
     assert list(temporary.iterdir()) == []

@@ -60,7 +60,7 @@ def test_status_counts_what_is_there(stockctl: Command) -> None:
 def test_status_without_a_home_says_what_to_do(stockctl: Command) -> None:
     """An absent home is a known failure."""
     message = stockctl.refused("status", code=1)
-    assert f"There is no stockctl home in {stockctl.home}" in message
+    assert f"There is no stockctl data folder in {stockctl.home}" in message
     assert "stockctl provision" in message
 
 
@@ -125,7 +125,7 @@ def test_teardown_touches_only_what_is_ours(stockctl: Command, tmp_path: Path) -
     )
     done = stockctl.run("teardown", "--yes")
     assert done.returncode == 0
-    assert "because stockctl did not make it: notes.txt, raw-data" in done.stderr
+    assert "because stockctl did not create it: notes.txt, raw-data" in done.stderr
     assert (outside / "2026-01-05T15-00-00.000Z.json").read_text() == "precious"
     assert (stockctl.home / "notes.txt").read_text() == "mine"
     assert (stockctl.home / "raw-data" / "AAPL" / "mine.json").read_text() == "mine"
@@ -138,7 +138,7 @@ def test_a_home_that_is_a_file_is_refused(stockctl: Command) -> None:
     stockctl.home.write_text("not a folder")
     done = stockctl.run("provision")
     assert done.returncode == 1
-    assert f"The home {stockctl.home} cannot be created" in done.stderr
+    assert f"The data folder {stockctl.home} cannot be created" in done.stderr
     assert "local.path" in done.stderr
     assert stockctl.home.read_text() == "not a folder"
 
@@ -230,7 +230,7 @@ def test_a_kept_archive_can_be_queried(stockctl: Command) -> None:
     assert rows == [{"symbol": "AAPL", "price": 101.5}, {"symbol": "MSFT", "price": 50.0}]
     assert len(stockctl.rows("query", "top-movers")) == 2
     assert tree(stockctl.home) == before
-    assert "There is no stockctl home" in stockctl.refused("query", "latest", code=1)
+    assert "There is no stockctl data folder" in stockctl.refused("query", "latest", code=1)
 
 
 @pytest.mark.parametrize("name", ["raw-data", "raw-data/AAPL", "quarantine"])
@@ -241,7 +241,7 @@ def test_a_link_in_the_place_of_a_folder_is_refused(stockctl: Command, tmp_path:
     (stockctl.home / name).symlink_to(tmp_path / "elsewhere")
     told = stockctl.refused("stream", "--file", "-", stdin=CSV, code=1)
     assert f"{stockctl.home / name} is a link, which is never followed, where stockctl keeps a folder" in told
-    assert "put the whole home there" in told
+    assert "put the whole data folder there" in told
     assert not list((tmp_path / "elsewhere").iterdir())
     if name != "raw-data/AAPL":  # met when its first quote comes, not before
         assert "is a link" in stockctl.refused("provision", code=1)
@@ -264,7 +264,7 @@ def test_status_of_a_home_that_is_a_file_names_the_home(stockctl: Command) -> No
     """Not the outbox that would lie in it."""
     stockctl.home.write_text("not a folder")
     told = stockctl.refused("status", code=1)
-    assert f"The home {stockctl.home} is a file" in told
+    assert f"The data folder {stockctl.home} is a file" in told
     assert "local.path" in told
     assert "outbox" not in told
 

@@ -52,7 +52,7 @@ def test_top_movers_take_direction_order_and_limit(filled: Command) -> None:
 
 
 def test_top_movers_follow_the_configured_name_of_the_table(filled: Command) -> None:
-    """With another analytics.table the canned query and one's own SQL read that one."""
+    """With another analytics.table the predefined query and one's own SQL read that one."""
     extra = {"STOCKCTL_ANALYTICS__TABLE": "ticks"}
     renamed = filled.ok("query", "top-movers", "-o", "json", extra=extra)
     assert json.loads(renamed) == filled.rows("query", "top-movers")
@@ -151,7 +151,7 @@ def test_piped_tables_are_plain(filled: Command) -> None:
     assert "SMA-20" in table
 
 
-def test_list_describes_each_canned_query(filled: Command) -> None:
+def test_list_describes_each_predefined_query(filled: Command) -> None:
     """The descriptions come from the files' headers."""
     rows = filled.rows("query", "list")
     assert "top-movers" in [row["name"] for row in rows]
@@ -206,4 +206,4 @@ def test_queries_of_an_empty_home_say_so(stockctl: Command) -> None:
 @pytest.mark.parametrize("command", [("top-movers",), ("latest",), ("sql", "SELECT 1")])
 def test_queries_without_a_home_say_what_to_do(stockctl: Command, command: tuple[str, ...]) -> None:
     """An absent home is a known failure, for the table and the archive alike."""
-    assert "There is no stockctl home" in stockctl.refused("query", *command, code=1)
+    assert "There is no stockctl data folder" in stockctl.refused("query", *command, code=1)

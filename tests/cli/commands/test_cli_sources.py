@@ -252,7 +252,7 @@ def hang_up(
         change(configuration)
         child.send_signal(signal.SIGHUP)
         told += child.stderr.readline()
-        if "Read the configuration again" in told:
+        if "Reloaded the configuration" in told:
             seen(stockctl, child, lambda found: found.get("quotes") == 2)
         code, _, rest = finish(child, signal.SIGTERM)
     assert code == 0, rest
@@ -274,14 +274,14 @@ def test_sighup_reads_the_symbols_again(stockctl: Command, packages: Path) -> No
     """A stream that runs for months takes a new symbol without an end."""
     stored, told = hang_up(stockctl, packages, add_a_symbol)
     assert stored == ["IBM", "T"]
-    assert "Read the configuration again: 2 symbols." in told
+    assert "Reloaded the configuration: 2 symbols." in told
 
 
 def test_sighup_leaves_symbols_of_the_command_line(stockctl: Command, packages: Path) -> None:
     """What was named on the command line stays, and that is said."""
     stored, told = hang_up(stockctl, packages, add_a_symbol, "--symbols", "AAPL")
     assert stored == ["AAPL"]
-    assert "given with --symbols" in told
+    assert "Ignored SIGHUP: the symbols were set with --symbols." in told
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_sighup_leaves_symbols_of_the_command_line(stockctl: Command, packages: 
     [
         (Path.unlink, "The configuration stockctl.toml cannot be read: No such file or directory."),
         (put_a_folder_in_its_place, "The configuration stockctl.toml cannot be read: Is a directory."),
-        (lambda configuration: configuration.write_text(""), "stockctl.toml names none any more."),
+        (lambda configuration: configuration.write_text(""), "stockctl.toml does not set them any more."),
     ],
     ids=["gone", "a folder", "just being written"],
 )
@@ -299,7 +299,7 @@ def test_sighup_without_the_configuration_keeps_the_symbols(
     """The default ones are no substitute for those that a file named."""
     stored, told = hang_up(stockctl, packages, change)
     assert stored == ["IBM"]
-    assert f"The symbols stay as they are: {words}" in told
+    assert f"The symbols were not changed: {words}" in told
 
 
 def test_sighup_ends_no_stream_whose_symbols_cannot_change(stockctl: Command) -> None:

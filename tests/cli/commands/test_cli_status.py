@@ -90,7 +90,7 @@ def test_a_stream_that_was_killed_has_died(stockctl: Command):
         "producer", "producer_pid", "producer_source", "producer_since", "producer_seen", "producer_age",
     }  # fmt: skip
     assert (facts["producer"], facts["producer_pid"]) == ("died", child.pid)
-    assert f"died: process {child.pid} is gone without a clean end; last seen " in stockctl.ok("status")
+    assert f"died: process {child.pid} ended without cleaning up; last seen " in stockctl.ok("status")
     stockctl.ok("stream", "--source", "ndjson", "--file", "-", stdin=LINE)
     assert "producer" not in stockctl.ok("status")
     with fed(stockctl) as child:
@@ -138,7 +138,7 @@ def test_a_stream_that_failed_is_seen_to_have(stockctl: Command, tmp_path: Path)
     stockctl.ok("provision")
     done = stockctl.run("status", extra=environment)
     assert (without_home.returncode, done.returncode) == (1, 0)
-    assert "error: There is no stockctl home in " in without_home.stderr
+    assert "error: There is no stockctl data folder in " in without_home.stderr
     for shown in (without_home.stdout, done.stdout):
         [words] = re.findall(r"\nproducer: +failed \w+ ago: (.*)\n", shown)
         assert f"error: {words}" in told

@@ -76,7 +76,7 @@ def test_what_waits_is_kept_with_the_data(stockctl: Command, outbox: Path, insid
     done = stockctl.run("teardown", "--keep-data", "--yes", extra=environment(path))
     assert done.returncode == 0
     assert f"1 quote in {path}: the next stream delivers them" in done.stderr
-    assert "did not make" not in done.stderr
+    assert "did not create" not in done.stderr
     assert not (stockctl.home / "stockctl.db").exists()
     sent = stockctl.run(*FEED, stdin="", extra=environment(path))
     assert "1 quote sent, 1 stored" in sent.stderr

@@ -173,7 +173,7 @@ def test_the_log_goes_on_while_nobody_reads_the_output():
             assert both.error is not both.output
         said = error.all()
         release(both.output, output)
-    assert said == "a line\nNobody reads standard output: the last output was dropped.\n"
+    assert said == "a line\nThe last output was dropped, because the reader of standard output is blocked.\n"
 
 
 class Producing:
@@ -219,4 +219,7 @@ def test_alerts_that_nobody_reads_are_counted():
     left_out = count - len(shown)
     assert shown == sorted(shown, key=lambda symbol: int(symbol[1:]))
     assert left_out
-    assert f"{left_out:,} alerts not shown: nobody read them; see 'stockctl alerts list'." in told
+    assert (
+        f"{left_out:,} alerts not shown, because the reader of standard output is too slow; "
+        "see 'stockctl alerts list'."
+    ) in told

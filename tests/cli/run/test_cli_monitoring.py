@@ -213,7 +213,10 @@ def test_a_pipe_that_nobody_reads_stops_nothing_else(stockctl: Command, acme: di
         seen(stockctl, child, lambda found: found.get("producer_alerts", 0) > 400)
         child.send_signal(signal.SIGTERM)
         assert child.wait(SECONDS) == 0
-        assert "Nobody reads standard output: the last output was dropped." in child.stderr.read()
+        assert (
+            "The last output was dropped, because the reader of standard output is blocked."
+            in child.stderr.read()
+        )
 
 
 def test_a_closed_pipe_ends_a_live_stream(stockctl: Command, acme: dict[str, str]):
@@ -363,9 +366,7 @@ def test_without_a_terminal_a_change_is_one_line(stockctl: Command):
     there, message, back = told
     assert "level=warning event=change subject=delivery state=waiting was=delivering" in there
     assert 'reason="' in there
-    assert (
-        'level=info event=message text="SIGHUP changes nothing: the source ndjson has no symbols' in message
-    )
+    assert 'level=info event=message text="Ignored SIGHUP: the symbols of the source ndjson cannot' in message
     assert "level=info event=change subject=delivery state=delivering was=waiting" in back
     assert rest == []
     assert "40 quotes sent" in summary

@@ -20,7 +20,7 @@ _LOG_RETENTION_DAYS = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 )  # fmt: skip
 _TABLE_STREAM_HOURS = 24
-_BYTES_PER_MB = 2**20
+_BYTES_PER_MIB = 2**20
 _SUBSCRIPTIONS = "  # Subscriptions of the configuration are rendered here.\n"
 
 
@@ -94,7 +94,7 @@ def parameters(settings: Settings, names: Names, code_key: str) -> dict[str, str
         ConfigError: CloudWatch does not accept ``logs.retention_days``, or the stream deletes a record before
             ``functions.record_age_hours``.
     """
-    oldest = settings.alerts.oldest
+    oldest = settings.alerts.max_age_limit
     record_age = _record_age_hours(settings)
     values: dict[str, object] = {
         "CodeBucket": names.artifacts,
@@ -127,7 +127,7 @@ def parameters(settings: Settings, names: Names, code_key: str) -> dict[str, str
         "DatabaseName": names.database,
         "SqlTableName": names.sql_table,
         "WorkgroupName": names.workgroup,
-        "ScanLimitBytes": settings.analytics.scan_limit_mb * _BYTES_PER_MB,
+        "ScanLimitBytes": settings.analytics.scan_limit_mb * _BYTES_PER_MIB,
         "IngestFunctionName": names.ingest_function,
         "TrendFunctionName": names.trend_function,
     }

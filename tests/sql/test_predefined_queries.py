@@ -1,4 +1,4 @@
-"""The canned queries: their headers, and top-movers against an independent computation on real data."""
+"""The predefined queries: their headers, and top-movers against an independent computation on real data."""
 
 import re
 from decimal import Decimal
@@ -14,18 +14,18 @@ from stockctl.backends.local.warehouse import DuckdbWarehouse
 from stockctl.errors import QueryError
 from stockctl.pipeline.ports import RawObject
 from stockctl.sql import catalog
-from stockctl.sql.catalog import CannedQuery, canned_query
+from stockctl.sql.catalog import PredefinedQuery, predefined_query
 from stockctl.sql.check import check_query, parameter_count
 from support.real_data import daily, wire
 from support.sql_database import loaded
 
-QUERIES = catalog.catalog()
+QUERIES = catalog.predefined_queries()
 BY = ("percent", "change")
 DIRECTIONS = ("up", "down", "both")
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=[query.name for query in QUERIES])
-def test_a_canned_query_is_described_and_passes_the_wall(query: CannedQuery) -> None:
+def test_a_predefined_query_is_described_and_passes_the_wall(query: PredefinedQuery) -> None:
     """One sentence, a description for each parameter, and nothing that a user could not have asked."""
     assert re.fullmatch(r"[A-Z].+\.", query.description)
     assert parameter_count(check_query(query.sql)) == len(query.parameters)
@@ -34,7 +34,7 @@ def test_a_canned_query_is_described_and_passes_the_wall(query: CannedQuery) -> 
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=[query.name for query in QUERIES])
-def test_parameters_stand_where_athena_takes_them(query: CannedQuery) -> None:
+def test_parameters_stand_where_athena_takes_them(query: PredefinedQuery) -> None:
     """In a WHERE, and outside of comments, which some drivers search for question marks."""
     for placeholder in check_query(query.sql).find_all(exp.Placeholder):
         assert placeholder.find_ancestor(exp.Where, exp.Select).key == "where"
@@ -45,14 +45,14 @@ def test_parameters_stand_where_athena_takes_them(query: CannedQuery) -> None:
 def test_the_catalog_is_sorted_and_an_unknown_name_is_refused_with_the_known_ones() -> None:
     """A person who mistypes a name is told which there are."""
     assert [query.name for query in QUERIES] == sorted(query.name for query in QUERIES)
-    with pytest.raises(QueryError, match="There is no canned query 'top-mover'") as caught:
-        canned_query("top-mover")
+    with pytest.raises(QueryError, match="There is no predefined query 'top-mover'") as caught:
+        predefined_query("top-mover")
     assert "top-movers" in str(caught.value.hint)
 
 
 def test_the_parameters_of_top_movers_are_documented_in_their_order() -> None:
     """The order in which ``query`` takes the values."""
-    assert [parameter.name for parameter in canned_query("top-movers").parameters] == [
+    assert [parameter.name for parameter in predefined_query("top-movers").parameters] == [
         "by",
         "direction",
         "limit",
@@ -117,7 +117,7 @@ def test_top_movers_are_ranked_as_an_independent_computation_ranks_them(
     warehouse: DuckdbWarehouse, quotes: list[dict[str, Any]], by: str, direction: str, limit: int
 ) -> None:
     """Order, figures and ties, for each way to ask."""
-    result = warehouse.query(canned_query("top-movers").sql, (by, direction, limit))
+    result = warehouse.query(predefined_query("top-movers").sql, (by, direction, limit))
     rows = expected(quotes, by, direction)
     assert result.columns == [
         "symbol",
@@ -135,7 +135,7 @@ def test_ties_go_by_symbol_and_a_symbol_without_a_previous_close_is_not_ranked(
     warehouse: DuckdbWarehouse,
 ) -> None:
     """Moves are compared as written, not as binary fractions; an older quote is no substitute."""
-    rows = warehouse.query(canned_query("top-movers").sql, ("change", "up", 0)).rows
+    rows = warehouse.query(predefined_query("top-movers").sql, ("change", "up", 0)).rows
     symbols = [row[0] for row in rows if row[0] in ("TIEA", "TIEB", "FLAT", "NONE", "FALL")]
     assert 10.3 - 10.1 != 20.3 - 20.1
     assert symbols == ["TIEA", "TIEB"]
@@ -148,7 +148,7 @@ def test_the_text_itself_runs_where_duckdb_stands_in_for_athena(
     warehouse: DuckdbWarehouse, by: str, direction: str
 ) -> None:
     """An emulator of Athena hands the SQL to DuckDB as it is; the answer is the same."""
-    sql = canned_query("top-movers").sql
+    sql = predefined_query("top-movers").sql
     with loaded(warehouse) as connection:
         connection.execute("CREATE VIEW stock_data_table AS FROM stock_data_db.stock_data_table")
         rows = connection.execute(sql, [by, direction, 4]).fetchall()
@@ -159,6 +159,6 @@ def test_an_empty_archive_has_no_movers(tmp_path: Path) -> None:
     """The columns are there, the rows are none."""
     home = Home(tmp_path)
     home.archive.mkdir()
-    result = DuckdbWarehouse(home).query(canned_query("top-movers").sql, ("percent", "both", 0))
+    result = DuckdbWarehouse(home).query(predefined_query("top-movers").sql, ("percent", "both", 0))
     assert list(result.rows) == []
     assert len(result.columns) == 6
