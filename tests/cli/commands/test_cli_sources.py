@@ -310,7 +310,7 @@ def test_sighup_ends_no_stream_whose_symbols_cannot_change(stockctl: Command) ->
         assert child.stderr is not None
         seen(stockctl, child, lambda found: found.get("producer") == "running")
         child.send_signal(signal.SIGHUP)
-        next(words for words in child.stderr if "the source ndjson has no symbols to change" in words)
+        next(words for words in child.stderr if "the symbols of the source ndjson cannot be changed" in words)
         child.stdin.write(line(1, 101))
         child.stdin.flush()
         seen(stockctl, child, lambda found: found.get("quotes"))
