@@ -36,8 +36,7 @@ ENTRIES = (
         "demo",
         lambda: import_module("stockctl.cli.commands.demo"),
         _RUN,
-        "Run the whole pipeline on real closing prices (July 2008 to March 2009); "
-        "needs no account or network.",
+        "Run the whole pipeline on real closing prices of 2008 and 2009; needs no account or network.",
     ),
     _Entry(
         "stream",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 _KEPT = {
     "PATH", "TMPDIR", "TEMP", "TMP", "USER", "LOGNAME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
-    "CI", "STOCKCTL_EXAMPLES",
+    "CI", "REFRESH_DOCS", "STOCKCTL_EXAMPLES",
 }  # fmt: skip
 _KEPT_PREFIXES = ("PYTEST_", "HYPOTHESIS_", "COV_", "COVERAGE_")
 _SET = {"LANG": "C.UTF-8", "TZ": "UTC", "TERM": "xterm-256color"}

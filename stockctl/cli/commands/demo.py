@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the data folder.")] = False,
 ) -> None:
-    """Run the whole pipeline on real closing prices (July 2008 to March 2009); needs no account or network."""  # noqa: E501 - one sentence of the help page
+    """Run the whole pipeline on real closing prices of 2008 and 2009; needs no account or network."""
     home = Path(tempfile.mkdtemp(prefix="stockctl-demo-"))
     try:
         _run(home)
