@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return what ``-n auto`` means: few workers where no test waits, as each imports everything."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(12, cores * (1 if "not slow" in config.option.markexpr else WORKERS_PER_CORE))
+    return min(12, cores + 1 if "not slow" in config.option.markexpr else cores * WORKERS_PER_CORE)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -10,6 +10,8 @@ import pytest
 from support.cli.command import Command
 from support.paths import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 _FILE = re.compile(r'^```\w+ title="([\w.]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 

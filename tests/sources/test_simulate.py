@@ -97,6 +97,7 @@ def test_every_quote_keeps_the_contract(sessions: list[list[Quote]]) -> None:
         assert (quote.source, quote.observed_at) == ("simulate", None)
 
 
+@pytest.mark.slow
 def test_sessions_are_those_of_new_york(sessions: list[list[Quote]]) -> None:
     """Monday to Friday, 09:30 to 16:00, a quote each minute, every weekday in turn."""
     for session in sessions:

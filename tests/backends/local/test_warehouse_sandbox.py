@@ -181,6 +181,7 @@ def test_no_file_can_be_written(sandbox: Sandbox, sql: str) -> None:
     assert not (sandbox.top / "user").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sql", NETWORK)
 def test_the_network_cannot_be_reached(sandbox: Sandbox, server: tuple[int, list[str]], sql: str) -> None:
     """No request arrives."""

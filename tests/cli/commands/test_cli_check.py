@@ -127,6 +127,7 @@ EXPIRED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("extra", "told", "way_out"),
     [

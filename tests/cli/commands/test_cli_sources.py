@@ -36,6 +36,7 @@ def test_any_program_can_be_piped_in(stockctl: Command) -> None:
     assert prices(stockctl, "AAPL") == [101, 102]
 
 
+@pytest.mark.slow
 def test_a_line_is_stored_while_the_feed_goes_on(stockctl: Command) -> None:
     """A quote is there before the next one comes, and SIGTERM ends the wait for it with nothing lost."""
     child = stockctl.start(

@@ -26,6 +26,7 @@ def test_all_lines_come_in_order(lines: list[str], run_lines: int, fan_in: int):
         assert list(sorter.lines()) == sorted(lines)
 
 
+@pytest.mark.slow
 def test_few_files_are_kept(tmp_path: Path):
     """A thousand parts need less than twenty files; merged ones are removed."""
     sorter = LineSorter(tmp_path, Event(), run_lines=1, fan_in=4)
