@@ -187,7 +187,7 @@ def test_a_changed_configuration_is_planned_as_a_table(change: Change) -> None:
     assert "StreamRetentionHours 24 → 48" in stream
     assert "ThresholdPercent 5 → 2.5" in ingest
     # Two shards at $0.015 an hour, and as long as they keep more than a day at $0.020 more; alarms $0.001.
-    assert "Cost: $0.071 an hour" in change.planned.stderr
+    assert "Cost: $0.071 per hour" in change.planned.stderr
     assert change.after_plan == change.before
 
 

@@ -34,7 +34,7 @@ def test_the_demo_keeps_its_home_on_request(stockctl: Command) -> None:
     temporary.mkdir()
     said = stockctl.run("demo", "--keep", extra={"TMPDIR": str(temporary)}).stderr
     (home,) = temporary.iterdir()
-    lines = [shlex.split(line) for line in said.split("Explore it:\n")[1].splitlines()]
+    lines = [shlex.split(line) for line in said.split("Commands to explore it:\n")[1].splitlines()]
     shown = {}
     for line in lines:
         program = line.index("stockctl")

@@ -36,6 +36,8 @@ def test_it_keeps_the_contract_of_a_source(tmp_path: Path) -> None:
                 "-q",
                 "-p",
                 "no:cacheprovider",
+                "-p",
+                "no:warnings",  # its filters are process-wide, and a thread imports pandas meanwhile
                 "--noconftest",  # which would remove the proxy from the environment
                 streaming_contract.__file__,
             ],

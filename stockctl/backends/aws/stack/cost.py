@@ -78,8 +78,8 @@ class Cost(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"fixed: ${self.fixed_per_hour:.3f} per hour (${self.fixed_per_day:.2f} per day, "
-            f"${self.fixed_per_month:.2f} per month); "
+            f"${self.fixed_per_hour:.3f} per hour (${self.fixed_per_day:.2f} per day, "
+            f"${self.fixed_per_month:.2f} per month), "
             f"plus ${self.per_million_quotes:.2f} per million quotes, "
             f"and up to ${self.metrics_per_month:.2f} per month for CloudWatch metrics while quotes arrive "
             f"({PRICE_BASIS}; storage and notifications excluded)"

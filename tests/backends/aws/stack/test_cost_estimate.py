@@ -75,7 +75,7 @@ def test_the_sentence_names_every_figure_and_the_date() -> None:
     sentence = str(estimate(settings()))
 
     for part in (
-        "fixed: $0.016 per hour",
+        "$0.016 per hour",
         "$0.39 per day",
         "$11.75 per month",
         "per million quotes",
