@@ -14,7 +14,7 @@ RUNS = {
     "throughput": (("--case", "500", "10", "--repeat", "1"), ["500      10"]),
     "latency": (("--quotes", "500", "--commands", "2"), ["alert logged", "history", "query latest"]),
     "producer": (
-        ("--quotes", "10000", "--repeat", "1"),
+        ("--quotes", "3000", "--repeat", "1"),
         ["put_record ", "put_records(500)", "unchecked", "producer", "aggregated", "stream, no outbox"],
     ),
     "producer_memory": (
