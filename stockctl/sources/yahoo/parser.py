@@ -153,6 +153,11 @@ def market_time(value: object, now: datetime) -> str | None:
     return format_timestamp(moment)
 
 
+def usable_close(price: Decimal, close: Decimal | None) -> Decimal | None:
+    """Return the previous close, or None if it is unknown or wrong, see ``MAX_RATIO``."""
+    return None if close is None or price >= close * MAX_RATIO else close
+
+
 def _symbol(result: object) -> str:
     if not isinstance(result, dict):
         raise InvalidQuote(f"a result must be an object, not {truncate(result)}")
@@ -169,7 +174,7 @@ def _quote(symbol: str, timestamp: str, fields: Mapping[str, object], observed_a
             "symbol": symbol,
             "timestamp": timestamp,
             "price": price,
-            "previous_close": None if close is None or price >= close * MAX_RATIO else close,
+            "previous_close": usable_close(price, close),
             "open": parse_optional_price(fields.get("regularMarketOpen")),
             "high": parse_optional_price(fields.get("regularMarketDayHigh")),
             "low": parse_optional_price(fields.get("regularMarketDayLow")),

@@ -17,11 +17,11 @@ from stockctl.market.symbol import parse_symbol
 from stockctl.market.timestamp import format_timestamp
 from stockctl.sources.yahoo.parser import (
     MAX_FUTURE,
-    MAX_RATIO,
     SOURCE,
     parse_optional_price,
     parse_price,
     parse_volume,
+    usable_close,
 )
 
 _REGULAR_SESSION = 1
@@ -75,7 +75,7 @@ def parse_pricing(pricing: Pricing, now: datetime) -> ParsedMessage:
             "symbol": symbol,
             "timestamp": timestamp,
             "price": price,
-            "previous_close": None if close is None or price >= close * MAX_RATIO else close,
+            "previous_close": usable_close(price, close),
             "open": _optional_price(pricing.open_price),
             "high": _optional_price(pricing.day_high),
             "low": _optional_price(pricing.day_low),
